@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Config: what the admin wrote, checked. Text in, values or findings out; no file is opened here.
+///
+/// In:     the texts of knockgate.toml, doors.d/*.toml, users.d/*.toml in reading order.
+/// Out:    a Config with every default filled in, or the findings that say why not.
+/// Source: the grammar is INTERFACE 3; the man page is knockgate.toml(5).
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <knock/address.hpp>
+#include <knock/grant.hpp>
+#include <knock/port.hpp>
+#include <knock/time.hpp>
+
+namespace knock {
+
+/// Where something stands. Lines and columns count from 1; 0 = the file as a whole.
+struct Place {
+  std::string file;
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
+struct Finding {
+  enum class Level : std::uint8_t { error, warning };
+  Level level = Level::error;
+  Place place;
+  std::string text;   ///< what is wrong: `unknown key "knok"`
+  std::string advice; ///< what to do: `did you mean "knock"?`
+};
+
+/// `FILE:LINE:COL: error: text; advice`, one line.
+std::string to_string(const Finding& finding);
+
+enum class Mode : std::uint8_t { gate, embed };
+enum class LogLevel : std::uint8_t { error, warn, info, debug };
+
+struct Door {
+  std::string name;
+  DoorId id{};
+  Place place;
+  bool enabled = true;
+  std::vector<Port> opens; ///< sorted, unique
+  std::vector<Port> knock; ///< the steps in order; empty: opened by hand only
+  Millis within{10'000};
+  std::uint32_t strays = 12;
+  Millis reorder{50};
+  Millis open_for{30'000}; ///< `for`
+  Millis max{86'400'000};
+};
+
+struct Config {
+  struct {
+    std::string socket = "/run/knockgate/control.sock";
+    std::string write_group; ///< empty: root only
+    Place write_group_place;
+    std::string state; ///< empty: $STATE_DIRECTORY, else /var/lib/knockgate
+  } control;
+  struct {
+    std::uint16_t group = 40; ///< the first of four
+    std::uint32_t buffer_bytes = 8U << 20U;
+  } nflog;
+  struct {
+    Mode mode = Mode::gate;
+    std::string table = "knockgate";                                   ///< name inside family inet
+    std::string boot_file = "/etc/knockgate/nftables.d/knockgate.nft"; ///< empty: none
+  } nft;
+  struct {
+    std::vector<std::string> trust_interfaces;
+    std::vector<Prefix> trust_prefixes;
+    std::uint32_t mark = 0; ///< 0: none, else one bit
+  } gate;
+  struct {
+    std::uint32_t attempts = 524'288;
+    std::uint32_t grants = 65'536;
+    std::uint32_t per_source = 16;
+    Millis cooloff{30'000};
+  } limits;
+  LogLevel log_level = LogLevel::info;
+  std::vector<Door> doors; ///< in reading order, disabled ones too
+};
+
+struct ConfigText {
+  enum class Part : std::uint8_t { main, doors, users };
+  std::string file; ///< as it shall stand in findings
+  std::string text;
+  Part part = Part::main; ///< knockgate.toml, or in which directory beside it
+};
+
+struct ParsedConfig {
+  std::optional<Config> config;          ///< absent when any finding is an error
+  std::vector<Finding> findings;         ///< errors first found first, else lint warnings
+  std::vector<std::string> secret_files; ///< those that hold a sequence: nobody else may read them
+};
+
+/// Parses and checks all texts together: names are unique over all of them.
+/// With a `seed` nobody can guess, advice on a missing or weak knock holds a ready line.
+ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::uint64_t> seed = {});
+
+using PortNumbers = std::bitset<65'536>;
+
+/// Four ports for a sequence: tcp and udp, in no order, none well known or `taken`. Equal seeds, equal ports.
+std::vector<Port> propose_knock(std::uint64_t seed, const PortNumbers& taken);
+
+/// "500ms" "10s" "5m" "2h" "7d"; nothing else.
+std::optional<Millis> parse_duration(std::string_view text);
+
+} // namespace knock

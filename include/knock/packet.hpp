@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Packet: what one reported packet says that a knock can be made of.
+///
+/// In:     bytes from the network header on, cut at the copy range (RFC 791, RFC 8200, RFC 9293, RFC 768).
+/// Out:    a value, or the reason why it is none (counted, never logged).
+/// Memory: none; reads the span only. Hostile input: every byte may lie.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <knock/address.hpp>
+#include <knock/port.hpp>
+#include <knock/time.hpp>
+
+namespace knock {
+
+struct Packet {
+  Address source;
+  Protocol protocol = Protocol::tcp;
+  std::uint16_t source_port = 0; ///< 0 for ICMP
+  std::uint16_t port = 0;        ///< destination port; ICMP: type << 8 | code
+  std::uint8_t tcp_flags = 0;    ///< RFC 9293 3.1, the low eight bits: cwr ece urg ack psh rst syn fin
+  std::uint32_t sequence = 0;    ///< tells copies apart: TCP sequence number; else IPv4 id << 16 | length
+};
+
+inline constexpr std::uint8_t kTcpFin = 0x01;
+inline constexpr std::uint8_t kTcpSyn = 0x02;
+inline constexpr std::uint8_t kTcpRst = 0x04;
+inline constexpr std::uint8_t kTcpAck = 0x10;
+
+/// Why bytes are no packet of ours. Each is a counter in `knockctl status`.
+enum class Unparsed : std::uint8_t {
+  none,      ///< it was parsed
+  cut,       ///< the copy range or the packet itself ends before the header does
+  version,   ///< neither IPv4 nor IPv6, or a header length below the minimum
+  fragment,  ///< any fragment, first ones too: the kernel did not reassemble it, we do not either
+  extension, ///< more than 8 headers or 256 bytes of them, or one we cannot walk (ESP, unknown)
+  protocol,  ///< a transport that is no step
+};
+
+struct ParsedPacket {
+  Packet packet;
+  Unparsed reason = Unparsed::none;
+};
+
+/// Reads one packet. `packet` means something only when `reason` is `none`.
+ParsedPacket parse_packet(std::span<const std::byte> bytes) noexcept;
+
+} // namespace knock

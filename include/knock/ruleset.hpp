@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Ruleset: the nft templates as text, and the static sets as text. Rules are never built in C++.
+///
+/// In:     a template's name, the tokens that vary, the sets' contents.
+/// Out:    text for libnftables; one text is one transaction.
+/// Source: nft-templates/README.md is the contract: set names, key types, tokens.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <knock/batch.hpp>
+#include <knock/config.hpp>
+
+namespace knock {
+
+/// What of a template varies. nft 1.0.6 takes no variable in `log group` and `size`, so they are replaced.
+struct TemplateTokens {
+  std::string table = "knockgate"; ///< gate only: embed.nft stands inside the admin's table
+  std::uint16_t group = 40;        ///< the first of four
+  std::uint32_t grants = 65'536;   ///< a set's size is twice this: an ended element keeps its slot a while
+  std::uint32_t mark = 0;
+};
+
+TemplateTokens tokens_of(const Config& config);
+
+/// The text as the daemon loads it. Returns nothing for a name that is no template of this version.
+std::optional<std::string> template_text(std::string_view name, const TemplateTokens& tokens);
+
+/// A guarded port; with `left` the kernel unguards it by itself unless confirmed.
+struct Guarded {
+  Port port;
+  std::optional<Millis> left;
+  auto operator<=>(const Guarded&) const = default;
+};
+
+/// The sets that follow from the config alone.
+struct StaticSets {
+  std::vector<Guarded> guarded;
+  std::vector<Port> knocks;
+  std::vector<std::string> trust_interfaces;
+  std::vector<Prefix> trust_prefixes;
+  bool operator==(const StaticSets&) const = default;
+};
+
+/// Every enabled door's ports and knocks, and the trusted. `guarded` without any `left`.
+StaticSets static_sets_of(const Config& config);
+
+/// Statements that make the static sets of `table` hold just `sets` ("" for none). Embed has no trust.
+std::string elements_text(std::string_view table, Mode mode, const StaticSets& sets);
+/// Statements that do what `batch` says; for the transaction that also loads rules.
+std::string batch_text(std::string_view table, const Batch& batch);
+/// The boot file: template, confirmed static sets, nothing that ends.
+std::string boot_text(const Config& config, const StaticSets& sets);
+
+/// A set of the contract: what embed mode looks for in the admin's table.
+struct SetShape {
+  std::string_view name;
+  std::uint32_t key_type;  ///< nft's datatype number, six bits a part
+  std::uint32_t key_bytes; ///< each part padded to four bytes
+  std::string_view definition;
+};
+std::vector<SetShape> embed_shapes();
+
+} // namespace knock

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Instant: CLOCK_MONOTONIC as the pure house sees it. Passed in everywhere, never read here.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace knock {
+
+struct Monotonic {
+  using rep = std::int64_t;
+  using period = std::nano;
+  using duration = std::chrono::nanoseconds;
+  using time_point = std::chrono::time_point<Monotonic>;
+  static constexpr bool is_steady = true;
+};
+
+using Instant = Monotonic::time_point;
+using Millis = std::chrono::milliseconds;
+using Seconds = std::chrono::seconds;
+
+} // namespace knock

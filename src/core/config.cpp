@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The one room that knows the TOML library.
+#include <algorithm>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#define TOML_MAX_NESTED_VALUES 8 // the grammar nests two; see kMaxDots
+#include <toml++/toml.h>
+
+#include "config_parts.hpp"
+
+namespace knock::grammar {
+namespace {
+
+// Dotted keys nest without end in the library, and its destructor recurses: a line of dots must not end us.
+constexpr std::size_t kMaxDots = 500;
+
+Spot spot_of(const toml::source_position& at, std::string_view file) {
+  return {file, static_cast<std::uint32_t>(at.line), static_cast<std::uint32_t>(at.column)};
+}
+
+std::string_view odd_kind(const toml::node& node) {
+  switch (node.type()) {
+  case toml::node_type::floating_point: return "a float";
+  case toml::node_type::date: return "a date";
+  case toml::node_type::time: return "a time";
+  default: return "a date and time";
+  }
+}
+
+Written written(const toml::node& node, std::string_view file);
+
+void take_table(const toml::table& table, Written& out) {
+  out.kind = Written::Kind::table;
+  out.text = "a table";
+  for (const auto& [key, node] : table) {
+    auto& item = out.items.emplace_back(written(node, out.spot.file));
+    item.key = key.str();
+    item.key_spot = spot_of(key.source().begin, out.spot.file);
+  }
+  // The library sorts by name, findings go by place.
+  std::sort(out.items.begin(), out.items.end(), [](const Written& a, const Written& b) {
+    return std::tie(a.key_spot.line, a.key_spot.column) < std::tie(b.key_spot.line, b.key_spot.column);
+  });
+}
+
+Written written(const toml::node& node, std::string_view file) {
+  Written out;
+  out.spot = spot_of(node.source().begin, file);
+  if (const auto* table = node.as_table()) {
+    take_table(*table, out);
+  } else if (const auto* array = node.as_array()) {
+    out.kind = Written::Kind::array;
+    out.text = "an array";
+    for (const auto& entry : *array) out.items.push_back(written(entry, file));
+  } else if (const auto* string = node.as_string()) {
+    out.kind = Written::Kind::string;
+    out.text = string->get();
+  } else if (const auto* integer = node.as_integer()) {
+    out.kind = Written::Kind::integer;
+    out.number = integer->get();
+    out.text = std::to_string(out.number);
+  } else if (const auto* boolean = node.as_boolean()) {
+    out.kind = Written::Kind::boolean;
+    out.text = boolean->get() ? "true" : "false";
+  } else {
+    out.text = odd_kind(node);
+  }
+  return out;
+}
+
+/// The first line that nests deeper than anybody writes by hand, 0 for none.
+std::uint32_t line_of_dots(std::string_view text) {
+  std::uint32_t line = 1;
+  std::size_t dots = 0;
+  for (char c : text) {
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+    } else if (c == '.' && ++dots > kMaxDots) {
+      return line;
+    }
+  }
+  return 0;
+}
+
+/// The text before line `line`.
+std::string_view before_line(std::string_view text, std::uint32_t line) {
+  std::size_t end = 0;
+  for (; line > 1 && end < text.size(); --line) end = std::min(text.find('\n', end), text.size() - 1) + 1;
+  return text.substr(0, end);
+}
+
+/// A door written twice in one file is a syntax error to the library, which knows the second place alone.
+std::optional<Spot> first_door(const ConfigText& text, std::uint32_t line, std::string_view message) {
+  const auto from = message.find("redefine existing table 'door.");
+  if (from == std::string_view::npos) return std::nullopt;
+  const auto before = toml::parse(before_line(text.text, line));
+  if (!before) return std::nullopt;
+  const auto tree = written(before.table(), text.file);
+  const auto* doors = tree.find("door");
+  if (doors == nullptr) return std::nullopt;
+  for (const auto& door : doors->items)
+    if (message.substr(from).find(fmt::format("'door.{}'", door.key)) != std::string_view::npos)
+      return door.key_spot;
+  return std::nullopt;
+}
+
+Finding syntax_finding(const ConfigText& text, const toml::parse_error& error) {
+  const auto spot = spot_of(error.source().begin, text.file);
+  std::string message(error.description());
+  if (message.find("utf-8") != std::string::npos)
+    return {Finding::Level::error, place_of(spot), "not UTF-8", "save the file as UTF-8"};
+  if (const auto first = first_door(text, spot.line, message))
+    return {Finding::Level::error, place_of(spot),
+            fmt::format("{}, first at {}", message.substr(message.find("cannot")), to_string(*first)),
+            "rename or remove one of them"};
+  if (const auto prefix = std::string_view("Error while parsing "); message.starts_with(prefix))
+    message.erase(0, prefix.size());
+  return {Finding::Level::error, place_of(spot), "no TOML: " + one_line(message),
+          "the file is not read beyond this"};
+}
+
+} // namespace
+
+tl::expected<Written, Finding> parse_written(const ConfigText& text) {
+  if (const auto line = line_of_dots(text.text); line != 0) {
+    Finding dots{Finding::Level::error, {text.file, line, 1}, {}, "break the line"};
+    dots.text = fmt::format("more than {} dots in a line", kMaxDots);
+    return tl::unexpected(std::move(dots));
+  }
+  const auto parsed = toml::parse(std::string_view(text.text));
+  if (!parsed) return tl::unexpected(syntax_finding(text, parsed.error()));
+  return written(parsed.table(), text.file);
+}
+
+} // namespace knock::grammar

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One door: its keys, and what they demand of each other.
+#include "config_parts.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include <knock/policy.hpp>
+
+namespace knock::grammar {
+namespace {
+
+using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+constexpr Millis kDay = 24h;
+constexpr std::size_t kMaxPorts = 64;   // of one door
+constexpr std::size_t kMaxAnySteps = 6; // order any takes 2^n - 1 nodes
+
+void refuse_port(Reader& in, const Written& item, std::string_view what, std::string_view example) {
+  const auto tcp = "tcp/" + item.text;
+  in.refuse(item.spot, fmt::format("{} is no {}", shown(item), what),
+            parse_port(tcp) ? fmt::format("did you mean \"{}\"?", tcp) : std::string(example));
+}
+
+void read_opens(Reader& in, const Written& value, Door& door) {
+  const auto items = in.strings(value, 1, 16);
+  std::set<Port> ports;
+  for (const auto& item : items) {
+    if (item.text == "any") {
+      if (items.size() > 1)
+        in.refuse(item.spot, "\"any\" stands with other ports", "write opens = [\"any\"] alone");
+      else
+        in.refuse(item.spot, "\"any\" is not in this version",
+                  "name the ports: \"tcp/22\", \"udp/8000-8010\"");
+      continue;
+    }
+    const auto range = parse_port_range(item.text);
+    if (!range) {
+      refuse_port(in, item, "port or range", "write tcp/N or udp/N with N 1 to 65535, or udp/8000-8010");
+      continue;
+    }
+    for (auto number = range->first.number; ports.size() <= kMaxPorts; ++number) {
+      ports.insert({range->first.protocol, number});
+      if (number == range->last.number) break;
+    }
+    if (ports.size() <= kMaxPorts) continue;
+    in.refuse(item.spot, fmt::format("opens has more than {} ports, counting ranges", kMaxPorts),
+              "split the door in two");
+    break;
+  }
+  door.opens.assign(ports.begin(), ports.end());
+}
+
+std::optional<Step> read_step(Reader& in, const Written& item) {
+  const auto step = parse_step(item.text);
+  if (!step) refuse_port(in, item, "step", "write tcp/N or udp/N with N 1 to 65535");
+  return step;
+}
+
+void read_knock(Reader& in, const Written& value, Door& door) {
+  for (const auto& item : in.strings(value, 1, kMaxSteps)) {
+    const auto step = read_step(in, item);
+    if (!step) continue;
+    if (step->later.empty())
+      door.knock.push_back(*step->port);
+    else
+      in.refuse(item.spot, fmt::format("{} is not in this version: {}", step->later, shown(item)),
+                "write tcp/N or udp/N alone");
+  }
+}
+
+void check_steps(Reader& in, const Written& value) {
+  for (const auto& item : in.strings(value, 1, kMaxSteps)) read_step(in, item);
+}
+
+void check_words(Reader& in, const Written& value) {
+  const auto words = in.strings(value, 1, 16);
+  if (!words.empty() && !words[0].text.starts_with('/'))
+    in.refuse(words[0].spot, shown(words[0]) + " is no absolute path", "begin the first word with /");
+}
+
+void check_names(Reader& in, const Written& value) {
+  for (const auto& item : in.strings(value, 0, 10'000))
+    if (!is_name(item.text)) in.refuse(item.spot, shown(item) + " is no name", "write a to z, 0 to 9 and -");
+}
+
+void check_target(Reader& in, const Written& target) {
+  if (target.kind == Written::Kind::array) {
+    for (const auto& item : in.strings(target, 2, 2))
+      if (!is_target(item.text)) check_target(in, item);
+  } else if (const auto text = in.string(target); text && !is_target(*text)) {
+    in.refuse(target.spot, shown(target) + " is no target",
+              "write \"192.0.2.20:443\" or \"[2001:db8::20]:443\"");
+  }
+}
+
+void check_forward(Reader& in, const Written& value) {
+  if (!in.is_table(value, "forward = { \"tcp/8443\" = \"192.0.2.20:443\" }")) return;
+  if (value.items.empty() || value.items.size() > 8)
+    in.refuse(value.spot, fmt::format("forward has {} entries", value.items.size()), "write 1 to 8 of them");
+  for (const auto& target : value.items) {
+    if (!parse_port(target.key))
+      in.refuse(target.key_spot, fmt::format("{} is no port", quoted(target.key)),
+                "write \"tcp/8443\" = ...");
+    check_target(in, target);
+  }
+}
+
+void check_grant_length(Reader& in, const Written& value, std::uint32_t least, std::uint32_t most) {
+  for (auto length = least; length <= most; ++length)
+    if (value.text == fmt::format("/{}", length)) return;
+  in.refuse(value.spot, shown(value) + " is no prefix length we grant",
+            fmt::format("write \"/{}\" to \"/{}\"", least, most));
+}
+
+void check_grant(Reader& in, const Written& value) {
+  if (value.kind == Written::Kind::array) {
+    const auto both = in.strings(value, 2, 2);
+    if (both.empty()) return;
+    check_grant_length(in, both[0], 24, 32);
+    check_grant_length(in, both[1], 64, 128);
+  } else if (in.string(value)) {
+    check_grant_length(in, value, 24, 128);
+  }
+}
+
+using In = Reader;
+using W = Written;
+using D = Door;
+
+constexpr Key<Door> kKeys[] = {
+    {"enabled", [](In& in, const W& w, D& d) { set(d.enabled, in.boolean(w)); }},
+    {"opens", read_opens},
+    {"knock", read_knock},
+    {"within", [](In& in, const W& w, D& d) { set(d.within, in.duration(w, 1s, 120s)); }},
+    {"strays", [](In& in, const W& w, D& d) { set(d.strays, in.integer(w, 0, 14)); }},
+    {"reorder", [](In& in, const W& w, D& d) { set(d.reorder, in.duration(w, 0ms, 200ms)); }},
+    {"for", [](In& in, const W& w, D& d) { set(d.open_for, in.duration(w, 1s, 30 * kDay)); }},
+    {"max", [](In& in, const W& w, D& d) { set(d.max, in.duration(w, 1s, 30 * kDay)); }},
+};
+
+constexpr LaterKey kLater[] = {
+    {"forward", check_forward, ""},
+    {"run", check_words, ""},
+    {"run_close", check_words, ""},
+    {"cooldown", [](In& in, const W& w) { in.duration(w, 0s, kDay); }, ""},
+    {"kn1", [](In& in, const W& w) { in.boolean(w); }, "false"},
+    {"order",
+     [](In& in, const W& w) {
+       in.choice(w, {"strict", "any"});
+     },
+     "strict"},
+    {"close",
+     [](In& in, const W& w) {
+       in.choice(w, {"after", "on-idle", "on-disconnect"});
+     },
+     "after"},
+    {"idle", [](In& in, const W& w) { in.duration(w, 5s, kDay); }, ""},
+    {"linger", [](In& in, const W& w) { in.duration(w, 0s, 1h); }, ""},
+    {"uses", [](In& in, const W& w) { in.integer(w, 1, 1'000); }, ""},
+    {"flows",
+     [](In& in, const W& w) {
+       in.choice(w, {"keep", "cut"});
+     },
+     "keep"},
+    {"grant", check_grant, ""},
+    {"close_knock", check_steps, ""},
+    {"users", check_names, ""},
+};
+
+/// A key, or a key with that very value.
+struct Says {
+  std::string_view key;
+  std::string_view value;
+};
+
+const Written* find(const Written& door, const Says& says) {
+  const auto* found = door.find(says.key);
+  if (found == nullptr || says.value.empty() || found->text == says.value) return found;
+  const bool among = std::any_of(found->items.begin(), found->items.end(),
+                                 [&](const Written& item) { return item.text == says.value; });
+  return among ? found : nullptr;
+}
+
+struct Rule {
+  std::string_view key;
+  Says other;
+};
+
+constexpr Rule kNeeds[] = {
+    {"within", {"knock", ""}},  {"strays", {"knock", ""}},      {"run_close", {"run", ""}},
+    {"cooldown", {"run", ""}},  {"idle", {"close", "on-idle"}}, {"linger", {"close", "on-disconnect"}},
+    {"users", {"kn1", "true"}},
+};
+
+constexpr Rule kNotWith[] = {
+    {"uses", {"close", "on-idle"}}, {"uses", {"close", "on-disconnect"}}, {"uses", {"flows", "cut"}},
+    {"uses", {"grant", ""}},        {"uses", {"opens", "any"}},           {"forward", {"grant", ""}},
+    {"forward", {"opens", "any"}},
+};
+
+std::string spelled(const Says& says) {
+  return says.value.empty() ? std::string(says.key) : fmt::format("{} = \"{}\"", says.key, says.value);
+}
+
+void check_rules(Reader& in, const Written& door) {
+  for (const auto& [key, other] : kNeeds)
+    if (const auto* found = door.find(key); found != nullptr && find(door, other) == nullptr)
+      in.refuse(found->key_spot, fmt::format("{} needs {}", key, spelled(other)),
+                fmt::format("add it, or remove {}", key));
+  for (const auto& [key, other] : kNotWith)
+    if (const auto* found = door.find(key); found != nullptr && find(door, other) != nullptr)
+      in.refuse(found->key_spot, fmt::format("{} does not go with {}", key, spelled(other)),
+                "remove one of them");
+  if (!door.find("opens") && !door.find("forward") && !door.find("run"))
+    in.refuse(door.key_spot, fmt::format("door {} opens nothing", one_line(door.key)),
+              "add opens = [\"tcp/22\"]");
+}
+
+/// Whether `value` is what the file says, or the default: a key that was refused is not complained of twice.
+bool is_read(const Written* written, Millis value) {
+  return written == nullptr || parse_duration(written->text) == value;
+}
+
+void check_times(Reader& in, const Written& written, const Door& door) {
+  const auto* open_for = written.find("for");
+  const auto* max = written.find("max");
+  if (door.max >= door.open_for || !is_read(open_for, door.open_for) || !is_read(max, door.max)) return;
+  const auto enough = fmt::format("max = \"{}\" or more", duration_text(door.open_for));
+  if (max != nullptr)
+    in.refuse(max->spot,
+              fmt::format("{} is less than for, \"{}\"", shown(*max), duration_text(door.open_for)),
+              "write " + enough);
+  else
+    in.refuse(
+        open_for->spot,
+        fmt::format("{} is more than max, \"{}\" by default", shown(*open_for), duration_text(door.max)),
+        "add " + enough);
+}
+
+/// What a sequence demands of the keys around it.
+void check_sequence(Reader& in, const Written& written, const Door& door) {
+  const auto* knock = written.find("knock");
+  if (knock == nullptr) return;
+  Millis pauses{0};
+  std::set<std::string_view> steps;
+  for (const auto& item : knock->items) {
+    const auto step = parse_step(item.text);
+    pauses += step ? step->pause : Millis{0};
+    steps.insert(item.text);
+  }
+  if (pauses > Millis{0} && door.within <= pauses)
+    in.refuse(
+        knock->spot,
+        fmt::format("the pauses take {}, within is {}", duration_text(pauses), duration_text(door.within)),
+        "write a longer within");
+  if (find(written, {"order", "any"}) != nullptr &&
+      (knock->items.size() > kMaxAnySteps || steps.size() < knock->items.size() || pauses > Millis{0}))
+    in.refuse(knock->spot, "order = \"any\" does not go with this sequence",
+              fmt::format("write at most {} steps, no pause, none twice", kMaxAnySteps));
+  const auto* closing = written.find("close_knock");
+  if (closing != nullptr && !closing->items.empty() && !knock->items.empty() &&
+      closing->items[0].text == knock->items[0].text)
+    in.refuse(closing->items[0].spot, "close_knock begins like knock", "begin it with another step");
+}
+
+} // namespace
+
+ReadDoor read_door(Reader& in, const Written& written) {
+  ReadDoor read;
+  read.written = &written;
+  read.door.name = written.key;
+  read.door.id = door_id(written.key);
+  read.door.place = place_of(written.key_spot);
+  const auto before = in.complaints();
+  if (!is_name(written.key))
+    in.refuse(written.key_spot, fmt::format("{} is no name of a door", quoted(written.key)),
+              "write 1 to 31 of a to z, 0 to 9 and -, no - first");
+  if (!in.is_table(written, fmt::format("[door.{}]", one_line(written.key)))) return read;
+  in.keys<Door>(written, "door " + one_line(written.key), kKeys, kLater, read.door);
+  check_rules(in, written);
+  check_times(in, written, read.door);
+  check_sequence(in, written, read.door);
+  read.sound = in.complaints() == before;
+  return read;
+}
+
+} // namespace knock::grammar

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// The rooms of the config, in the order they are passed: sections, doors, doors among themselves, lint.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config_reader.hpp"
+
+namespace knock::grammar {
+
+/// Which keys of sections stand where, over all files: "gate.trust".
+using SetKeys = std::map<std::string, Spot, std::less<>>;
+
+/// Reads one top-level table that is no door. Each of its keys may stand once over all files.
+void read_section(Reader& in, const Written& section, SetKeys& seen, Config& config);
+/// What sections must agree on, once all are read.
+void check_sections(Reader& in, const SetKeys& seen, const Config& config);
+
+struct ReadDoor {
+  Door door;
+  const Written* written = nullptr;
+  bool sound = false; ///< nothing to complain about so far
+};
+
+ReadDoor read_door(Reader& in, const Written& written);
+/// Names, sequences and ports over all doors.
+void check_doors(Reader& in, std::span<const ReadDoor> doors);
+
+/// What is allowed and unwise. `with_gate`: the file that may hold `[gate] trust` was read too.
+void lint(std::vector<Finding>& findings, const Config& config, std::span<const ReadDoor> doors,
+          bool with_gate, std::optional<std::uint64_t> seed);
+
+} // namespace knock::grammar

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config_words.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <knock/address.hpp>
+
+namespace knock::grammar {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t factor;
+};
+
+constexpr std::array<Unit, 5> kDurations{
+    {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
+constexpr std::array<Unit, 2> kSizes{{{"KiB", 1U << 10U}, {"MiB", 1U << 20U}}};
+constexpr std::size_t kMaxDigits = 9; // times a day in ms still fits 64 bits
+
+/// A whole number without sign or leading zero, that is all of `text`.
+std::optional<std::uint64_t> parse_count(std::string_view text) {
+  std::uint64_t value = 0;
+  if (text.empty() || text.size() > kMaxDigits || (text.size() > 1 && text[0] == '0')) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint64_t> parse_united(std::string_view text, std::span<const Unit> units) {
+  const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto count = parse_count(text.substr(0, digits));
+  for (const auto& unit : units)
+    if (count && text.substr(digits) == unit.name) return *count * unit.factor;
+  return std::nullopt;
+}
+
+/// "syn+fin": some of the six, each once.
+bool are_flags(std::string_view text) {
+  std::vector<std::string_view> left{"fin", "syn", "rst", "psh", "ack", "urg"};
+  for (;;) {
+    const auto plus = std::min(text.find('+'), text.size());
+    if (std::erase(left, text.substr(0, plus)) != 1) return false;
+    if (plus == text.size()) return true;
+    text.remove_prefix(plus + 1);
+  }
+}
+
+/// Optimal string alignment: insert, delete, replace, swap of neighbours. Both words are short.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> last(b.size() + 1);
+  std::vector<std::size_t> row(b.size() + 1);
+  std::vector<std::size_t> next(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    next[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      next[j] = std::min({row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        next[j] = std::min(next[j], last[j - 2] + 1);
+    }
+    last.swap(row);
+    row.swap(next);
+  }
+  return row[b.size()];
+}
+
+} // namespace
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  return parse_united(text, kSizes);
+}
+
+std::optional<PortRange> parse_port_range(std::string_view text) {
+  const auto dash = std::min(text.find('-'), text.size());
+  const auto first = parse_port(text.substr(0, dash));
+  if (!first) return std::nullopt;
+  if (dash == text.size()) return PortRange{*first, *first};
+  const auto last = parse_count(text.substr(dash + 1));
+  if (!last || *last < first->number || *last > 65'535) return std::nullopt;
+  return PortRange{*first, {first->protocol, static_cast<std::uint16_t>(*last)}};
+}
+
+std::optional<Step> parse_step(std::string_view text) {
+  Step step;
+  if (text.starts_with("pause ")) {
+    const auto pause = parse_duration(text.substr(6));
+    if (!pause || *pause < Millis{200} || *pause > Millis{60'000}) return std::nullopt;
+    step.pause = *pause;
+    step.later = "a pause";
+    return step;
+  }
+  if (const auto space = text.find(' '); space != std::string_view::npos) {
+    const auto times = text.substr(space + 1);
+    const auto count = parse_count(times.substr(std::min<std::size_t>(1, times.size())));
+    if (!times.starts_with('x') || !count || *count < 1 || *count > 31) return std::nullopt;
+    step.later = "a repeat";
+    text = text.substr(0, space);
+  }
+  if (text == "icmp" || text == "icmp6") {
+    step.later = "an ICMP step";
+    return step;
+  }
+  if (const auto colon = text.find(':'); colon != std::string_view::npos) {
+    if (!text.starts_with("tcp/") || !are_flags(text.substr(colon + 1))) return std::nullopt;
+    step.later = "a step with flags";
+    text = text.substr(0, colon);
+  }
+  step.port = parse_port(text);
+  if (!step.port) return std::nullopt;
+  return step;
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 31 && text[0] != '-' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
+bool is_target(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return false;
+  const auto port = parse_count(text.substr(colon + 1));
+  auto host = text.substr(0, colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const auto address = parse_address(host);
+  return address && bracketed == (address->family == Family::ipv6) && port && *port >= 1 && *port <= 65'535;
+}
+
+std::string duration_text(Millis span) {
+  const auto count = static_cast<std::uint64_t>(span.count());
+  if (count == 0) return "0s";
+  auto unit = kDurations.begin();
+  for (auto greater = unit; greater != kDurations.end(); ++greater)
+    if (count % greater->factor == 0) unit = greater;
+  return fmt::format("{}{}", count / unit->factor, unit->name);
+}
+
+std::string to_string(const Spot& spot) {
+  return fmt::format("{}:{}:{}", spot.file, spot.line, spot.column);
+}
+
+std::string one_line(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    if (byte >= 0x20 && byte < 0x7f)
+      out += c;
+    else
+      out += fmt::format("\\x{:02x}", byte);
+  }
+  return out;
+}
+
+std::string quoted(std::string_view text) {
+  constexpr std::size_t kShown = 60;
+  return fmt::format("\"{}{}\"", one_line(text.substr(0, kShown)), text.size() > kShown ? "..." : "");
+}
+
+std::string_view nearest(std::string_view wrong, std::span<const std::string_view> known) {
+  constexpr std::size_t kMaxEdits = 2;
+  std::string_view best;
+  auto edits = std::min(kMaxEdits, wrong.size() / 2) + 1;
+  for (const auto word : known) {
+    if (word.size() > wrong.size() + kMaxEdits || wrong.size() > word.size() + kMaxEdits) continue;
+    if (const auto found = distance(wrong, word); found < edits) {
+      edits = found;
+      best = word;
+    }
+  }
+  return best;
+}
+
+} // namespace knock::grammar
+
+namespace knock {
+
+std::optional<Millis> parse_duration(std::string_view text) {
+  const auto span = grammar::parse_united(text, grammar::kDurations);
+  if (!span) return std::nullopt;
+  return Millis{static_cast<std::int64_t>(*span)};
+}
+
+} // namespace knock

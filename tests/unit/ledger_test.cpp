@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/ledger.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+using namespace knock;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Port kSsh{Protocol::tcp, 22};
+const Port kWeb{Protocol::tcp, 443};
+const Instant kStart{1000s};
+
+Address address(std::string_view text) {
+  return *parse_address(text);
+}
+
+GrantRequest request(std::string_view source, std::string door = "ssh", std::vector<Port> ports = {kSsh}) {
+  GrantRequest asked;
+  asked.door = std::move(door);
+  asked.source = address(source);
+  asked.ports = std::move(ports);
+  asked.open_for = 30s;
+  asked.max = 60s;
+  return asked;
+}
+
+Plan open(Ledger& ledger, const std::vector<GrantRequest>& requests, Instant now) {
+  auto plan = ledger.plan_open(requests, now);
+  ledger.accept(plan);
+  return plan;
+}
+
+} // namespace
+
+TEST_CASE("a first knock opens: one put for each port, with the time left and a comment that says who") {
+  Ledger ledger({});
+  const auto plan = open(ledger, {request("203.0.113.9", "nas", {kSsh, kWeb})}, kStart);
+  REQUIRE(plan.batch.size() == 2);
+  CHECK(plan.batch[0] ==
+        Change{Change::Kind::put, {address("203.0.113.9"), kSsh}, 30s, "nas - knock 1000 1060"});
+  REQUIRE(plan.events.size() == 1);
+  CHECK(plan.events[0].verb == LedgerEvent::Verb::open);
+  CHECK(ledger.grants().size() == 1);
+  CHECK(ledger.next_end() == kStart + 30s);
+}
+
+TEST_CASE("a plan that was not accepted changes nothing") {
+  Ledger ledger({});
+  (void)ledger.plan_open(std::vector{request("203.0.113.9")}, kStart);
+  CHECK(ledger.grants().empty());
+  CHECK_FALSE(ledger.next_end());
+}
+
+TEST_CASE("knocking again extends the same grant, up to its cap and never backwards") {
+  Ledger ledger({});
+  open(ledger, {request("203.0.113.9")}, kStart);
+  auto plan = open(ledger, {request("203.0.113.9")}, kStart + 20s);
+  CHECK(plan.events.at(0).verb == LedgerEvent::Verb::extend);
+  CHECK(ledger.next_end() == kStart + 50s);
+  open(ledger, {request("203.0.113.9")}, kStart + 45s);
+  CHECK(ledger.next_end() == kStart + 60s); // max
+  auto shorter = request("203.0.113.9");
+  shorter.open_for = 1s;
+  plan = open(ledger, {shorter}, kStart + 46s);
+  CHECK(ledger.next_end() == kStart + 60s);
+  CHECK(plan.batch.at(0).timeout == 14s);
+}
+
+TEST_CASE("two knocks of one source in one wake-up are one grant") {
+  Ledger ledger({});
+  const auto plan =
+      open(ledger, {request("203.0.113.9"), request("203.0.113.9"), request("2001:db8::9")}, kStart);
+  CHECK(ledger.grants().size() == 2);
+  CHECK(plan.events[0].verb == LedgerEvent::Verb::open);
+  CHECK(plan.events[1].verb == LedgerEvent::Verb::extend);
+  CHECK(plan.events[2].verb == LedgerEvent::Verb::open);
+}
+
+TEST_CASE("two owners of one port: the element ends with the later, closing one does not cut the other") {
+  Ledger ledger({});
+  open(ledger, {request("203.0.113.9")}, kStart);
+  auto by_hand = request("203.0.113.9");
+  by_hand.via = Via::hand;
+  by_hand.open_for = 10s;
+  auto plan = open(ledger, {by_hand}, kStart);
+  CHECK(ledger.grants().size() == 2);
+  CHECK(plan.batch.at(0).timeout == 30s);
+  CHECK(plan.batch.at(0).comment == "ssh - knock 1000 1060");
+
+  plan = ledger.plan_close({.id = 1, .door = {}, .source = {}}, "hand", kStart + 1s);
+  ledger.accept(plan);
+  REQUIRE(plan.batch.size() == 1);
+  CHECK(plan.batch[0].kind == Change::Kind::put);
+  CHECK(plan.batch[0].timeout == 9s);
+  CHECK(plan.batch[0].comment == "ssh - hand 1000 1060");
+
+  plan = ledger.plan_close({}, "hand", kStart + 2s);
+  ledger.accept(plan);
+  REQUIRE(plan.batch.size() == 1);
+  CHECK(plan.batch[0].kind == Change::Kind::remove);
+  CHECK(ledger.grants().empty());
+}
+
+TEST_CASE("a full ledger and a greedy source are refused and counted, extending still works") {
+  Ledger ledger({.grants = 3, .per_source = 2});
+  open(ledger, {request("203.0.113.9", "a"), request("203.0.113.9", "b")}, kStart);
+  auto plan = open(ledger, {request("203.0.113.9", "c"), request("203.0.113.9", "a")}, kStart);
+  CHECK(plan.events.at(0).verb == LedgerEvent::Verb::refused);
+  CHECK(plan.events.at(0).reason == "per_source");
+  CHECK(plan.events.at(1).verb == LedgerEvent::Verb::extend);
+  plan = open(ledger, {request("203.0.113.10"), request("203.0.113.11")}, kStart);
+  CHECK(plan.events.at(0).verb == LedgerEvent::Verb::open);
+  CHECK(plan.events.at(1).reason == "grants");
+  CHECK(ledger.grants().size() == 3);
+}
+
+TEST_CASE("what ended is expired in order, with the reason") {
+  Ledger ledger({});
+  open(ledger, {request("203.0.113.9")}, kStart);
+  open(ledger, {request("203.0.113.9")}, kStart + 29s);
+  auto short_one = request("203.0.113.10");
+  short_one.open_for = 5s;
+  open(ledger, {short_one}, kStart);
+  CHECK(ledger.expire(kStart + 5s - 1ns).empty());
+  auto events = ledger.expire(kStart + 5s);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].reason == "after");
+  open(ledger, {request("203.0.113.9")}, kStart + 50s);
+  events = ledger.expire(kStart + 60s);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].reason == "max");
+}
+
+TEST_CASE("after a crash the kernel's elements come back as the grants they were") {
+  Ledger before({});
+  open(before, {request("203.0.113.9", "nas", {kSsh, kWeb}), request("2001:db8::9")}, kStart);
+  std::vector<Element> elements;
+  for (const auto& change : before.all(kStart + 10s))
+    elements.push_back({change.key, change.timeout, change.comment, 0, 0});
+
+  Ledger after({});
+  after.adopt(elements, kStart + 10s);
+  REQUIRE(after.grants().size() == 2);
+  for (const auto& [id, old] : before.grants()) {
+    const auto same = std::find_if(after.grants().begin(), after.grants().end(),
+                                   [&](const auto& entry) { return entry.second.source == old.source; });
+    REQUIRE(same != after.grants().end());
+    CHECK(same->second.door == old.door);
+    CHECK(same->second.ports == old.ports);
+    CHECK(same->second.opened == old.opened);
+    CHECK(same->second.ends == old.ends);
+    CHECK(same->second.cap == old.cap);
+    CHECK(same->second.adopted);
+  }
+  const auto plan = open(after, {request("2001:db8::9")}, kStart + 11s);
+  CHECK(plan.events.at(0).verb == LedgerEvent::Verb::extend);
+}
+
+TEST_CASE("a comment that is not ours is kept until its end as foreign") {
+  for (const char* comment : {"", "made by hand", "ssh - knock 1 2 3", "ssh - knock x 2", "ssh - sesame 1 2",
+                              "ssh  - knock 1 2", "ssh - knock -1 2", "ssh - knock 1 99999999999999999999"}) {
+    CAPTURE(comment);
+    Ledger ledger({});
+    ledger.adopt(std::vector<Element>{{{address("203.0.113.9"), kSsh}, 5s, comment, 0, 0}}, kStart);
+    REQUIRE(ledger.grants().size() == 1);
+    CHECK(ledger.grants().begin()->second.via == Via::foreign);
+    CHECK(ledger.next_end() == kStart + 5s);
+  }
+}
+
+TEST_CASE("random opens, closes and expiries: the puts and removals add up to what the ledger says") {
+  std::mt19937 random(1);
+  Ledger ledger({.grants = 40, .per_source = 4});
+  std::map<GrantKey, Instant> kernel;
+  Instant now = kStart;
+  for (int round = 0; round < 20'000; ++round) {
+    now += Millis{random() % 4000};
+    (void)ledger.expire(now);
+    std::erase_if(kernel, [&](const auto& element) { return element.second <= now; });
+    Plan plan;
+    if (random() % 4 != 0) {
+      std::vector<GrantRequest> requests;
+      for (unsigned i = 0; i <= random() % 3; ++i) {
+        auto asked = request(std::to_string(192) + ".0.2." + std::to_string(random() % 12),
+                             random() % 2 != 0 ? "a" : "b",
+                             random() % 2 != 0 ? std::vector{kSsh} : std::vector{kSsh, kWeb});
+        asked.open_for = Millis{1000 + random() % 30'000};
+        requests.push_back(asked);
+      }
+      plan = ledger.plan_open(requests, now);
+    } else {
+      plan = ledger.plan_close({.id = {}, .door = random() % 2 != 0 ? "a" : "b", .source = {}}, "hand", now);
+    }
+    ledger.accept(plan);
+    for (const auto& change : plan.batch) {
+      if (change.kind == Change::Kind::put)
+        kernel[change.key] = now + change.timeout;
+      else
+        kernel.erase(change.key);
+    }
+    std::map<GrantKey, Instant> model;
+    for (const auto& [id, grant] : ledger.grants())
+      for (Port port : grant.ports)
+        model[{grant.source, port}] = std::max(model[{grant.source, port}], grant.ends);
+    REQUIRE(model == kernel);
+  }
+}
