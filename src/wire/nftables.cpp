@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wire/nftables.hpp"
+
+#include <arpa/inet.h>
+#include <libnftnl/common.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/set.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+namespace knock::wire {
+namespace {
+
+struct FreeSet {
+  void operator()(nftnl_set* set) const { nftnl_set_free(set); }
+};
+using Set = std::unique_ptr<nftnl_set, FreeSet>;
+
+constexpr std::size_t kElementsPerMessage = 128; // a nested attribute ends at 64 KiB; ours are <= 256 bytes
+constexpr std::size_t kElementBytes = 256;       // key 24, timeout 8, comment <= 130, headers
+constexpr std::size_t kMessageBytes = 256;       // header, table and set name
+
+Set make_set(const std::string& table, const char* name) {
+  Set set(nftnl_set_alloc());
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, NFPROTO_INET);
+  nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
+  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name);
+  return set;
+}
+
+/// Concatenated key: each part padded to four bytes (KERNEL 3).
+Bytes encode_key(const GrantKey& key) {
+  const auto source = key.source.bytes();
+  Bytes bytes(source.size() + 8);
+  std::memcpy(bytes.data(), source.data(), source.size());
+  bytes[source.size()] = static_cast<std::byte>(key.port.protocol);
+  const std::uint16_t number = htons(key.port.number);
+  std::memcpy(bytes.data() + source.size() + 4, &number, sizeof number);
+  return bytes;
+}
+
+void put_comment(nftnl_set_elem* element, const std::string& comment) {
+  std::unique_ptr<nftnl_udata_buf, void (*)(const nftnl_udata_buf*)> data(
+      nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN), nftnl_udata_buf_free);
+  if (!nftnl_udata_put_strz(data.get(), NFTNL_UDATA_SET_ELEM_COMMENT, comment.c_str())) return;
+  nftnl_set_elem_set(element, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(data.get()),
+                     nftnl_udata_buf_len(data.get()));
+}
+
+enum class Form { key_only, whole };
+
+void add_element(nftnl_set* set, const Change& change, Form form) {
+  auto* element = nftnl_set_elem_alloc();
+  const auto key = encode_key(change.key);
+  nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key.data(), static_cast<std::uint32_t>(key.size()));
+  if (form == Form::whole) {
+    nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT,
+                           static_cast<std::uint64_t>(change.timeout.count()));
+    put_comment(element, change.comment);
+  }
+  nftnl_set_elem_add(set, element);
+}
+
+/// Writes the messages of one batch, numbered from its first.
+class BatchWriter {
+ public:
+  BatchWriter(std::size_t capacity, const std::string& table, std::uint32_t sequence)
+      : writer_(capacity), table_(table), sequence_(sequence) {
+    writer_.finish(nftnl_batch_begin(writer_.next(), sequence_++));
+  }
+
+  void put(std::uint16_t type, const char* set_name, std::span<const Change* const> changes, Form form) {
+    if (changes.empty()) return;
+    const auto set = make_set(table_, set_name);
+    for (const auto* change : changes) add_element(set.get(), *change, form);
+    const std::uint16_t flags = type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0;
+    last_ = nftnl_nlmsg_build_hdr(writer_.next(), type, NFPROTO_INET, flags, sequence_++);
+    nftnl_set_elems_nlmsg_build_payload(last_, set.get());
+    writer_.finish(last_);
+  }
+
+  EncodedBatch finish(std::uint32_t first) && {
+    if (last_ != nullptr) last_->nlmsg_flags |= NLM_F_ACK;
+    const auto last = sequence_ - 1;
+    writer_.finish(nftnl_batch_end(writer_.next(), sequence_));
+    return {std::move(writer_).take(), first, last};
+  }
+
+ private:
+  MessageWriter writer_;
+  const std::string& table_;
+  std::uint32_t sequence_;
+  nlmsghdr* last_ = nullptr;
+};
+
+void put_changes(BatchWriter& writer, const char* set, std::span<const Change* const> changes) {
+  for (std::size_t at = 0; at < changes.size(); at += kElementsPerMessage) {
+    const auto chunk = changes.subspan(at, std::min(kElementsPerMessage, changes.size() - at));
+    std::vector<const Change*> puts;
+    std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(puts),
+                 [](const Change* change) { return change->kind == Change::Kind::put; });
+    writer.put(NFT_MSG_NEWSETELEM, set, chunk, Form::key_only);
+    writer.put(NFT_MSG_DELSETELEM, set, chunk, Form::key_only);
+    writer.put(NFT_MSG_NEWSETELEM, set, puts, Form::whole);
+  }
+}
+
+Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set_name,
+                  std::uint32_t sequence) {
+  MessageWriter writer(kMessageBytes + table.size());
+  auto* message = nftnl_nlmsg_build_hdr(writer.next(), type, NFPROTO_INET, NLM_F_DUMP, sequence);
+  mnl_attr_put_strz(message, NFTA_SET_TABLE, table.c_str()); // the same number in both message families
+  if (set_name != nullptr) mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set_name);
+  writer.finish(message);
+  return std::move(writer).take();
+}
+
+std::string parse_comment(nftnl_set_elem* element) {
+  std::uint32_t size = 0;
+  const auto* data =
+      static_cast<const unsigned char*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_USERDATA, &size));
+  // type, length, value: libnftnl's iterator trusts the length, we do not
+  for (std::uint32_t at = 0; data != nullptr && at + 2 <= size && at + 2 + data[at + 1] <= size;
+       at += 2U + data[at + 1]) {
+    if (data[at] != NFTNL_UDATA_SET_ELEM_COMMENT) continue;
+    const auto* text = reinterpret_cast<const char*>(data + at + 2);
+    return {text, strnlen(text, data[at + 1])};
+  }
+  return {};
+}
+
+RawElement decode_element(nftnl_set_elem* element) {
+  RawElement raw;
+  std::uint32_t size = 0;
+  const auto* key = static_cast<const std::byte*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size));
+  if (key != nullptr) raw.key.assign(key, key + size);
+  if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
+    raw.left = Millis{nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION)};
+  raw.comment = parse_comment(element);
+  if (const auto* counter =
+          static_cast<const nftnl_expr*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_EXPR, &size));
+      counter != nullptr && nftnl_expr_is_set(counter, NFTNL_EXPR_CTR_PACKETS)) {
+    raw.packets = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_PACKETS);
+    raw.bytes = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_BYTES);
+  }
+  return raw;
+}
+
+bool is_message(const nlmsghdr* message, std::uint16_t type) {
+  return message->nlmsg_type == static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | type) &&
+         mnl_nlmsg_get_payload_len(message) >= sizeof(nfgenmsg);
+}
+
+} // namespace
+
+EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence) {
+  const auto messages = 3 * (batch.size() / kElementsPerMessage + 2) + 2;
+  BatchWriter writer(messages * (kMessageBytes + table.size()) + 3 * batch.size() * kElementBytes, table,
+                     sequence);
+  std::vector<const Change*> changes;
+  for (const auto family : {Family::ipv4, Family::ipv6}) {
+    changes.clear();
+    for (const auto& change : batch)
+      if (change.key.source.family == family) changes.push_back(&change);
+    put_changes(writer, family == Family::ipv4 ? "open4" : "open6", changes);
+  }
+  return std::move(writer).finish(sequence);
+}
+
+Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence) {
+  return encode_dump(NFT_MSG_GETSETELEM, table, set.c_str(), sequence);
+}
+
+Bytes encode_set_dump(const std::string& table, std::uint32_t sequence) {
+  return encode_dump(NFT_MSG_GETSET, table, nullptr, sequence);
+}
+
+void parse_elements(const nlmsghdr* message, std::vector<RawElement>& out) {
+  if (!is_message(message, NFT_MSG_NEWSETELEM)) return;
+  const Set set(nftnl_set_alloc());
+  if (nftnl_set_elems_nlmsg_parse(message, set.get()) < 0) return;
+  std::unique_ptr<nftnl_set_elems_iter, void (*)(nftnl_set_elems_iter*)> iter(
+      nftnl_set_elems_iter_create(set.get()), nftnl_set_elems_iter_destroy);
+  while (auto* element = nftnl_set_elems_iter_next(iter.get())) out.push_back(decode_element(element));
+}
+
+std::optional<SetInfo> parse_set(const nlmsghdr* message) {
+  if (!is_message(message, NFT_MSG_NEWSET)) return std::nullopt;
+  const Set set(nftnl_set_alloc());
+  if (nftnl_set_nlmsg_parse(message, set.get()) < 0) return std::nullopt;
+  const auto* name = nftnl_set_get_str(set.get(), NFTNL_SET_NAME);
+  if (name == nullptr) return std::nullopt;
+  return SetInfo{name, nftnl_set_get_u32(set.get(), NFTNL_SET_KEY_TYPE),
+                 nftnl_set_get_u32(set.get(), NFTNL_SET_KEY_LEN),
+                 nftnl_set_get_u32(set.get(), NFTNL_SET_DESC_SIZE)};
+}
+
+std::optional<Port> decode_port_key(std::span<const std::byte> key) {
+  if (key.size() != 8) return std::nullopt;
+  const auto protocol = static_cast<Protocol>(key[0]);
+  if (protocol != Protocol::tcp && protocol != Protocol::udp) return std::nullopt;
+  std::uint16_t number = 0;
+  std::memcpy(&number, key.data() + 4, sizeof number);
+  return Port{protocol, ntohs(number)};
+}
+
+std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key) {
+  if (key.size() != 12 && key.size() != 24) return std::nullopt;
+  const auto port = decode_port_key(key.last(8));
+  if (!port) return std::nullopt;
+  GrantKey decoded{{key.size() == 12 ? Family::ipv4 : Family::ipv6, {}}, *port};
+  std::memcpy(decoded.source.octets.data(), key.data(), key.size() - 8);
+  return decoded;
+}
+
+} // namespace knock::wire

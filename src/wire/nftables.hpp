@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// nf_tables: a Batch as netlink bytes, and what the kernel says of sets and elements.
+///
+/// In:     Batch values; datagrams of dumps.   Out: bytes to send; elements and set shapes.
+/// Source: linux/netfilter/nf_tables.h; libnftnl. Golden bytes: tests/wire.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <knock/batch.hpp>
+
+#include "wire/message.hpp"
+
+namespace knock::wire {
+
+/// A batch ready to be sent in one sendmsg, and how to read the answers.
+struct EncodedBatch {
+  Bytes bytes;
+  std::uint32_t first_sequence = 0; ///< BATCH_BEGIN; an error with this number refuses the whole
+  std::uint32_t last_sequence = 0;  ///< the one message that asks for an ack
+};
+
+/// Each change as add, delete, add (or add, delete): an upsert on every kernel, in a full set and over an
+/// element that ended but is not collected yet. Linux before 6.12 cannot update an element in place.
+EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence);
+
+Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence);
+Bytes encode_set_dump(const std::string& table, std::uint32_t sequence);
+
+/// A set as the kernel knows it.
+struct SetInfo {
+  std::string name;
+  std::uint32_t key_type = 0;
+  std::uint32_t key_bytes = 0;
+  std::uint32_t size = 0; ///< 0: unlimited
+};
+
+/// One element of any set of ours, its key still as bytes.
+struct RawElement {
+  Bytes key;
+  std::optional<Millis> left;
+  std::string comment;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// Appends the elements of one NFT_MSG_NEWSETELEM; a message that is none adds nothing.
+void parse_elements(const nlmsghdr* message, std::vector<RawElement>& out);
+std::optional<SetInfo> parse_set(const nlmsghdr* message);
+
+/// A key of open4/open6. Returns nothing for another length or a protocol we do not open.
+std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key);
+/// A key of guarded and knocks: inet_proto . inet_service.
+std::optional<Port> decode_port_key(std::span<const std::byte> key);
+
+} // namespace knock::wire

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wire/sock_diag.hpp"
+
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace knock::wire {
+namespace {
+
+constexpr std::uint32_t kEstablished = 1U << 1U; // TCP_ESTABLISHED of net/tcp_states.h
+constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}; // RFC 4291 2.5.5.2
+
+} // namespace
+
+Bytes encode_established_dump(Family family, std::uint32_t sequence) {
+  MessageWriter writer(256);
+  auto* message = mnl_nlmsg_put_header(writer.next());
+  message->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  message->nlmsg_seq = sequence;
+  auto* request =
+      static_cast<inet_diag_req_v2*>(mnl_nlmsg_put_extra_header(message, sizeof(inet_diag_req_v2)));
+  request->sdiag_family = family == Family::ipv4 ? AF_INET : AF_INET6;
+  request->sdiag_protocol = IPPROTO_TCP;
+  request->idiag_states = kEstablished;
+  writer.finish(message);
+  return std::move(writer).take();
+}
+
+std::optional<GrantKey> parse_established(const nlmsghdr* message) {
+  if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+      mnl_nlmsg_get_payload_len(message) < sizeof(inet_diag_msg))
+    return std::nullopt;
+  const auto* socket = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(message));
+  GrantKey key{{}, {Protocol::tcp, ntohs(socket->id.idiag_sport)}};
+  const auto* peer = reinterpret_cast<const std::uint8_t*>(socket->id.idiag_dst);
+  if (socket->idiag_family == AF_INET) {
+    std::memcpy(key.source.octets.data(), peer, 4);
+  } else if (std::equal(kMapped.begin(), kMapped.end(), peer)) {
+    std::memcpy(key.source.octets.data(), peer + kMapped.size(), 4);
+  } else {
+    key.source.family = Family::ipv6;
+    std::memcpy(key.source.octets.data(), peer, 16);
+  }
+  return key;
+}
+
+} // namespace knock::wire
