@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// EventLoop: waits for descriptors and one deadline, and says what the time is.
+///
+/// Threads: one.
+/// Time:    one clock read per wake-up; everybody else is handed that Instant.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+
+#include <knock/result.hpp>
+#include <knock/time.hpp>
+
+namespace knock::kernel {
+
+/// CLOCK_MONOTONIC.
+Instant monotonic_now();
+
+class EventLoop {
+ public:
+  using Ready = std::function<void(Instant)>;
+
+  /// Calls `ready` whenever `fd` (borrowed) has something to read, or was hung up.
+  void watch(int fd, Ready ready);
+  /// Also while `fd` can be written.
+  void want_write(int fd, bool wanted);
+  void unwatch(int fd);
+
+  /// Waits once, at most until `deadline`, and runs what is ready. Returns the time of the wake-up.
+  Result<Instant> wait(std::optional<Instant> deadline);
+
+ private:
+  struct Watched {
+    Ready ready;
+    bool write = false;
+  };
+  std::map<int, Watched> watched_;
+};
+
+} // namespace knock::kernel

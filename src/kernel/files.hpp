@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Files: the config as it lies on disk, and small files written whole or not at all.
+///
+/// In:     paths.   Out: checked values or findings; who may read a file with a secret is judged here.
+/// Errors: missing, unreadable, a directory, too large: findings of the file as a whole.
+/// Source: INTERFACE 1 (order, permissions), THREATS 23; rename(2) and fsync(2) for the writing side.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <knock/config.hpp>
+#include <knock/result.hpp>
+
+namespace knock::kernel {
+
+inline constexpr std::size_t kMaxFile = 1U << 20U; // 10,000 doors take less
+
+/// The whole of a regular file of at most kMaxFile bytes. Errors: code ENOENT when there is none.
+Result<std::string> read_file(const std::string& path);
+
+/// `path`, then doors.d/*.toml and users.d/*.toml beside it; a file inside one of these is checked alone.
+/// `seed`: as in parse_config.
+ParsedConfig load_config(const std::string& path, std::optional<std::uint64_t> seed = {});
+
+/// Whose a file is, and who else may use it.
+struct Access {
+  uid_t owner = 0;
+  gid_t group = 0;
+  mode_t mode = 0;
+};
+
+/// Why a file with a secret is refused to `self`, empty when it is safe; `ours` is the group _knockgate.
+std::string exposure(const Access& access, uid_t self, std::optional<gid_t> ours);
+
+/// Replaces `path` by a file that is complete on disk, or leaves it alone.
+/// Errors: ENOENT, EACCES (directory), ENOSPC, EPERM (not allowed to give it to `group`).
+Result<void> write_file_atomically(const std::string& path, std::string_view text, mode_t mode,
+                                   std::optional<gid_t> group = {});
+
+} // namespace knock::kernel

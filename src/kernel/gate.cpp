@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/gate.hpp"
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+namespace knock::kernel {
+namespace {
+
+using Sets = std::map<std::string, wire::SetInfo>;
+
+/// What of embed.nft the admin's table lacks, as the text to type. Empty when it fits.
+std::string missing_in(const Sets& sets, const std::string& table) {
+  if (sets.empty())
+    return fmt::format("table inet {} is missing, or holds none of our sets; put this line into it: "
+                       "include \"/usr/share/knockgate/nft/embed.nft\"",
+                       table);
+  std::string missing;
+  for (const auto& shape : embed_shapes()) {
+    const auto found = sets.find(std::string{shape.name});
+    if (found != sets.end() && found->second.key_type == shape.key_type &&
+        found->second.key_bytes == shape.key_bytes)
+      continue;
+    missing +=
+        fmt::format("{} set {} {{ {} }}", found == sets.end() ? "; add" : "; of the wrong type, make it",
+                    shape.name, shape.definition);
+  }
+  if (missing.empty()) return {};
+  return fmt::format("in table inet {}{} (embed.nft has them all)", table, missing.substr(1));
+}
+
+} // namespace
+
+Result<Gate> Gate::open() {
+  auto nft = Nftables::open();
+  if (!nft) return tl::unexpected(nft.error());
+  return Gate(std::move(*nft));
+}
+
+Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants,
+                        const Batch& held) {
+  const auto& table = config.nft.table;
+  const auto present = nft_.sets(table);
+  if (!present) return tl::unexpected(present.error());
+  std::string text;
+  if (config.nft.mode == Mode::embed) {
+    if (auto missing = missing_in(*present, table); !missing.empty())
+      return tl::unexpected(Error{fmt::format("embed into table inet {}", table), ENOENT, missing});
+  } else {
+    const auto open4 = present->find("open4");
+    const bool resized = open4 != present->end() && open4->second.size != 2ULL * config.limits.grants;
+    if (resized) text += fmt::format("delete table inet {}\n", table);
+    text += *template_text("gate", tokens_of(config));
+    if (resized) text += batch_text(table, held);
+  }
+  text += elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
+  return load_ruleset(text);
+}
+
+Result<void> Gate::unload(const Config& config) {
+  const auto present = loaded(config);
+  if (!present) return tl::unexpected(present.error());
+  if (!*present) return {};
+  if (config.nft.mode == Mode::embed)
+    return load_ruleset(elements_text(config.nft.table, config.nft.mode, {}));
+  return load_ruleset(fmt::format("delete table inet {}\n", config.nft.table));
+}
+
+Result<bool> Gate::loaded(const Config& config) {
+  const auto present = nft_.sets(config.nft.table);
+  if (!present) return tl::unexpected(present.error());
+  return present->contains("open4");
+}
+
+Result<std::vector<wire::RawElement>> Gate::elements(const Config& config, const char* set) {
+  auto found = nft_.elements(config.nft.table, set);
+  if (!found && found.error().code == ENOENT) return std::vector<wire::RawElement>{};
+  return found;
+}
+
+Result<std::vector<Element>> Gate::grants(const Config& config) {
+  std::vector<Element> grants;
+  for (const char* set : {"open4", "open6"}) {
+    auto found = elements(config, set);
+    if (!found) return tl::unexpected(found.error());
+    for (auto& raw : *found) {
+      const auto key = wire::decode_grant_key(raw.key);
+      if (!key || !raw.left) continue; // made by hand, without an end: not ours to judge
+      grants.push_back({*key, *raw.left, std::move(raw.comment), raw.packets, raw.bytes});
+    }
+  }
+  return grants;
+}
+
+Result<std::vector<Guarded>> Gate::guarded(const Config& config) {
+  auto found = elements(config, "guarded");
+  if (!found) return tl::unexpected(found.error());
+  std::vector<Guarded> guarded;
+  for (const auto& raw : *found)
+    if (const auto port = wire::decode_port_key(raw.key)) guarded.push_back({*port, raw.left});
+  return guarded;
+}
+
+} // namespace knock::kernel

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/netfilter.hpp"
+
+#include <linux/netlink.h>
+#include <nftables/libnftables.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "wire/sock_diag.hpp"
+
+namespace knock::kernel {
+namespace {
+
+constexpr const char* kNeedsCapability = "run as root, or give the service AmbientCapabilities=CAP_NET_ADMIN";
+constexpr int kDumpTries =
+    20; // another writer can interrupt a dump; only a permanent one interrupts this many
+
+Error bind_error(std::uint16_t group, int code) {
+  if (code == EPERM)
+    return system_error(
+        fmt::format("bind NFLOG group {}", group), code,
+        fmt::format("another program (ulogd2, a second knockgated) has it, or CAP_NET_ADMIN is missing; "
+                    "choose [nflog] group so that {}..{} are free",
+                    group, group + 3));
+  return system_error(fmt::format("bind NFLOG group {}", group), code, "");
+}
+
+Error commit_error(const std::string& table, int code) {
+  const auto what = fmt::format("put elements into table inet {}", table);
+  switch (code) {
+  case EPERM: return system_error(what, code, kNeedsCapability);
+  case ENOENT:
+    return system_error(what, code, "the table or a set of it is gone; run: knockctl reload --now");
+  case ENFILE:
+    return {what + ": a set is full", code,
+            "raise [limits] grants, or close grants with: knockctl close --all"};
+  default: return system_error(what, code, "");
+  }
+}
+
+Result<void> run_nft(const std::string& text, bool dry_run) {
+  const std::unique_ptr<nft_ctx, void (*)(nft_ctx*)> context(nft_ctx_new(NFT_CTX_DEFAULT), nft_ctx_free);
+  if (context == nullptr) return tl::unexpected(Error{"start libnftables", ENOMEM, ""});
+  nft_ctx_set_dry_run(context.get(), dry_run);
+  nft_ctx_buffer_error(context.get());
+  nft_ctx_buffer_output(context.get());
+  if (nft_run_cmd_from_buffer(context.get(), text.c_str()) == 0) return {};
+  std::string message = nft_ctx_get_error_buffer(context.get());
+  message.resize(std::min(message.find('\n'), message.size()));
+  const bool denied = message.find("Operation not permitted") != std::string::npos;
+  return tl::unexpected(Error{"nft: " + message, denied ? EPERM : EINVAL, denied ? kNeedsCapability : ""});
+}
+
+} // namespace
+
+Result<NflogReader> NflogReader::open(std::uint16_t first_group, std::uint32_t buffer_bytes) {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return tl::unexpected(socket.error());
+  NflogReader reader(std::move(*socket), first_group);
+  reader.buffer_bytes_ = reader.socket_.set_receive_buffer(buffer_bytes);
+  if (auto set = reader.socket_.ignore_overruns(); !set) return tl::unexpected(set.error());
+  for (std::uint16_t i = 0; i < kNflogGroups; ++i) {
+    const auto group = static_cast<std::uint16_t>(first_group + i);
+    for (const auto& message : {wire::encode_nflog_bind(group, reader.socket_.next_sequence()),
+                                wire::encode_nflog_settings(group, reader.socket_.next_sequence(), {})}) {
+      const auto code = reader.socket_.request(message);
+      if (!code) return tl::unexpected(code.error());
+      if (*code != 0) return tl::unexpected(bind_error(group, *code));
+    }
+  }
+  reader.logged_.reserve(1024); // more than a 64 KiB datagram holds
+  return reader;
+}
+
+Result<std::optional<std::span<const wire::Logged>>> NflogReader::receive() {
+  const auto datagram = socket_.receive();
+  if (!datagram) return tl::unexpected(datagram.error());
+  if (!*datagram) return std::nullopt;
+  logged_.clear();
+  counters_.malformed += wire::parse_nflog(**datagram, logged_).malformed;
+  for (const auto& logged : logged_) count(logged);
+  return std::span<const wire::Logged>(logged_);
+}
+
+void NflogReader::count(const wire::Logged& logged) {
+  ++counters_.packets;
+  const auto index = static_cast<std::uint16_t>(logged.group - first_group_);
+  if (index >= kNflogGroups || !logged.sequence) return;
+  auto& expected = expected_[index];
+  if (expected && *expected != *logged.sequence) {
+    counters_.lost += *logged.sequence - *expected; // modulo 2^32, as the kernel counts
+    ++counters_.overruns;
+  }
+  expected = *logged.sequence + 1;
+}
+
+std::string NflogReader::settings_difference() const {
+  // group portid qlen mode range timeout use (net/netfilter/nfnetlink_log.c, seq_show); root only
+  std::ifstream file("/proc/net/netfilter/nfnetlink_log");
+  const wire::NflogSettings wanted;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::uint32_t group = 0, port = 0, queued = 0, mode = 0, range = 0, timeout = 0;
+    if (!(words >> group >> port >> queued >> mode >> range >> timeout)) continue;
+    if (group - first_group_ >= kNflogGroups) continue;
+    if (mode != 2 || range != wanted.copy_bytes || timeout != wanted.timeout_centiseconds)
+      return fmt::format("group {} has mode {}, range {}, timeout {}", group, mode, range, timeout);
+  }
+  return {};
+}
+
+Result<Nftables> Nftables::open() {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return tl::unexpected(socket.error());
+  socket->set_receive_buffer(4U << 20U); // acks of a large refused batch echo every message
+  return Nftables(std::move(*socket));
+}
+
+Result<void> Nftables::commit(const Batch& batch, const std::string& table) {
+  if (batch.empty()) return {};
+  const auto encoded = wire::encode(batch, table, socket_.next_sequence());
+  while (socket_.next_sequence() < encoded.last_sequence + 1) {
+  }
+  if (auto sent = socket_.send(encoded.bytes); !sent) return sent;
+  for (int refused = 0;;) {
+    const auto datagram = socket_.receive();
+    if (!datagram) return tl::unexpected(datagram.error());
+    if (!*datagram) return tl::unexpected(commit_error(table, refused != 0 ? refused : EAGAIN));
+    bool last = false;
+    wire::for_each_message(**datagram, [&](const nlmsghdr* message) {
+      if (message->nlmsg_type != NLMSG_ERROR) return;
+      const auto ack = wire::parse_ack(message);
+      if (ack.sequence < encoded.first_sequence || ack.sequence > encoded.last_sequence) return;
+      if (refused == 0) refused = ack.error;
+      last = last || ack.sequence == encoded.last_sequence || ack.sequence == encoded.first_sequence;
+    });
+    if (!last) continue;
+    if (refused != 0) return tl::unexpected(commit_error(table, refused));
+    return {};
+  }
+}
+
+template<class Collect>
+Result<int> Nftables::dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect) {
+  Result<int> code = EINTR;
+  for (int tries = 0; tries < kDumpTries && code && *code == EINTR; ++tries) {
+    collect(nullptr); // begin anew
+    code = socket_.dump(request(socket_.next_sequence()), collect);
+  }
+  return code;
+}
+
+Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& table, const std::string& set) {
+  std::vector<wire::RawElement> found;
+  const auto code =
+      dump([&](std::uint32_t sequence) { return wire::encode_element_dump(table, set, sequence); },
+           [&](const nlmsghdr* message) {
+             if (message == nullptr)
+               found.clear();
+             else
+               wire::parse_elements(message, found);
+           });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0)
+    return tl::unexpected(system_error(fmt::format("list set {} of table inet {}", set, table), *code, ""));
+  return found;
+}
+
+Result<std::map<std::string, wire::SetInfo>> Nftables::sets(const std::string& table) {
+  std::map<std::string, wire::SetInfo> found;
+  const auto code = dump([&](std::uint32_t sequence) { return wire::encode_set_dump(table, sequence); },
+                         [&](const nlmsghdr* message) {
+                           if (message == nullptr) return found.clear();
+                           if (auto set = wire::parse_set(message)) found.emplace(set->name, *set);
+                         });
+  if (!code) return tl::unexpected(code.error());
+  if (*code == ENOENT) return found;
+  if (*code != 0)
+    return tl::unexpected(system_error(fmt::format("list table inet {}", table), *code, kNeedsCapability));
+  return found;
+}
+
+Result<void> load_ruleset(const std::string& text) {
+  return run_nft(text, false);
+}
+Result<void> check_ruleset(const std::string& text) {
+  return run_nft(text, true);
+}
+
+Result<std::vector<GrantKey>> established_peers() {
+  std::vector<GrantKey> peers;
+  auto socket = NetlinkSocket::open(NETLINK_SOCK_DIAG);
+  if (!socket) return tl::unexpected(socket.error());
+  for (const auto family : {Family::ipv4, Family::ipv6}) {
+    const auto code = socket->dump(wire::encode_established_dump(family, socket->next_sequence()),
+                                   [&](const nlmsghdr* message) {
+                                     if (auto peer = wire::parse_established(message)) peers.push_back(*peer);
+                                   });
+    if (!code) return tl::unexpected(code.error());
+    if (*code != 0 && *code != EINTR && *code != ENOENT)
+      return tl::unexpected(system_error("list established connections", *code, ""));
+  }
+  std::sort(peers.begin(), peers.end());
+  peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
+  return peers;
+}
+
+} // namespace knock::kernel

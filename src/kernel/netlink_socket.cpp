@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/netlink_socket.hpp"
+
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace knock::kernel {
+
+Result<NetlinkSocket> NetlinkSocket::open(int protocol) {
+  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!fd) return tl::unexpected(system_error("open a netlink socket"));
+  const sockaddr_nl any{AF_NETLINK, 0, 0, 0};
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0)
+    return tl::unexpected(system_error("bind a netlink socket"));
+  return NetlinkSocket(std::move(fd));
+}
+
+std::uint32_t NetlinkSocket::set_receive_buffer(std::uint32_t bytes) {
+  const int wanted = static_cast<int>(bytes);
+  if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted) != 0)
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted);
+  int doubled = 0; // the kernel counts its own overhead in
+  socklen_t size = sizeof doubled;
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &doubled, &size);
+  return static_cast<std::uint32_t>(doubled) / 2;
+}
+
+Result<void> NetlinkSocket::ignore_overruns() {
+  const int on = 1;
+  if (::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0)
+    return tl::unexpected(system_error("set NETLINK_NO_ENOBUFS"));
+  return {};
+}
+
+Result<void> NetlinkSocket::send(std::span<const std::byte> bytes) {
+  // A batch is one skb: the send buffer has to hold it whole, or the kernel says EMSGSIZE.
+  const int room = static_cast<int>(bytes.size()) + (64 << 10);
+  if (bytes.size() > (128U << 10U)) ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+  while (::send(fd_.get(), bytes.data(), bytes.size(), 0) < 0)
+    if (errno != EINTR) return tl::unexpected(system_error("send to netlink"));
+  return {};
+}
+
+Result<std::optional<std::span<const std::byte>>> NetlinkSocket::receive() {
+  for (;;) {
+    const auto size = ::recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (size >= 0) return std::span<const std::byte>(buffer_.data(), static_cast<std::size_t>(size));
+    if (errno == EAGAIN) return std::nullopt;
+    if (errno != EINTR) return tl::unexpected(system_error("receive from netlink"));
+  }
+}
+
+Result<int> NetlinkSocket::request(const wire::Bytes& message) {
+  const auto wanted = reinterpret_cast<const nlmsghdr*>(message.data())->nlmsg_seq;
+  if (auto sent = send(message); !sent) return tl::unexpected(sent.error());
+  for (;;) {
+    const auto datagram = receive();
+    if (!datagram) return tl::unexpected(datagram.error());
+    if (!*datagram) return EAGAIN;
+    std::optional<int> answer;
+    wire::for_each_message(**datagram, [&](const nlmsghdr* part) {
+      if (part->nlmsg_type == NLMSG_ERROR && part->nlmsg_seq == wanted) answer = wire::parse_ack(part).error;
+    });
+    if (answer) return *answer;
+  }
+}
+
+} // namespace knock::kernel

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Process: what the operating system knows of us and tells us: signals, service manager, users, chance.
+///
+/// Source: sd_notify(3), signalfd(2), unix(7), getrandom(2).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/fd.hpp"
+
+namespace knock::kernel {
+
+/// SIGTERM, SIGINT and SIGHUP as a descriptor; SIGPIPE is ignored. Requires: called before any thread starts.
+Result<Fd> open_signals();
+/// The next signal waiting, 0 when none does.
+int read_signal(int fd);
+
+/// Tells the service manager, when there is one: "READY=1", "STATUS=...".
+void notify_service(std::string_view state);
+/// The control socket systemd opened for us ($LISTEN_FDS), if it did.
+std::optional<Fd> inherited_socket();
+
+/// 16 bytes nobody can guess, for hashes that hostile sources must not steer.
+std::array<std::uint8_t, 16> random_key();
+/// Changes with every boot: monotonic times of another boot mean nothing.
+std::string boot_id();
+
+std::optional<gid_t> group_id(const std::string& name);
+/// `[control] state`, else $STATE_DIRECTORY, else /var/lib/knockgate; made (0700) when missing.
+Result<std::string> state_directory(const std::string& configured);
+
+} // namespace knock::kernel
