@@ -101,6 +101,7 @@ class Policy {
   }
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[id]; }
   [[nodiscard]] const Ending& ending(const Node& node) const { return endings_[node.ending - 1U]; }
+  [[nodiscard]] DoorId door_of(std::uint16_t sequence) const { return endings_[sequence].door; }
   /// Whether `token` is a step on the way to `id`, the last one included.
   [[nodiscard]] bool on_path(NodeId id, Token token) const {
     for (; id != 0; id = nodes_[id].parent)

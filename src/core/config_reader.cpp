@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/nearest.hpp>
+
 namespace knock::grammar {
 namespace {
 

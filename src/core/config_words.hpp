@@ -51,7 +51,4 @@ std::string quoted(std::string_view text);
 /// Bytes that could end or redraw a line become \xNN.
 std::string one_line(std::string_view text);
 
-/// The word of `known` that `wrong` probably meant, "" when none is near.
-std::string_view nearest(std::string_view wrong, std::span<const std::string_view> known);
-
 } // namespace knock::grammar

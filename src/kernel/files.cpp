@@ -187,4 +187,9 @@ Result<void> write_file_atomically(const std::string& path, std::string_view tex
   return {};
 }
 
+Result<void> remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return tl::unexpected(system_error("remove " + path));
+  return {};
+}
+
 } // namespace knock::kernel

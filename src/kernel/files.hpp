@@ -42,4 +42,7 @@ std::string exposure(const Access& access, uid_t self, std::optional<gid_t> ours
 Result<void> write_file_atomically(const std::string& path, std::string_view text, mode_t mode,
                                    std::optional<gid_t> group = {});
 
+/// Removes `path`; one that is not there is fine.
+Result<void> remove_file(const std::string& path);
+
 } // namespace knock::kernel

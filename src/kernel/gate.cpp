@@ -93,6 +93,12 @@ Result<std::vector<Element>> Gate::grants(const Config& config) {
   return grants;
 }
 
+Result<bool> Gate::overflow(const Config& config) {
+  const auto found = elements(config, "overflow");
+  if (!found) return tl::unexpected(found.error());
+  return !found->empty();
+}
+
 Result<std::vector<Guarded>> Gate::guarded(const Config& config) {
   auto found = elements(config, "guarded");
   if (!found) return tl::unexpected(found.error());

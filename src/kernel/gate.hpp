@@ -31,6 +31,9 @@ class Gate {
   /// What is guarded now; none when the table is missing.
   Result<std::vector<Guarded>> guarded(const Config& config);
 
+  /// Whether the kernel gave up following single sources: the strays of all are reported then.
+  Result<bool> overflow(const Config& config);
+
   Result<void> commit(const Config& config, const Batch& batch) {
     return nft_.commit(batch, config.nft.table);
   }

@@ -41,6 +41,8 @@ class NflogReader {
   [[nodiscard]] std::uint16_t first_group() const { return first_group_; }
   [[nodiscard]] std::uint32_t buffer_bytes() const { return buffer_bytes_; }
   [[nodiscard]] const NflogCounters& counters() const { return counters_; }
+  /// Reports the socket had no room for.
+  [[nodiscard]] std::uint64_t drops() const { return socket_.drops(); }
   /// What /proc says otherwise than we asked, "" when nothing or when it may not be read.
   [[nodiscard]] std::string settings_difference() const;
 

@@ -2,8 +2,10 @@
 #include "kernel/netlink_socket.hpp"
 
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 
 namespace knock::kernel {
@@ -32,6 +34,13 @@ Result<void> NetlinkSocket::ignore_overruns() {
   if (::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0)
     return tl::unexpected(system_error("set NETLINK_NO_ENOBUFS"));
   return {};
+}
+
+std::uint64_t NetlinkSocket::drops() const {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) != 0) return 0;
+  return info[SK_MEMINFO_DROPS];
 }
 
 Result<void> NetlinkSocket::send(std::span<const std::byte> bytes) {

@@ -35,6 +35,8 @@ class NetlinkSocket {
   template<class Visit>
   Result<int> dump(const wire::Bytes& message, Visit&& visit);
 
+  /// Datagrams the kernel dropped because the receive buffer was full (sock_diag.h, SK_MEMINFO_DROPS).
+  [[nodiscard]] std::uint64_t drops() const;
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::uint32_t next_sequence() { return ++sequence_; }
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Control: what knockctl and the daemon say to each other.
+///
+/// Request: one datagram of at most 4 KiB, `1 VERB key=value ...`, values percent-escaped.
+/// Reply:   datagrams of at most 64 KiB of JSON lines; the last line is `{"end":true,"exit":N,"error":...}`.
+/// Source:  INTERFACE 2. Hostile input: whoever may connect may send anything.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <knock/config.hpp>
+#include <knock/result.hpp>
+
+namespace knock {
+
+inline constexpr std::string_view kControlVersion = "1";
+inline constexpr std::size_t kMaxRequest = 4096;         // bytes
+inline constexpr std::size_t kMaxReplyDatagram = 65'536; // bytes
+inline constexpr std::size_t kMaxReplyLine = 60'000;     // bytes; what is longer comes in several lines
+
+/// Exit codes of all programs (INTERFACE 2; 69 to 78 as in sysexits.h).
+enum class ExitCode : int { done = 0, failed = 1, usage = 2, unreachable = 69, denied = 77, bad_config = 78 };
+
+struct Request {
+  std::string verb;
+  std::map<std::string, std::string, std::less<>> values;
+
+  /// The value of `key`, nothing when it is absent.
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const;
+};
+
+std::string encode(const Request& request);
+
+struct ParsedRequest {
+  std::optional<Request> request; ///< absent: malformed, or of another version
+  std::string version;            ///< as written, at most 16 bytes; empty when there is none
+};
+ParsedRequest parse_request(std::string_view datagram);
+
+/// Why a verb was not done.
+struct Failure {
+  ExitCode exit = ExitCode::done;
+  std::string code; ///< "bad-config", "not-allowed", "failed", "usage", "unreachable"
+  Place place;      ///< of a bad config
+  std::string text;
+  std::string advice;
+};
+Failure failure_of(const Error& error);
+Failure failure_of(const Finding& finding);
+/// One line for a person.
+std::string to_string(const Failure& failure);
+/// `{"schema":1,"error":{...}}`
+std::string error_line(const Failure& failure);
+
+struct Reply {
+  std::vector<std::string> lines; ///< JSON, each at most kMaxReplyLine
+  Failure failure;                ///< exit 0: none
+};
+/// The datagrams of a reply, the end line included.
+std::vector<std::string> encode(const Reply& reply);
+/// Adds one datagram to `reply`. Returns whether it was the last; nothing when it is no reply of ours.
+std::optional<bool> parse_reply(std::string_view datagram, Reply& reply);
+
+/// Lines that carry text for a person, or one long text in parts.
+std::string text_line(std::string_view text);
+std::vector<std::string> part_lines(std::string_view text);
+/// The text such a line carries, nothing when it is another.
+std::optional<std::string> text_of(std::string_view line);
+std::optional<std::string> part_of(std::string_view line);
+/// Where the parts shall be written.
+std::string path_line(std::string_view path);
+std::optional<std::string> path_of(std::string_view line);
+
+} // namespace knock

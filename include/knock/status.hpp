@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Status: what `knockctl status` shows, as one value.
+///
+/// In:     filled by the keeper, or read back from the daemon's JSON lines.
+/// Out:    JSON lines (schema 1: keys are only ever added), or text of 80 columns.
+/// Units:  spans in milliseconds, moments in seconds of the epoch.
+/// Source: INTERFACE 5.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace knock {
+
+struct StatusGuarded {
+  std::string port;
+  std::optional<std::int64_t> left_ms; ///< absent: confirmed
+};
+
+struct StatusGrant {
+  std::uint64_t id = 0;
+  std::string door, source;
+  unsigned prefix = 32;
+  std::vector<std::string> ports;
+  std::string by = "-", via;
+  std::int64_t opened = 0;
+  std::int64_t left_ms = 0, cap_ms = 0;
+  std::uint64_t packets = 0, bytes = 0;
+  bool adopted = false;
+};
+
+struct StatusWarning {
+  std::string code, text, run;
+};
+
+struct Status {
+  std::string version, state = "idle", mode = "gate";
+  std::int64_t uptime_ms = 0;
+  std::int64_t off_since = 0; ///< when state is "off"
+  struct {
+    bool ok = true;
+    std::size_t doors = 0; ///< enabled ones
+    std::int64_t read = 0;
+    std::string error;
+    std::string boot_file = "none"; ///< ok, differs, missing, none
+  } config;
+  struct {
+    std::vector<unsigned> groups; ///< empty: none bound
+    std::uint64_t packets = 0, lost = 0, overruns = 0, buffer_bytes = 0;
+  } nflog;
+  struct {
+    std::uint64_t slots = 0, attempts = 0, evicted = 0;
+    bool overflow = false;
+  } tracker;
+  struct {
+    std::string table;
+    bool loaded = false;
+    std::vector<std::string> trust;
+    std::uint64_t healed = 0;
+    std::vector<StatusGuarded> guarded;
+  } gate;
+  std::uint64_t grant_limit = 0, open = 0;
+  std::map<std::string, std::uint64_t> counters;
+  std::vector<StatusGrant> grants;
+  std::vector<StatusWarning> warnings;
+};
+
+/// JSON lines, each at most kMaxReplyLine; grants and ports beyond the first come in further lines.
+std::vector<std::string> encode(const Status& status);
+/// Adds one line to `status`. Returns false when it is none of ours.
+bool parse_status(std::string_view line, Status& status);
+
+/// The face of the product. `now`: seconds of the epoch, for "2 min ago".
+std::string to_text(const Status& status, std::int64_t now, bool colour);
+
+/// "28 s", "51 min", "3d 4h": at most two units, rounded down.
+std::string span_text(std::int64_t ms);
+
+} // namespace knock

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/status.hpp>
+
+#include <chrono>
+#include <ctime>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <knock/control.hpp>
+
+namespace knock {
+namespace {
+
+using nlohmann::json;
+using Days = std::chrono::sys_days;
+
+constexpr std::size_t kFirstItems = 100; // grants and ports of the first line
+
+/// RFC 3339, UTC.
+std::string moment(std::int64_t seconds) {
+  const std::chrono::sys_seconds at{std::chrono::seconds{seconds}};
+  const auto day = std::chrono::floor<std::chrono::days>(at);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss time{at - day};
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     time.hours().count(), time.minutes().count(), time.seconds().count());
+}
+
+std::int64_t seconds_at(const std::string& text) {
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+  if (std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2dZ", &year, &month, &day, &hour, &minute, &second) !=
+      6)
+    return 0;
+  const Days date{std::chrono::year{year} / month / day};
+  return std::chrono::duration_cast<std::chrono::seconds>(date.time_since_epoch()).count() + hour * 3600 +
+         minute * 60 + second;
+}
+
+json grant_json(const StatusGrant& grant) {
+  return {{"id", grant.id},           {"door", grant.door},       {"source", grant.source},
+          {"prefix", grant.prefix},   {"ports", grant.ports},     {"forward", nullptr},
+          {"by", grant.by},           {"via", grant.via},         {"opened", moment(grant.opened)},
+          {"left_ms", grant.left_ms}, {"cap_ms", grant.cap_ms},   {"close", "after"},
+          {"uses_left", nullptr},     {"packets", grant.packets}, {"bytes", grant.bytes},
+          {"adopted", grant.adopted}};
+}
+
+StatusGrant grant_of(const json& one) {
+  StatusGrant grant;
+  one.at("id").get_to(grant.id);
+  one.at("door").get_to(grant.door);
+  one.at("source").get_to(grant.source);
+  one.at("prefix").get_to(grant.prefix);
+  one.at("ports").get_to(grant.ports);
+  one.at("by").get_to(grant.by);
+  one.at("via").get_to(grant.via);
+  grant.opened = seconds_at(one.at("opened").get<std::string>());
+  one.at("left_ms").get_to(grant.left_ms);
+  one.at("cap_ms").get_to(grant.cap_ms);
+  one.at("packets").get_to(grant.packets);
+  one.at("bytes").get_to(grant.bytes);
+  one.at("adopted").get_to(grant.adopted);
+  return grant;
+}
+
+json guarded_json(const StatusGuarded& guarded) {
+  return {{"port", guarded.port},
+          {"confirmed", !guarded.left_ms},
+          {"left_ms", guarded.left_ms ? json(*guarded.left_ms) : json(nullptr)}};
+}
+
+json head_json(const Status& status) {
+  json warnings = json::array();
+  for (const auto& warning : status.warnings)
+    warnings.push_back({{"code", warning.code}, {"text", warning.text}, {"run", warning.run}});
+  return {{"schema", 1},
+          {"version", status.version},
+          {"state", status.state},
+          {"off_since", status.state == "off" ? json(moment(status.off_since)) : json(nullptr)},
+          {"mode", status.mode},
+          {"uptime_ms", status.uptime_ms},
+          {"config",
+           {{"ok", status.config.ok},
+            {"doors", status.config.doors},
+            {"read", moment(status.config.read)},
+            {"error", status.config.error.empty() ? json(nullptr) : json(status.config.error)},
+            {"boot_file", status.config.boot_file}}},
+          {"nflog",
+           {{"groups", status.nflog.groups},
+            {"packets", status.nflog.packets},
+            {"lost", status.nflog.lost},
+            {"overruns", status.nflog.overruns},
+            {"buffer_bytes", status.nflog.buffer_bytes}}},
+          {"tracker",
+           {{"slots", status.tracker.slots},
+            {"attempts", status.tracker.attempts},
+            {"evicted", status.tracker.evicted},
+            {"overflow", status.tracker.overflow}}},
+          {"gate",
+           {{"table", status.gate.table},
+            {"loaded", status.gate.loaded},
+            {"trust", status.gate.trust},
+            {"healed", status.gate.healed},
+            {"guarded", json::array()}}},
+          {"limits", {{"grants", status.grant_limit}, {"open", status.open}}},
+          {"counters", status.counters},
+          {"grants", json::array()},
+          {"warnings", std::move(warnings)}};
+}
+
+void read_items(const json& line, Status& status) {
+  if (const auto grants = line.find("grants"); grants != line.end())
+    for (const auto& one : *grants) status.grants.push_back(grant_of(one));
+  if (const auto gate = line.find("gate"); gate != line.end())
+    for (const auto& one : gate->at("guarded")) {
+      StatusGuarded guarded{one.at("port").get<std::string>(), {}};
+      if (!one.at("left_ms").is_null()) guarded.left_ms = one.at("left_ms").get<std::int64_t>();
+      status.gate.guarded.push_back(std::move(guarded));
+    }
+}
+
+void read_head(const json& line, Status& status) {
+  line.at("version").get_to(status.version);
+  line.at("state").get_to(status.state);
+  line.at("mode").get_to(status.mode);
+  line.at("uptime_ms").get_to(status.uptime_ms);
+  if (line.at("off_since").is_string())
+    status.off_since = seconds_at(line.at("off_since").get<std::string>());
+  const auto& config = line.at("config");
+  config.at("ok").get_to(status.config.ok);
+  config.at("doors").get_to(status.config.doors);
+  status.config.read = seconds_at(config.at("read").get<std::string>());
+  if (config.at("error").is_string()) config.at("error").get_to(status.config.error);
+  config.at("boot_file").get_to(status.config.boot_file);
+  const auto& nflog = line.at("nflog");
+  nflog.at("groups").get_to(status.nflog.groups);
+  nflog.at("packets").get_to(status.nflog.packets);
+  nflog.at("lost").get_to(status.nflog.lost);
+  nflog.at("overruns").get_to(status.nflog.overruns);
+  nflog.at("buffer_bytes").get_to(status.nflog.buffer_bytes);
+  const auto& tracker = line.at("tracker");
+  tracker.at("slots").get_to(status.tracker.slots);
+  tracker.at("attempts").get_to(status.tracker.attempts);
+  tracker.at("evicted").get_to(status.tracker.evicted);
+  tracker.at("overflow").get_to(status.tracker.overflow);
+  const auto& gate = line.at("gate");
+  gate.at("table").get_to(status.gate.table);
+  gate.at("loaded").get_to(status.gate.loaded);
+  gate.at("trust").get_to(status.gate.trust);
+  gate.at("healed").get_to(status.gate.healed);
+  line.at("limits").at("grants").get_to(status.grant_limit);
+  line.at("limits").at("open").get_to(status.open);
+  line.at("counters").get_to(status.counters);
+  for (const auto& one : line.at("warnings"))
+    status.warnings.push_back({one.at("code").get<std::string>(), one.at("text").get<std::string>(),
+                               one.at("run").get<std::string>()});
+}
+
+} // namespace
+
+std::vector<std::string> encode(const Status& status) {
+  auto line = head_json(status);
+  std::vector<std::string> lines;
+  std::size_t items = 0;
+  const auto add = [&](json& array, json item) {
+    if (items++ == kFirstItems) {
+      lines.push_back(line.dump(-1, ' ', true, json::error_handler_t::replace));
+      line = {{"schema", 1}, {"gate", {{"guarded", json::array()}}}, {"grants", json::array()}};
+      items = 1;
+    }
+    array.push_back(std::move(item));
+  };
+  for (const auto& guarded : status.gate.guarded) add(line["gate"]["guarded"], guarded_json(guarded));
+  for (const auto& grant : status.grants) add(line["grants"], grant_json(grant));
+  lines.push_back(line.dump(-1, ' ', true, json::error_handler_t::replace));
+  return lines;
+}
+
+// The library throws on a missing or wrong key; none of it leaves this function.
+bool parse_status(std::string_view text, Status& status) try {
+  const auto line = json::parse(text, nullptr, false);
+  if (!line.is_object() || line.value("schema", 0) != 1) return false;
+  if (line.contains("version")) read_head(line, status);
+  read_items(line, status);
+  return true;
+} catch (const json::exception&) {
+  return false;
+}
+
+} // namespace knock

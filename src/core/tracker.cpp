@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/tracker.hpp>
+
+#include <algorithm>
+#include <bit>
+
+#include "attempt_word.hpp"
+
+namespace knock {
+namespace {
+
+constexpr int kPlaceTries = 8;
+constexpr std::size_t kMaxMine = 4;
+constexpr Millis kDatagramCopy{5}; // a switch or driver doubles at once; later the same bytes are a new knock
+constexpr Millis kTcpCopy{120'000}; // retransmits of one SYN back off up to this
+
+std::uint32_t clock_ms(Instant now) {
+  return static_cast<std::uint32_t>(std::chrono::floor<Millis>(now.time_since_epoch()).count());
+}
+
+} // namespace
+
+Tracker::Tracker(std::size_t words, const SourceHash::Key& key)
+    : bucket_count_(words / kBucket), hash_(static_cast<unsigned>(std::countr_zero(words / kBucket)), key),
+      buckets_(std::make_unique<Bucket[]>(bucket_count_)), copies_(std::make_unique<Word[]>(kCopies)) {
+  KNOCK_ASSERT(std::has_single_bit(words) && words >= 1U << 19U && words <= 1U << 24U);
+}
+
+// The copy table is a hint: a lost or torn hint makes a retransmit a step, no more. Relaxed is enough.
+bool Tracker::is_copy(std::uint64_t fingerprint, Protocol protocol, Instant now) const noexcept {
+  const auto seen = copies_[fingerprint % kCopies].load(std::memory_order_relaxed);
+  const auto valid = protocol == Protocol::tcp ? kTcpCopy : kDatagramCopy;
+  const auto ms = static_cast<std::uint32_t>(clock_ms(now) - static_cast<std::uint32_t>(seen));
+  return seen >> 32U == (fingerprint >> 32U | 1U) && ms <= static_cast<std::uint32_t>(valid.count());
+}
+
+void Tracker::remember(std::uint64_t fingerprint, Instant now) noexcept {
+  copies_[fingerprint % kCopies].store((fingerprint >> 32U | 1U) << 32U | clock_ms(now),
+                                       std::memory_order_relaxed);
+}
+
+/// One packet on its way through the rules of DESIGN 4. Lives on the stack.
+class Tracker::Step {
+ public:
+  Step(const Policy& policy, Bucket& bucket, std::uint32_t tag, Token token, Ticks now, bool copy)
+      : policy_(policy), bucket_(bucket), tag_(tag), token_(token), now_(now), copy_(copy) {}
+
+  Outcome run() {
+    snapshot();
+    if (out_.cooling) return out_;
+    for (std::size_t i = 0; i < mine_count_; ++i) advance(mine_[i]);
+    swap_out();
+    start();
+    if (out_.steps == 0 && !out_.known && !out_.started) stray();
+    return out_;
+  }
+
+ private:
+  struct Mine {
+    std::size_t slot;
+    Attempt attempt;     ///< as it stands now; node 0 = gone
+    NodeId swap_out = 0; ///< where a swap-out edge leads, taken only if nothing else hits
+  };
+
+  void snapshot() {
+    for (std::size_t slot = 0; slot < kBucket; ++slot) {
+      // Acquire pairs with the release of the CAS that wrote the word; nothing hangs off it.
+      const auto word = bucket_.words[slot].load(std::memory_order_acquire);
+      if (word == 0 || tag_of(word) != tag_) continue;
+      const auto attempt = unpack(word);
+      if (has_ended(policy_, attempt, now_)) {
+        if (replace(slot, word, 0) && attempt.node != kCooling && !policy_.node(attempt.node).leaf)
+          ++out_.ended;
+      } else if (attempt.node == kCooling) {
+        out_.cooling = true;
+      } else if (mine_count_ < mine_.size()) {
+        mine_[mine_count_++] = {slot, attempt, 0};
+      }
+    }
+  }
+
+  bool replace(std::size_t slot, std::uint64_t expected, std::uint64_t word) {
+    return bucket_.words[slot].compare_exchange_strong(expected, word, std::memory_order_acq_rel,
+                                                       std::memory_order_acquire);
+  }
+
+  /// Rules 2 to 4.
+  void advance(Mine& mine) {
+    const bool on_path = policy_.on_path(mine.attempt.node, token_);
+    const auto* edge = policy_.edge(mine.attempt.node, token_);
+    if (edge != nullptr && !(on_path && copy_)) {
+      if (edge->forward != 0 && !edge->out) return move(mine, edge->forward, on_path);
+      const auto gap = age(now_, last_tick(mine.attempt));
+      if (edge->back != 0 && gap <= edge->reorder) return move(mine, edge->back, on_path);
+      if (edge->late != 0) return move(mine, edge->late, on_path, policy_.is_first_step(edge->late));
+      if (edge->forward != 0) {
+        mine.swap_out = edge->forward;
+        return;
+      }
+    }
+    out_.known = out_.known || on_path;
+  }
+
+  void swap_out() {
+    const bool hit = out_.steps != 0;
+    for (std::size_t i = 0; i < mine_count_; ++i) {
+      auto& mine = mine_[i];
+      if (mine.swap_out == 0) continue;
+      if (hit)
+        out_.known = true;
+      else
+        move(mine, mine.swap_out, policy_.on_path(mine.attempt.node, token_));
+    }
+  }
+
+  /// The CAS that reaches a door's node is the one that opens.
+  void move(Mine& mine, NodeId to, bool from_path, bool anew = false) {
+    const auto old = pack(tag_, mine.attempt);
+    Attempt next = mine.attempt;
+    next.node = to;
+    if (anew) next = {to, now_, 0, 0};
+    next.span = age(now_, next.first);
+    const auto& node = policy_.node(to);
+    const bool opens = node.ending != 0 && in_limits(next, policy_.ending(node));
+    const bool gone = node.ending != 0 && !opens && node.leaf;
+    if (!replace(mine.slot, old, gone ? 0 : pack(tag_, next))) {
+      mine.attempt.node = 0; // evicted meanwhile: to run the packet again would count it twice
+      ++out_.evicted;
+      return;
+    }
+    mine.attempt = next;
+    if (gone) mine.attempt.node = 0;
+    ++out_.steps;
+    hit_from_path_ = hit_from_path_ || from_path;
+    if (opens) open(node.ending);
+  }
+
+  static bool in_limits(const Attempt& attempt, const Ending& ending) {
+    return attempt.span <= ending.within && attempt.strays <= ending.strays;
+  }
+
+  void open(std::uint16_t ending) {
+    const auto sequence = static_cast<std::uint16_t>(ending - 1U);
+    const auto done = out_.completed();
+    if (std::find(done.begin(), done.end(), sequence) == done.end())
+      out_.opened[out_.opened_count++] = sequence;
+  }
+
+  /// Rule 5.
+  void start() {
+    const auto* edge = policy_.edge(0, token_);
+    if (edge == nullptr || hit_from_path_ || (copy_ && out_.known) || (edge->out && out_.steps != 0)) return;
+    for (std::size_t i = 0; i < mine_count_; ++i)
+      if (mine_[i].attempt.node == edge->forward) return;
+    Attempt attempt;
+    attempt.node = edge->forward;
+    attempt.first = now_;
+    for (int tries = 0; tries < kPlaceTries; ++tries) {
+      if (!place(pack(tag_, attempt))) continue;
+      out_.started = true;
+      const auto& node = policy_.node(attempt.node);
+      if (node.ending != 0) open(node.ending);
+      return;
+    }
+    out_.contended = true;
+  }
+
+  /// What is forgotten first, in this order.
+  enum Rank : std::uint8_t { keep, any, first_stepper, cooling, nothing };
+  enum OwnRank : std::uint8_t { foreign, own_any, own_first_stepper, own_leaf };
+
+  [[nodiscard]] std::uint8_t rank(std::uint64_t word, bool own_only) const {
+    if (own_only) {
+      if (word == 0 || tag_of(word) != tag_) return foreign;
+      const auto attempt = unpack(word);
+      if (attempt.node == kCooling) return own_any;
+      if (policy_.node(attempt.node).leaf) return own_leaf;
+      return policy_.is_first_step(attempt.node) ? own_first_stepper : own_any;
+    }
+    if (word == 0) return nothing;
+    const auto attempt = unpack(word);
+    if (has_ended(policy_, attempt, now_)) return nothing;
+    if (attempt.node == kCooling) return cooling;
+    return policy_.is_first_step(attempt.node) ? first_stepper : any;
+  }
+
+  bool place(std::uint64_t word) {
+    std::array<std::uint64_t, kBucket> now_there{};
+    std::size_t own = 0;
+    for (std::size_t slot = 0; slot < kBucket; ++slot) {
+      now_there[slot] = bucket_.words[slot].load(std::memory_order_acquire);
+      own += now_there[slot] != 0 && tag_of(now_there[slot]) == tag_ ? 1U : 0U;
+    }
+    std::size_t victim = 0;
+    std::uint8_t best = 0;
+    Ticks best_age = 0;
+    for (std::size_t slot = 0; slot < kBucket; ++slot) {
+      const auto at = rank(now_there[slot], own >= kMaxMine);
+      const auto ticks =
+          now_there[slot] == 0 || at == nothing ? Ticks{0} : age(now_, unpack(now_there[slot]).first);
+      if (at < best || (at == best && ticks <= best_age)) continue;
+      victim = slot;
+      best = at;
+      best_age = ticks;
+    }
+    KNOCK_ASSERT(best != 0);
+    const auto lost = now_there[victim];
+    if (!replace(victim, lost, word)) return false;
+    if (lost != 0 && best != own_leaf && !has_ended(policy_, unpack(lost), now_)) ++out_.evicted;
+    return true;
+  }
+
+  /// Rule 6.
+  void stray() {
+    bool spent = false;
+    for (std::size_t i = 0; i < mine_count_; ++i) {
+      const auto& attempt = mine_[i].attempt;
+      const auto& node = policy_.node(attempt.node);
+      if (attempt.node == 0 || node.leaf) continue;
+      out_.stray = true;
+      spent = spent || attempt.strays + 1U > node.strays;
+    }
+    if (!out_.stray) return;
+    bool cool = spent && policy_.cooloff() > 0;
+    for (std::size_t i = 0; i < mine_count_; ++i) {
+      auto& slot = mine_[i].slot;
+      auto& attempt = mine_[i].attempt;
+      if (attempt.node == 0 || (!spent && policy_.node(attempt.node).leaf)) continue;
+      const auto old = pack(tag_, attempt);
+      std::uint64_t next = 0;
+      if (!spent) {
+        ++attempt.strays;
+        next = pack(tag_, attempt);
+      } else if (cool) {
+        next = pack(tag_, {kCooling, now_, 0, kCoolingStrays});
+      }
+      const bool done = replace(slot, old, next);
+      if (!done) ++out_.evicted;
+      if (done && cool) {
+        cool = false;
+        out_.cooled = true;
+      }
+    }
+  }
+
+  const Policy& policy_;
+  Bucket& bucket_;
+  std::uint32_t tag_;
+  Token token_;
+  Ticks now_;
+  bool copy_;
+  bool hit_from_path_ = false;
+  std::array<Mine, kMaxMine> mine_{};
+  std::size_t mine_count_ = 0;
+  Outcome out_;
+};
+
+Outcome Tracker::step(const Policy& policy, const Packet& packet, Token token, Instant now) noexcept {
+  const auto source = hash_.identify(packet.source);
+  const auto print = hash_.fingerprint(source, packet, token);
+  const bool copy = is_copy(print, packet.protocol, now);
+  Step step(policy, buckets_[source.bucket], source.tag, token, tick_of(now), copy);
+  const auto outcome = step.run();
+  if (outcome.steps != 0 || outcome.started) remember(print, now);
+  return outcome;
+}
+
+std::size_t Tracker::sweep(const Policy& policy, Instant now, std::size_t from, std::size_t count) noexcept {
+  const auto tick = tick_of(now);
+  std::size_t live = 0;
+  for (std::size_t at = from; at < std::min(from + count, size()); ++at) {
+    auto& word = buckets_[at / kBucket].words[at % kBucket];
+    auto value = word.load(std::memory_order_acquire);
+    if (value == 0) continue;
+    if (!has_ended(policy, unpack(value), tick) ||
+        !word.compare_exchange_strong(value, 0, std::memory_order_acq_rel, std::memory_order_acquire))
+      ++live;
+  }
+  return live;
+}
+
+std::size_t Tracker::attempts(const Policy& policy, Instant now) const noexcept {
+  const auto tick = tick_of(now);
+  std::size_t live = 0;
+  for (std::size_t at = 0; at < size(); ++at) {
+    const auto value = buckets_[at / kBucket].words[at % kBucket].load(std::memory_order_relaxed);
+    if (value == 0) continue;
+    const auto attempt = unpack(value);
+    if (attempt.node != kCooling && !policy.node(attempt.node).leaf && !has_ended(policy, attempt, tick))
+      ++live;
+  }
+  return live;
+}
+
+void Tracker::carry_over(std::span<const NodeId> map) noexcept {
+  for (std::size_t at = 0; at < size(); ++at) {
+    auto& word = buckets_[at / kBucket].words[at % kBucket];
+    const auto value = word.load(std::memory_order_relaxed);
+    if (value == 0) continue;
+    auto attempt = unpack(value);
+    if (attempt.node == kCooling) continue;
+    attempt.node = map[attempt.node];
+    // No step runs meanwhile, and who resumes stepping synchronizes with us: relaxed.
+    word.store(attempt.node == 0 ? 0 : pack(tag_of(value), attempt), std::memory_order_relaxed);
+  }
+}
+
+} // namespace knock

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/audit.hpp"
+
+#include <fmt/format.h>
+
+#include "kernel/log.hpp"
+
+namespace knock::kernel {
+namespace {
+
+std::int64_t ms_between(Instant from, Instant to) {
+  return std::chrono::round<Millis>(to - from).count();
+}
+
+std::string_view verb_of(LedgerEvent::Verb verb) {
+  switch (verb) {
+  case LedgerEvent::Verb::open: return "open";
+  case LedgerEvent::Verb::extend: return "extend";
+  case LedgerEvent::Verb::close: return "close";
+  case LedgerEvent::Verb::expire: return "expire";
+  case LedgerEvent::Verb::refused: break;
+  }
+  return "refused";
+}
+
+} // namespace
+
+std::string audit_line(const LedgerEvent& event, Instant now) {
+  const auto& grant = event.grant;
+  std::string ports;
+  for (Port port : grant.ports) ports += (ports.empty() ? "" : ",") + to_string(port);
+  auto line =
+      fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb), quoted(grant.door),
+                  to_string(grant.source), ports, quoted(grant.by), to_string(grant.via), grant.id);
+  if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)
+    return line + fmt::format(" for={}ms", ms_between(now, grant.ends));
+  return line + fmt::format(" open_ms={} reason={}", ms_between(grant.opened, std::min(now, grant.ends)),
+                            event.reason);
+}
+
+} // namespace knock::kernel

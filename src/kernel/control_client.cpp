@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/control_client.hpp"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "kernel/fd.hpp"
+
+namespace knock::kernel {
+namespace {
+
+Reply unreachable(const std::string& socket, int code) {
+  if (code == EACCES)
+    return {{},
+            {ExitCode::denied,
+             "not-allowed",
+             {},
+             fmt::format("{} is not for you", socket),
+             "run it with sudo, or: sudo adduser $USER knockgate"}};
+  return {
+      {},
+      {ExitCode::unreachable,
+       "unreachable",
+       {},
+       "knockgated is not running; grants in the kernel end by themselves. run: systemctl status knockgated",
+       ""}};
+}
+
+} // namespace
+
+Reply ask(const std::string& socket, const Request& request, Millis patience) {
+  sockaddr_un address{AF_UNIX, {}};
+  if (socket.size() >= sizeof address.sun_path) return unreachable(socket, ENAMETOOLONG);
+  std::memcpy(address.sun_path, socket.data(), socket.size());
+  const Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  const timeval wait{std::chrono::floor<Seconds>(patience).count(), (patience.count() % 1000) * 1000};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  const auto datagram = encode(request);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::send(fd.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0)
+    return unreachable(socket, errno);
+
+  Reply reply;
+  std::string buffer(kMaxReplyDatagram, '\0');
+  for (;;) {
+    const auto size = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return unreachable(socket, size == 0 ? ECONNRESET : errno);
+    const auto last = parse_reply({buffer.data(), static_cast<std::size_t>(size)}, reply);
+    if (!last)
+      return {{},
+              {ExitCode::failed,
+               "failed",
+               {},
+               "the daemon's answer makes no sense",
+               "restart it: systemctl restart knockgated"}};
+    if (*last) return reply;
+  }
+}
+
+} // namespace knock::kernel

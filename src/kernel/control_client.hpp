@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Control client: one request to the daemon, and its whole reply.
+#pragma once
+
+#include <string>
+
+#include <knock/control.hpp>
+#include <knock/time.hpp>
+
+namespace knock::kernel {
+
+/// Asks the daemon at `socket`; waits for each datagram of the reply at most `patience`.
+/// A daemon that is away or silent is a reply of exit 69, a socket that is not ours to use one of exit 77.
+Reply ask(const std::string& socket, const Request& request, Millis patience = Seconds{30});
+
+} // namespace knock::kernel

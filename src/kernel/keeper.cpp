@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/keeper.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <iterator>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "kernel/audit.hpp"
+#include "kernel/files.hpp"
+#include "kernel/log.hpp"
+#include "kernel/process.hpp"
+
+namespace knock::kernel {
+namespace {
+
+constexpr Millis kSessionGrant{600'000}; // time to find out that the gate works, and to knock
+
+/// Every enabled door's way in. Also says which door a sequence belongs to: same order as `doors`.
+std::vector<Sequence> sequences_of(const Config& config) {
+  std::vector<Sequence> sequences;
+  for (const auto& door : config.doors) {
+    if (!door.enabled || door.knock.empty()) continue;
+    Sequence sequence;
+    sequence.door = door.id;
+    sequence.name = door.name;
+    for (Port port : door.knock) sequence.steps.push_back(token_of(port));
+    sequence.within = door.within;
+    sequence.strays = door.strays;
+    sequence.reorder = door.reorder;
+    sequences.push_back(std::move(sequence));
+  }
+  return sequences;
+}
+
+std::vector<Port> ports_of(const std::vector<Guarded>& guarded) {
+  std::vector<Port> ports;
+  for (const auto& entry : guarded) ports.push_back(entry.port);
+  std::sort(ports.begin(), ports.end());
+  return ports;
+}
+
+std::vector<Port> without(const std::vector<Port>& ports, const std::vector<Port>& others) {
+  std::vector<Port> rest;
+  std::set_difference(ports.begin(), ports.end(), others.begin(), others.end(), std::back_inserter(rest));
+  return rest;
+}
+
+bool any_door(const Config& config) {
+  return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
+}
+
+GrantRequest request_for(const Door& door, const Address& source) {
+  GrantRequest request;
+  request.door = door.name;
+  request.source = source;
+  request.ports = door.opens;
+  request.open_for = door.open_for;
+  request.max = door.max;
+  return request;
+}
+
+} // namespace
+
+Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string config_path, Config config,
+                                              Instant now) {
+  auto state = state_directory(config.control.state);
+  if (!state) return tl::unexpected(state.error());
+  auto gate = Gate::open();
+  if (!gate) return tl::unexpected(gate.error());
+  std::unique_ptr<Keeper> keeper(
+      new Keeper(loop, std::move(config_path), std::move(*gate), std::move(*state)));
+  keeper->started_ = now;
+  keeper->recall();
+  if (auto adopted = keeper->adopt(config, now); !adopted) return tl::unexpected(adopted.error());
+  if (auto applied = keeper->apply(std::move(config), {}, now); !applied)
+    return tl::unexpected(applied.error());
+  return keeper;
+}
+
+Keeper::Keeper(EventLoop& loop, std::string config_path, Gate gate, std::string state)
+    : loop_(loop), config_path_(std::move(config_path)), gate_(std::move(gate)), state_(std::move(state)),
+      boot_(boot_id()) {}
+
+void Keeper::recall() {
+  if (const auto text = read_file(state_ + "/unconfirmed")) {
+    const auto ports = parse_unconfirmed(*text, boot_);
+    if (!ports) log_line(LogLevel::warn, state_ + "/unconfirmed is not ours; it is ignored");
+    unconfirmed_ = ports.value_or(Unconfirmed{});
+  }
+  if (const auto text = read_file(state_ + "/off")) off_since_ = std::atoll(text->c_str());
+}
+
+/// On disk before in the kernel: a daemon killed in between must not guard for good.
+Result<void> Keeper::remember(const Unconfirmed& unconfirmed, std::optional<std::int64_t> off_since) {
+  const auto keep = [&](const char* name, const std::string& text) -> Result<void> {
+    const auto path = fmt::format("{}/{}", state_, name);
+    if (text.empty()) return remove_file(path);
+    return write_file_atomically(path, text, 0600);
+  };
+  if (auto kept = keep("unconfirmed", encode_unconfirmed(unconfirmed, boot_)); !kept) return kept;
+  return keep("off", off_since ? fmt::format("{}\n", *off_since) : "");
+}
+
+Result<void> Keeper::adopt(const Config& config, Instant now) {
+  const auto elements = gate_.grants(config);
+  if (!elements) return tl::unexpected(elements.error());
+  ledger_.adopt(*elements, now);
+  if (!ledger_.grants().empty())
+    log_line(LogLevel::info, fmt::format("adopted {} grants from the kernel", ledger_.grants().size()));
+  return {};
+}
+
+Result<Keeper::Applied> Keeper::apply(Config next, const ReloadOptions& options, Instant now) {
+  auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
+  if (!policy) return tl::unexpected(policy.error());
+  auto applied = any_door(next) ? enforce(next, options, now) : stand_down(next, now);
+  if (!applied) return applied;
+  if (options.ask && !applied->guarded.empty()) return applied;
+  if (engine_) engine_->swap_policy(policy_, *policy);
+  policy_ = std::move(*policy);
+  config_ = std::move(next);
+  config_read_ = std::chrono::system_clock::now();
+  config_error_.reset();
+  ledger_.set_limits({config_.limits.grants, config_.limits.per_source});
+  set_log_level(config_.log_level);
+  return applied;
+}
+
+Result<Keeper::Applied> Keeper::enforce(const Config& next, const ReloadOptions& options, Instant now) {
+  // Groups first: a second daemon must fail before it touches the table of the first.
+  if (auto bound = bind(next); !bound) return tl::unexpected(bound.error());
+  const auto guarded = gate_.guarded(next);
+  if (!guarded) return tl::unexpected(guarded.error());
+  const auto before = ports_of(*guarded);
+  const auto all = static_sets_of(next);
+  const auto ports = ports_of(all.guarded);
+
+  auto unconfirmed = options.now ? Unconfirmed{} : unconfirmed_;
+  std::erase_if(unconfirmed, [&](const auto& entry) {
+    return !std::binary_search(ports.begin(), ports.end(), entry.first);
+  });
+  if (options.confirm)
+    for (Port port : without(ports, before)) unconfirmed[port] = now + *options.confirm;
+  const auto sets = off_since_ ? StaticSets{} : with_unconfirmed(all, unconfirmed, now);
+  Applied applied;
+  applied.guarded = without(ports_of(sets.guarded), before);
+  applied.unguarded = without(before, ports_of(sets.guarded));
+  if (options.ask && !applied.guarded.empty()) return applied;
+
+  if (auto written = remember(unconfirmed, off_since_); !written) return tl::unexpected(written.error());
+  const auto sessions = plan_sessions(next, applied.guarded, now);
+  if (!sessions) return tl::unexpected(sessions.error());
+  if (auto loaded = gate_.load(next, sets, sessions->batch, ledger_.all(now)); !loaded)
+    return tl::unexpected(loaded.error());
+  unconfirmed_ = std::move(unconfirmed);
+  settle(*sessions, now);
+  for (const auto& event : sessions->events) applied.sessions.push_back(event.grant);
+  if (auto closed = close_gone(next, now, applied); !closed) return tl::unexpected(closed.error());
+  return applied;
+}
+
+Result<Keeper::Applied> Keeper::stand_down(const Config& next, Instant now) {
+  Applied applied;
+  const auto before = gate_.guarded(next);
+  if (!before) return tl::unexpected(before.error());
+  applied.unguarded = ports_of(*before);
+  if (auto closed = close_gone(next, now, applied); !closed) return tl::unexpected(closed.error());
+  if (auto unloaded = gate_.unload(next); !unloaded) return tl::unexpected(unloaded.error());
+  if (auto written = remember({}, off_since_); !written) return tl::unexpected(written.error());
+  unconfirmed_.clear();
+  if (engine_) loop_.unwatch(engine_->reader().fd());
+  engine_.reset();
+  return applied;
+}
+
+Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applied) {
+  std::set<std::string> gone;
+  for (const auto& [id, grant] : ledger_.grants()) {
+    const bool kept = std::any_of(next.doors.begin(), next.doors.end(),
+                                  [&](const Door& one) { return one.enabled && one.name == grant.door; });
+    if (!kept && grant.via != Via::foreign) gone.insert(grant.door);
+  }
+  for (const auto& name : gone) {
+    const auto plan = ledger_.plan_close({.id = {}, .door = name, .source = {}}, "door-removed", now);
+    if (auto committed = gate_.commit(next, plan.batch); !committed) return committed;
+    settle(plan, now);
+    applied.closed += plan.closed.size();
+  }
+  return {};
+}
+
+Result<void> Keeper::bind(const Config& next) {
+  if (engine_ && engine_->reader().first_group() == next.nflog.group &&
+      config_.nflog.buffer_bytes == next.nflog.buffer_bytes)
+    return {};
+  if (engine_) loop_.unwatch(engine_->reader().fd());
+  auto reader = NflogReader::open(next.nflog.group, next.nflog.buffer_bytes);
+  if (reader) {
+    if (const auto difference = reader->settings_difference(); !difference.empty())
+      log_line(LogLevel::warn, fmt::format("NFLOG is not set as asked: {}", difference));
+    if (engine_)
+      engine_->rebind(std::move(*reader));
+    else
+      engine_.emplace(std::move(*reader), next.limits.attempts);
+  }
+  if (engine_) loop_.watch(engine_->reader().fd(), [this](Instant now) { drain(now); });
+  if (!reader) return tl::unexpected(reader.error());
+  return {};
+}
+
+Result<Plan> Keeper::plan_sessions(const Config& next, const std::vector<Port>& ports, Instant now) const {
+  Plan nobody;
+  if (ports.empty()) return nobody;
+  const auto peers = established_peers();
+  if (!peers) return tl::unexpected(peers.error());
+  std::vector<GrantRequest> requests;
+  for (const auto& peer : *peers) {
+    if (!std::binary_search(ports.begin(), ports.end(), peer.port) || !grantable(peer.source)) continue;
+    const auto owner = std::find_if(next.doors.begin(), next.doors.end(), [&](const Door& door) {
+      return door.enabled && std::binary_search(door.opens.begin(), door.opens.end(), peer.port);
+    });
+    if (owner == next.doors.end()) continue;
+    auto request = request_for(*owner, peer.source);
+    request.ports = {peer.port};
+    request.via = Via::session;
+    request.open_for = request.max = kSessionGrant;
+    requests.push_back(std::move(request));
+  }
+  return ledger_.plan_open(requests, now);
+}
+
+void Keeper::drain(Instant now) {
+  grants_.clear();
+  if (auto drained = engine_->drain(policy_, now, grants_); !drained)
+    log_line(LogLevel::error, to_string(drained.error()));
+  if (grants_.empty() || off_since_) return;
+  std::vector<GrantRequest> requests;
+  for (const auto& grant : grants_) {
+    const auto door = std::find_if(config_.doors.begin(), config_.doors.end(),
+                                   [&](const Door& one) { return one.enabled && one.id == grant.door; });
+    if (door == config_.doors.end())
+      ++refused_["unknown_door"];
+    else if (!grantable(grant.source))
+      ++refused_["source"];
+    else
+      requests.push_back(request_for(*door, grant.source));
+  }
+  (void)ledger_.expire(now); // what ended a moment ago must not count as open
+  if (auto done = carry_out(ledger_.plan_open(requests, now), now); !done)
+    log_line(LogLevel::error, to_string(done.error()));
+}
+
+Result<void> Keeper::carry_out(const Plan& plan, Instant now) {
+  auto committed = gate_.commit(config_, plan.batch);
+  if (!committed && committed.error().code == ENOENT) {
+    if (auto healed = heal(now); !healed) return healed;
+    committed = gate_.commit(config_, plan.batch);
+  }
+  if (!committed) {
+    for (const auto& event : plan.events)
+      if (event.verb != LedgerEvent::Verb::refused) ++refused_["kernel"];
+    return committed;
+  }
+  settle(plan, now);
+  return {};
+}
+
+/// Somebody removed the table: it comes back, and what was open with its remaining time.
+Result<void> Keeper::heal(Instant now) {
+  const auto open = ledger_.all(now);
+  if (auto loaded = gate_.load(config_, wanted(now), open, open); !loaded) return loaded;
+  ++healed_;
+  log_line(LogLevel::warn, fmt::format("healed: table inet {} was gone, {} elements are back",
+                                       config_.nft.table, open.size()));
+  return {};
+}
+
+void Keeper::settle(const Plan& plan, Instant now) {
+  ledger_.accept(plan);
+  for (const auto& event : plan.events) {
+    if (event.verb == LedgerEvent::Verb::refused)
+      ++refused_[event.reason];
+    else
+      log_line(LogLevel::info, audit_line(event, now));
+  }
+}
+
+const Door* Keeper::door(std::string_view name) const {
+  const auto found = std::find_if(config_.doors.begin(), config_.doors.end(),
+                                  [&](const Door& one) { return one.enabled && one.name == name; });
+  return found == config_.doors.end() ? nullptr : &*found;
+}
+
+StaticSets Keeper::wanted(Instant now) const {
+  if (off_since_) return {};
+  return with_unconfirmed(static_sets_of(config_), unconfirmed_, now);
+}
+
+std::optional<Instant> Keeper::work(Instant now) {
+  for (const auto& event : ledger_.expire(now)) log_line(LogLevel::info, audit_line(event, now));
+  auto next = ledger_.next_end();
+  const auto sooner = [&](std::optional<Instant> other) {
+    if (other) next = std::min(next.value_or(*other), *other);
+  };
+  if (engine_) sooner(engine_->sweep(policy_, now));
+  return next;
+}
+
+} // namespace knock::kernel

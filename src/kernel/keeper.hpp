@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Keeper: the one who changes the kernel. Owns config, table, ledger and timers.
+///
+/// In:      Grant values of the engine, requests of knockctl, signals.
+/// Out:     batches to the kernel, audit lines, answers.
+/// Threads: one, the event loop's. Time is the loop's Instant.
+/// Start and stop leave open grants alone: the kernel holds them, and they end by themselves.
+/// Rooms:   keeper (the way of values), keeper_verbs (requests), keeper_status (what is true now).
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <knock/config.hpp>
+#include <knock/confirm.hpp>
+#include <knock/control.hpp>
+#include <knock/ledger.hpp>
+#include <knock/policy.hpp>
+#include <knock/status.hpp>
+
+#include "kernel/control_socket.hpp"
+#include "kernel/engine.hpp"
+#include "kernel/event_loop.hpp"
+#include "kernel/gate.hpp"
+
+namespace knock::kernel {
+
+class Keeper {
+ public:
+  /// Adopts what the kernel holds, then makes it match `config`. Nothing is changed on error.
+  static Result<std::unique_ptr<Keeper>> start(EventLoop& loop, std::string config_path, Config config,
+                                               Instant now);
+
+  /// Answers one request of knockctl.
+  Reply answer(const Peer& peer, std::string_view datagram, Instant now);
+
+  struct ReloadOptions {
+    std::optional<Millis> confirm; ///< guard new ports only that long
+    bool now = false;              ///< guard new ports for good, unconfirmed ones too
+    bool ask = false;              ///< refuse to guard a new port: somebody has to say for how long
+  };
+  /// Reads the config anew; on any error the old one stays.
+  Reply reload(const ReloadOptions& options, Instant now);
+
+  /// Does what is due. Returns when something will be next.
+  std::optional<Instant> work(Instant now);
+
+ private:
+  struct Applied {
+    std::vector<Port> guarded;       ///< newly
+    std::vector<Port> unguarded;     ///< no longer
+    std::vector<OpenGrant> sessions; ///< kept open by a grant
+    std::size_t closed = 0;          ///< grants of doors that are gone
+  };
+
+  Keeper(EventLoop& loop, std::string config_path, Gate gate, std::string state);
+
+  // keeper.cpp: config -> kernel, grants -> kernel
+  void recall();
+  Result<void> adopt(const Config& config, Instant now);
+  Result<Applied> apply(Config next, const ReloadOptions& options, Instant now);
+  Result<Applied> enforce(const Config& next, const ReloadOptions& options, Instant now);
+  Result<Applied> stand_down(const Config& next, Instant now);
+  Result<void> close_gone(const Config& next, Instant now, Applied& applied);
+  Result<Plan> plan_sessions(const Config& next, const std::vector<Port>& ports, Instant now) const;
+  Result<void> bind(const Config& next);
+  void drain(Instant now);
+  Result<void> carry_out(const Plan& plan, Instant now);
+  Result<void> heal(Instant now);
+  void settle(const Plan& plan, Instant now);
+  Result<void> remember(const Unconfirmed& unconfirmed, std::optional<std::int64_t> off_since);
+
+  // keeper_verbs.cpp
+  Reply dispatch(const Request& request, const Peer& peer, Instant now);
+  Reply reload_as_asked(const Request& request, Instant now);
+  Reply confirm(Instant now);
+  Reply switch_off(Instant now);
+  Reply switch_on(Instant now);
+  Reply open_by_hand(const Request& request, Instant now);
+  Reply close_by_hand(const Request& request, Instant now);
+  Reply boot_file(Instant now);
+
+  // keeper_status.cpp
+  [[nodiscard]] Status status(Instant now);
+  [[nodiscard]] std::string boot_file_state(Instant now) const;
+  void count(Status& status, Instant now);
+  void warn(Status& status, Instant now) const;
+
+  [[nodiscard]] const Door* door(std::string_view name) const;
+  /// What the static sets are to hold now.
+  [[nodiscard]] StaticSets wanted(Instant now) const;
+  /// The boot file as it should be; empty: there should be none.
+  [[nodiscard]] std::string boot_file_text(Instant now) const;
+
+  EventLoop& loop_;
+  std::string config_path_;
+  Gate gate_;
+  std::string state_; // directory
+  std::string boot_;  // id of this boot
+
+  Config config_;
+  Policy policy_;
+  Ledger ledger_{{}};
+  std::optional<Engine> engine_; // absent: no group bound
+  Unconfirmed unconfirmed_;
+  std::optional<std::int64_t> off_since_; // seconds of the epoch
+  Instant started_{};
+  std::chrono::system_clock::time_point config_read_{};
+  std::optional<Failure> config_error_; // of the last reload
+  std::uint64_t healed_ = 0;
+  std::map<std::string, std::uint64_t> refused_;
+  std::vector<Grant> grants_; // of one wake-up; keeps its capacity
+};
+
+} // namespace knock::kernel

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What is true now, as `knockctl status` shows it.
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "kernel/files.hpp"
+#include "kernel/keeper.hpp"
+#include "kernel/log.hpp"
+
+namespace knock::kernel {
+namespace {
+
+std::int64_t ms(Instant from, Instant to) {
+  return std::max<std::int64_t>(std::chrono::floor<Millis>(to - from).count(), 0);
+}
+
+std::int64_t epoch_seconds(std::chrono::system_clock::time_point at) {
+  return std::chrono::system_clock::to_time_t(at);
+}
+
+/// Traffic of a grant: the sum over its elements.
+void add_traffic(std::vector<StatusGrant>& shown, const std::map<std::uint64_t, OpenGrant>& grants,
+                 const std::vector<Element>& elements) {
+  std::map<GrantKey, const Element*> by_key;
+  for (const auto& element : elements) by_key[element.key] = &element;
+  for (auto& one : shown) {
+    const auto& grant = grants.at(one.id);
+    for (Port port : grant.ports) {
+      const auto found = by_key.find({grant.source, port});
+      if (found == by_key.end()) continue;
+      one.packets += found->second->packets;
+      one.bytes += found->second->bytes;
+    }
+  }
+}
+
+StatusGrant shown(const OpenGrant& grant, Instant now) {
+  StatusGrant one;
+  one.id = grant.id;
+  one.door = grant.door;
+  one.source = to_string(grant.source);
+  one.prefix = grant.source.family == Family::ipv4 ? 32 : 128;
+  for (Port port : grant.ports) one.ports.push_back(to_string(port));
+  one.by = grant.by;
+  one.via = to_string(grant.via);
+  one.opened = epoch_seconds(std::chrono::system_clock::now()) - ms(grant.opened, now) / 1000;
+  one.left_ms = ms(now, grant.ends);
+  one.cap_ms = ms(now, grant.cap);
+  one.adopted = grant.adopted;
+  return one;
+}
+
+} // namespace
+
+Status Keeper::status(Instant now) {
+  (void)work(now);
+  Status status;
+  const auto enabled =
+      std::count_if(config_.doors.begin(), config_.doors.end(), [](const Door& one) { return one.enabled; });
+  status.version = KNOCKGATE_VERSION;
+  status.state = off_since_ ? "off" : enabled == 0 ? "idle" : "enforcing";
+  status.mode = config_.nft.mode == Mode::gate ? "gate" : "embed";
+  status.uptime_ms = ms(started_, now);
+  status.off_since = off_since_.value_or(0);
+  status.config.ok = !config_error_;
+  status.config.doors = static_cast<std::size_t>(enabled);
+  status.config.read = epoch_seconds(config_read_);
+  if (config_error_) status.config.error = to_string(*config_error_);
+  status.config.boot_file = boot_file_state(now);
+  status.gate.table = "inet " + config_.nft.table;
+  status.gate.trust = config_.gate.trust_interfaces;
+  for (const auto& prefix : config_.gate.trust_prefixes) status.gate.trust.push_back(to_string(prefix));
+  status.gate.healed = healed_;
+  if (const auto loaded = gate_.loaded(config_)) status.gate.loaded = *loaded;
+  if (const auto guarded = gate_.guarded(config_))
+    for (const auto& [port, left] : *guarded)
+      status.gate.guarded.push_back({to_string(port), left ? std::optional(left->count()) : std::nullopt});
+  std::sort(status.gate.guarded.begin(), status.gate.guarded.end(),
+            [](const auto& a, const auto& b) { return a.port < b.port; });
+  status.grant_limit = config_.limits.grants;
+  status.open = ledger_.grants().size();
+  for (const auto& [id, grant] : ledger_.grants()) status.grants.push_back(shown(grant, now));
+  if (const auto elements = gate_.grants(config_)) add_traffic(status.grants, ledger_.grants(), *elements);
+  count(status, now);
+  warn(status, now);
+  return status;
+}
+
+void Keeper::count(Status& status, Instant now) {
+  auto& counters = status.counters;
+  for (const auto& [reason, times] : refused_) counters["refused_" + reason] = times;
+  counters["healed"] = healed_;
+  if (!engine_) return;
+  const auto& reader = engine_->reader();
+  for (std::uint16_t i = 0; i < kNflogGroups; ++i) status.nflog.groups.push_back(reader.first_group() + i);
+  status.nflog.packets = reader.counters().packets;
+  status.nflog.lost = reader.counters().lost;
+  status.nflog.overruns = reader.counters().overruns;
+  status.nflog.buffer_bytes = reader.buffer_bytes();
+  const auto& tracker = engine_->tracker();
+  const auto& seen = engine_->counters();
+  status.tracker.slots = tracker.size();
+  status.tracker.attempts = tracker.attempts(policy_, now);
+  status.tracker.evicted = seen.evicted;
+  if (const auto overflow = gate_.overflow(config_)) status.tracker.overflow = *overflow;
+  counters.insert({{"seen", seen.seen},
+                   {"lost_seq", reader.counters().lost},
+                   {"lost_sock", reader.drops()},
+                   {"malformed", reader.counters().malformed},
+                   {"short", seen.cut},
+                   {"unparsed", seen.unparsed},
+                   {"not_step", seen.not_step},
+                   {"step", seen.step},
+                   {"start", seen.start},
+                   {"stray", seen.stray},
+                   {"cooled", seen.cooled},
+                   {"late", seen.late},
+                   {"repeat", seen.repeat},
+                   {"evicted", seen.evicted},
+                   {"contended", seen.contended},
+                   {"opened", seen.opened}});
+}
+
+void Keeper::warn(Status& status, Instant now) const {
+  const auto add = [&](std::string code, std::string text, std::string run) {
+    status.warnings.push_back({std::move(code), std::move(text), std::move(run)});
+  };
+  if (off_since_) add("off", "off: every guarded port is open", "sudo knockctl on");
+  if (config_error_) add("config", "the last reload failed: " + to_string(*config_error_), "knockctl check");
+  for (const auto& [port, until] : unconfirmed_) {
+    if (until > now)
+      add("unconfirmed",
+          fmt::format("{} unconfirmed, unguarded in {}", to_string(port), span_text(ms(now, until))),
+          "sudo knockctl confirm");
+    else
+      add("not-confirmed", fmt::format("{} was not confirmed: not guarded", to_string(port)),
+          "sudo knockctl reload --confirm 10m");
+  }
+  if (status.config.boot_file == "differs")
+    add("boot-file", "boot file differs from the live sets", "sudo knockctl save");
+  if (status.config.boot_file == "missing")
+    add("boot-file", "no boot file: open until the daemon runs", "sudo knockctl save");
+  if (status.state == "enforcing" && !status.gate.loaded)
+    add("table", "the table is gone", "sudo knockctl reload --now");
+  if (status.nflog.lost != 0)
+    add("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost), "");
+}
+
+std::string Keeper::boot_file_text(Instant now) const {
+  if (off_since_ || config_.nft.mode == Mode::embed || !engine_) return {};
+  return boot_text(config_, wanted(now));
+}
+
+std::string Keeper::boot_file_state(Instant now) const {
+  if (config_.nft.boot_file.empty() || config_.nft.mode == Mode::embed) return "none";
+  const auto wanted_text = boot_file_text(now);
+  const auto text = read_file(config_.nft.boot_file);
+  if (!text && text.error().code == ENOENT) return wanted_text.empty() ? "ok" : "missing";
+  return text && *text == wanted_text ? "ok" : "differs";
+}
+
+} // namespace knock::kernel

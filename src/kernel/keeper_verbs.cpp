@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What knockctl asks for, verb by verb.
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "kernel/files.hpp"
+#include "kernel/keeper.hpp"
+#include "kernel/log.hpp"
+#include "kernel/process.hpp"
+
+namespace knock::kernel {
+namespace {
+
+Reply refuse(ExitCode exit, std::string code, std::string text, std::string advice = {}) {
+  return {{}, {exit, std::move(code), {}, std::move(text), std::move(advice)}};
+}
+
+Reply refuse(const Error& error) {
+  return {{}, failure_of(error)};
+}
+
+Reply told(const std::vector<std::string>& texts) {
+  Reply reply;
+  for (const auto& text : texts) reply.lines.push_back(text_line(text));
+  return reply;
+}
+
+std::string names(const std::vector<Port>& ports) {
+  std::vector<std::string> texts;
+  for (Port port : ports) texts.push_back(to_string(port));
+  return fmt::format("{}", fmt::join(texts, " "));
+}
+
+std::string plural(std::size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+enum class Right { read, write, root };
+
+struct Verb {
+  std::string_view name;
+  Right right;
+};
+
+constexpr std::array kVerbs{
+    Verb{"status", Right::read}, Verb{"wait", Right::read},    Verb{"open", Right::write},
+    Verb{"close", Right::write}, Verb{"reload", Right::write}, Verb{"confirm", Right::write},
+    Verb{"save", Right::root},   Verb{"off", Right::root},     Verb{"on", Right::root}};
+
+bool may(const Peer& peer, Right right, const std::string& write_group) {
+  if (right == Right::read || peer.uid == 0) return true; // who may read is the socket's mode
+  const auto group = write_group.empty() ? std::nullopt : group_id(write_group);
+  return right == Right::write && group && peer.in_group(*group);
+}
+
+} // namespace
+
+Reply Keeper::answer(const Peer& peer, std::string_view datagram, Instant now) {
+  const auto parsed = parse_request(datagram);
+  if (!parsed.version.empty() && parsed.version != kControlVersion)
+    return refuse(ExitCode::failed, "version",
+                  fmt::format("knockctl speaks protocol {}, the daemon {}", parsed.version, kControlVersion),
+                  "install the same version of both, then: systemctl restart knockgated");
+  if (!parsed.request) return refuse(ExitCode::usage, "usage", "malformed request");
+  return dispatch(*parsed.request, peer, now);
+}
+
+Reply Keeper::dispatch(const Request& request, const Peer& peer, Instant now) {
+  const auto verb =
+      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& one) { return one.name == request.verb; });
+  if (verb == kVerbs.end())
+    return refuse(ExitCode::usage, "usage",
+                  fmt::format("the daemon does not know the verb {}", request.verb));
+  if (!may(peer, verb->right, config_.control.write_group))
+    return refuse(ExitCode::denied, "not-allowed", fmt::format("{} is not allowed for you", request.verb),
+                  verb->right == Right::root ? "run it with sudo"
+                                             : "run it with sudo, or join the [control] write_group");
+  if (request.verb == "status") return {encode(status(now)), {}};
+  if (request.verb == "open") return open_by_hand(request, now);
+  if (request.verb == "close") return close_by_hand(request, now);
+  if (request.verb == "reload") return reload_as_asked(request, now);
+  if (request.verb == "confirm") return confirm(now);
+  if (request.verb == "save") return boot_file(now);
+  if (request.verb == "off") return switch_off(now);
+  if (request.verb == "on") return switch_on(now);
+  return {}; // wait: an answer is the answer
+}
+
+Reply Keeper::reload_as_asked(const Request& request, Instant now) {
+  ReloadOptions options;
+  options.now = request.find("now").has_value();
+  options.ask = request.find("ask").has_value();
+  if (const auto time = request.find("confirm")) {
+    options.confirm = parse_duration(*time);
+    if (!options.confirm || *options.confirm < Seconds{1} || *options.confirm > std::chrono::hours{24})
+      return refuse(ExitCode::usage, "usage", fmt::format("{} is no time from 1s to 24h", *time),
+                    "write --confirm 10m");
+  }
+  return reload(options, now);
+}
+
+Reply Keeper::reload(const ReloadOptions& options, Instant now) {
+  const auto failed = [&](Failure failure) {
+    log_line(LogLevel::error, "reload failed, the old config stays: " + to_string(failure));
+    config_error_ = failure;
+    return Reply{{}, std::move(failure)};
+  };
+  auto parsed = load_config(config_path_);
+  if (!parsed.config) return failed(failure_of(parsed.findings.front()));
+  const auto& next = *parsed.config;
+  if (next.nft.mode != config_.nft.mode || next.nft.table != config_.nft.table)
+    return failed({ExitCode::bad_config,
+                   "bad-config",
+                   {config_path_, 0, 0},
+                   "[nft] mode and table are fixed at start",
+                   "systemctl restart knockgated"});
+  auto applied = apply(std::move(*parsed.config), options, now);
+  if (!applied) return failed(failure_of(applied.error()));
+  if (options.ask && !applied->guarded.empty())
+    return refuse(
+        ExitCode::usage, "usage",
+        fmt::format("this would guard {}, maybe the port you are on", names(applied->guarded)),
+        "run: knockctl reload --confirm 10m (undone unless you confirm), or: knockctl reload --now");
+
+  std::vector<std::string> texts;
+  if (!applied->guarded.empty() && options.confirm)
+    texts.push_back(fmt::format("{} guarded from now, for {} unless confirmed.", names(applied->guarded),
+                                span_text(options.confirm->count())));
+  else if (!applied->guarded.empty())
+    texts.push_back(fmt::format("{} guarded from now.", names(applied->guarded)));
+  if (!applied->unguarded.empty())
+    texts.push_back(fmt::format("{} no longer guarded.", names(applied->unguarded)));
+  std::set<Address> sources;
+  for (const auto& grant : applied->sessions) sources.insert(grant.source);
+  for (const auto& source : sources)
+    texts.push_back(fmt::format("The session from {} stays open (10 min grant).", to_string(source)));
+  if (applied->closed != 0)
+    texts.push_back(fmt::format("{} closed: the door is gone.", plural(applied->closed, "grant")));
+  if (!applied->guarded.empty() && options.confirm)
+    texts.emplace_back(
+        "In a SECOND terminal: knock, then ssh. Works: `knockctl confirm`. Does not: do nothing.");
+  const auto enabled =
+      std::count_if(config_.doors.begin(), config_.doors.end(), [](const Door& one) { return one.enabled; });
+  texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::size_t>(enabled), "door")));
+  for (const auto& text : texts) log_line(LogLevel::info, "reload: " + text);
+  return told(texts);
+}
+
+Reply Keeper::confirm(Instant now) {
+  std::vector<Port> ports;
+  std::vector<Port> late;
+  for (const auto& [port, until] : unconfirmed_) (until > now ? ports : late).push_back(port);
+  if (ports.empty())
+    return refuse(ExitCode::failed, "failed",
+                  late.empty() ? "nothing waits to be confirmed"
+                               : fmt::format("too late: {} is unguarded already", names(late)),
+                  late.empty() ? "" : "run: knockctl reload --confirm 10m");
+  // The kernel first: killed in between, the ports fall back to unguarded at the next start.
+  auto sets = static_sets_of(config_);
+  Unconfirmed rest;
+  for (Port port : late) rest[port] = unconfirmed_[port];
+  sets = with_unconfirmed(std::move(sets), rest, now);
+  if (off_since_) sets = {};
+  if (auto loaded = gate_.load(config_, sets, {}, ledger_.all(now)); !loaded) return refuse(loaded.error());
+  if (auto written = remember(rest, off_since_); !written) return refuse(written.error());
+  unconfirmed_ = std::move(rest);
+  log_line(LogLevel::info, "confirmed " + names(ports));
+  return told({fmt::format("{} guarded for good.", names(ports))});
+}
+
+Reply Keeper::switch_off(Instant now) {
+  if (off_since_) return told({"off already: nothing is guarded."});
+  const auto since = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  if (auto written = remember(unconfirmed_, since); !written) return refuse(written.error());
+  off_since_ = since;
+  if (engine_)
+    if (auto loaded = gate_.load(config_, {}, {}, ledger_.all(now)); !loaded) return refuse(loaded.error());
+  log_line(LogLevel::warn, "off: nothing is guarded until knockctl on");
+  return told({"off: nothing is guarded, also after a reboot, until: sudo knockctl on"});
+}
+
+Reply Keeper::switch_on(Instant now) {
+  if (!off_since_) return told({"on already."});
+  const auto since = std::exchange(off_since_, std::nullopt);
+  auto applied = apply(config_, {}, now);
+  if (!applied) {
+    off_since_ = since;
+    return refuse(applied.error());
+  }
+  if (auto written = remember(unconfirmed_, {}); !written) return refuse(written.error());
+  log_line(LogLevel::info, "on: guarding again");
+  return told({applied->guarded.empty() ? "on: no door is enabled."
+                                        : fmt::format("on: {} guarded from now.", names(applied->guarded))});
+}
+
+Reply Keeper::open_by_hand(const Request& request, Instant now) {
+  const auto name = request.find("door").value_or("");
+  const auto* found = door(name);
+  if (found == nullptr)
+    return refuse(ExitCode::failed, "failed", fmt::format("there is no door {}", name),
+                  "knockctl check lists mistakes; a disabled door does not count");
+  const auto source = parse_address(request.find("source").value_or(""));
+  if (!source || !grantable(*source))
+    return refuse(ExitCode::usage, "usage",
+                  fmt::format("{} is no address of a host", request.find("source").value_or("nothing")));
+  if (off_since_)
+    return refuse(ExitCode::failed, "failed", "knockgate is off: every port is open", "sudo knockctl on");
+  GrantRequest asked;
+  asked.door = found->name;
+  asked.source = *source;
+  asked.ports = found->opens;
+  asked.via = Via::hand;
+  asked.open_for = found->open_for;
+  asked.max = found->max;
+  if (const auto time = request.find("for")) {
+    const auto span = parse_duration(*time);
+    if (!span || *span < Seconds{1} || *span > found->max)
+      return refuse(ExitCode::usage, "usage", fmt::format("{} is no time from 1s to max of the door", *time),
+                    "write --for 30m");
+    asked.open_for = *span;
+  }
+  (void)work(now);
+  const auto plan = ledger_.plan_open(std::vector{asked}, now);
+  const auto& event = plan.events.front();
+  if (auto done = carry_out(plan, now); !done) return refuse(done.error());
+  if (event.verb == LedgerEvent::Verb::refused)
+    return refuse(ExitCode::failed, "failed", fmt::format("[limits] {} is reached", event.reason),
+                  "knockctl close, or raise the limit");
+  return told({fmt::format(
+      "{} {} for {}: {} left", event.verb == LedgerEvent::Verb::open ? "opened" : "extended", found->name,
+      to_string(*source), span_text(std::chrono::ceil<Millis>(event.grant.ends - now).count()))});
+}
+
+Reply Keeper::close_by_hand(const Request& request, Instant now) {
+  CloseWhich which;
+  const auto what = request.find("what").value_or("");
+  if (!request.find("all")) {
+    std::uint64_t id = 0;
+    const auto [end, error] = std::from_chars(what.data(), what.data() + what.size(), id);
+    const bool is_door = door(what) != nullptr || error != std::errc{} || end != what.data() + what.size();
+    if (what.empty()) return refuse(ExitCode::usage, "usage", "close what?", "name a door, an id, or --all");
+    if (is_door)
+      which.door = what;
+    else
+      which.id = id;
+  }
+  if (const auto text = request.find("source")) {
+    which.source = parse_address(*text);
+    if (!which.source) return refuse(ExitCode::usage, "usage", fmt::format("{} is no address", *text));
+  }
+  (void)work(now);
+  const auto plan = ledger_.plan_close(which, "hand", now);
+  if (plan.closed.empty() && !request.find("all"))
+    return refuse(ExitCode::failed, "failed", "nothing open matches", "knockctl status shows what is open");
+  if (auto done = carry_out(plan, now); !done) return refuse(done.error());
+  return told({fmt::format("{} closed.", plural(plan.closed.size(), "grant"))});
+}
+
+Reply Keeper::boot_file(Instant now) {
+  if (config_.nft.boot_file.empty())
+    return refuse(ExitCode::failed, "failed", "[nft] boot_file is \"\": there is nothing to save", "");
+  Reply reply;
+  if (config_.nft.mode == Mode::gate) reply.lines = part_lines(boot_file_text(now));
+  reply.lines.push_back(path_line(config_.nft.boot_file));
+  return reply;
+}
+
+} // namespace knock::kernel

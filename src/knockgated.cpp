@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// knockgated: the daemon. Wires the rooms together and waits.
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <knock/control.hpp>
+
+#include "kernel/control_socket.hpp"
+#include "kernel/files.hpp"
+#include "kernel/keeper.hpp"
+#include "kernel/log.hpp"
+#include "kernel/process.hpp"
+
+namespace {
+
+using namespace knock;
+using namespace knock::kernel;
+
+constexpr const char* kUsage =
+    "knockgated: opens doors for who knows the knock\n"
+    "\n"
+    "usage: knockgated [--config FILE] [--check]\n"
+    "  --config FILE  default /etc/knockgate/knockgate.toml; doors.d/*.toml beside it are read too\n"
+    "  --check        parse and check the configuration, then exit (as `knockctl check FILE`)\n"
+    "  --version, --help\n"
+    "Runs in the foreground and logs to stderr. SIGTERM leaves table and grants in place; SIGHUP reloads.\n"
+    "See knockgated(8), knockgate.toml(5), knockctl(1).\n";
+
+struct Options {
+  std::string config = "/etc/knockgate/knockgate.toml";
+  bool check = false;
+};
+
+int fail(const Error& error, ExitCode code) {
+  log_line(LogLevel::error, to_string(error));
+  return static_cast<int>(code);
+}
+
+/// Reads the config and logs every finding. Returns nothing when one is an error.
+std::optional<Config> read_config(const std::string& path) {
+  auto parsed = load_config(path);
+  for (const auto& finding : parsed.findings)
+    log_line(finding.level == Finding::Level::error ? LogLevel::error : LogLevel::warn, to_string(finding));
+  return std::move(parsed.config);
+}
+
+int run(const Options& options) {
+  auto signals = open_signals();
+  if (!signals) return fail(signals.error(), ExitCode::failed);
+  auto config = read_config(options.config);
+  if (!config) return static_cast<int>(ExitCode::bad_config);
+  if (options.check) return static_cast<int>(ExitCode::done);
+  set_log_level(config->log_level);
+
+  EventLoop loop;
+  auto control = ControlSocket::open(loop, config->control.socket, inherited_socket());
+  if (!control) return fail(control.error(), ExitCode::failed);
+  auto keeper = Keeper::start(loop, options.config, std::move(*config), monotonic_now());
+  if (!keeper) return fail(keeper.error(), ExitCode::failed);
+  control->serve([&](const Peer& peer, std::string_view request, Instant now) {
+    return encode((*keeper)->answer(peer, request, now));
+  });
+
+  bool stopping = false;
+  loop.watch(signals->get(), [&](Instant now) {
+    const int signal = read_signal(signals->get());
+    if (signal == SIGHUP) (*keeper)->reload({}, now);
+    stopping = signal == SIGTERM || signal == SIGINT;
+  });
+  notify_service("READY=1");
+  log_line(LogLevel::info, "ready");
+
+  std::optional<Instant> next = (*keeper)->work(monotonic_now());
+  while (!stopping) {
+    const auto now = loop.wait(next);
+    if (!now) return fail(now.error(), ExitCode::failed);
+    next = (*keeper)->work(*now);
+    if (const auto slow = control->drop_slow(*now)) next = std::min(next.value_or(*slow), *slow);
+  }
+  notify_service("STOPPING=1");
+  log_line(LogLevel::info, "stop; table and grants stay, grants end by themselves");
+  return static_cast<int>(ExitCode::done);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--config" && i + 1 < argc) {
+      options.config = argv[++i];
+    } else if (word == "--check") {
+      options.check = true;
+    } else if (word == "--version") {
+      fmt::print("knockgated {}\n", KNOCKGATE_VERSION);
+      return 0;
+    } else if (word == "--help" || word == "-h") {
+      fmt::print("{}", kUsage);
+      return 0;
+    } else {
+      fmt::print(stderr, "knockgated: unknown argument {}\n\n{}", word, kUsage);
+      return static_cast<int>(ExitCode::usage);
+    }
+  }
+  return run(options);
+}

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Worlds of namespaces for kernel tests. Sourced; needs root and KNOCKGATE_BUILD (where the programs are).
+#
+#   client 203.0.113.9, 2001:db8:9::9 ---+
+#   intruder 203.0.113.66, ...:66::66 ---+--- router 203.0.113.1, 2001:db8:f::1 --- lan 192.0.2.20, 2001:db8:20::20
+#   internet 198.51.100.7, ...:7::7   ---+    (forwards; `lan0` is the lan's interface)
+set -eu
+
+[ "$(id -u)" = 0 ] || { echo "skip: needs root (or: unshare -mrun)"; exit 77; }
+export PATH="$KNOCKGATE_BUILD:/usr/sbin:/sbin:$PATH"
+TMP=$(mktemp -d "${TMPDIR:-/tmp}/knockgate.XXXXXX")
+RUN=kg$$ # of the namespaces' names, so that several runs never meet
+DAEMON= PIDS=
+R4=203.0.113.1 R6=2001:db8:f::1
+export KNOCKGATE_SOCKET="$TMP/control.sock"
+
+cleanup() {
+  local code=$? pid ns
+  trap - EXIT INT TERM
+  for pid in $PIDS $DAEMON; do kill -9 "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  for ns in $(ip netns list | awk -v run="$RUN-" 'index($1, run) == 1 {print $1}'); do ip netns del "$ns"; done
+  [ $code = 0 ] || { echo "--- daemon's log"; cat "$TMP/log" 2>/dev/null; }
+  rm -rf "$TMP"
+  exit $code
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+in_ns() { local ns=$1; shift; ip netns exec "$RUN-$ns" "$@"; }
+fail() { echo "FAILED (${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}): $*"; exit 1; }
+ok() { echo "ok  $*"; }
+# Runs a command until it succeeds, ten seconds long.
+await() {
+  local end=$((SECONDS + 10))
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || fail "never became true: $*"
+    sleep 0.02
+  done
+}
+never() { ! "$@"; }
+background() { "$@" & PIDS="$PIDS $!"; }
+
+peer() { # NAME IPV4 IPV6 INTERFACE-OF-ROUTER
+  ip netns add "$RUN-$1"
+  ip link add eth0 netns "$RUN-$1" type veth peer name "$4" netns "$RUN-router"
+  in_ns "$1" ip link set lo up
+  in_ns "$1" ip addr add "$2" peer $R4 dev eth0
+  in_ns "$1" ip -6 addr add "$3/64" dev eth0 nodad
+  in_ns "$1" ip link set eth0 up
+  in_ns router ip addr add $R4 peer "$2" dev "$4"
+  in_ns router ip -6 addr add "${3%::*}::1/64" dev "$4" nodad
+  in_ns router ip link set "$4" up
+  in_ns "$1" ip route add default via $R4
+  in_ns "$1" ip -6 route add default via "${3%::*}::1"
+}
+
+world() {
+  ip netns add "$RUN-router"
+  in_ns router ip link set lo up
+  in_ns router ip -6 addr add $R6/128 dev lo nodad
+  in_ns router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0 \
+    net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+  peer client 203.0.113.9 2001:db8:9::9 wan0
+  peer intruder 203.0.113.66 2001:db8:66::66 wan1
+  peer internet 198.51.100.7 2001:db8:7::7 wan2
+  peer lan 192.0.2.20 2001:db8:20::20 lan0
+}
+
+serve() { # NS PORT: a TCP service that greets, over both families
+  background ip netns exec "$RUN-$1" socat -U "TCP6-LISTEN:$2,ipv6only=0,fork,reuseaddr" SYSTEM:'echo hello from $SOCAT_SOCKPORT' 2>/dev/null
+  await in_ns "$1" socat -u /dev/null "TCP4:127.0.0.1:$2"
+}
+
+# Whether a connection comes about and the service greets.
+reaches() { [ -n "$(in_ns "$1" timeout 2 nc -w 1 "$2" "$3" </dev/null 2>/dev/null)" ]; }
+refused() { ! in_ns "$1" timeout 1 nc -z -w 1 "$2" "$3" 2>/dev/null; }
+opens() { reaches "$@" || fail "$1 does not reach $2 port $3"; }
+stays_closed() { refused "$@" || fail "$1 reaches $2 port $3"; }
+
+# Writes $TMP/knockgate.toml: fixed test settings, then stdin. A section of the fixed ones must not stand again.
+config() {
+  { printf '[control]\nsocket = "%s"\nstate = "%s/state"\n[nft]\nboot_file = "%s"\n%s\n' \
+      "$KNOCKGATE_SOCKET" "$TMP" "${BOOT_FILE:-}" "${NFT_MORE:-}"
+    cat; } >"$TMP/knockgate.toml"
+  chmod 600 "$TMP/knockgate.toml"
+}
+start() {
+  ip netns exec "$RUN-router" knockgated --config "$TMP/knockgate.toml" 2>>"$TMP/log" &
+  DAEMON=$!
+  in_ns router knockctl wait --timeout 10s || fail "the daemon does not start"
+}
+stop() { kill "-${1:-TERM}" "$DAEMON"; wait "$DAEMON" 2>/dev/null || true; DAEMON=; }
+ctl() { in_ns router knockctl "$@"; }
+status() { ctl --json status | jq -es '.[0] * {grants: [.[].grants[]]} | '"$1" >/dev/null; }
+expect() { status "$1" || { ctl status; fail "status is not: $1"; }; }
+set_has() { in_ns router nft list set inet knockgate "$1" 2>/dev/null | grep -q "$2"; }
+
+FOUR_STEPS='
+[door.ssh]
+opens = ["tcp/22"]
+knock = ["tcp/7143", "udp/12899", "tcp/4021", "udp/33710"]
+'
+knock_ssh() { in_ns "$1" knock "$2" 7143:tcp 12899:udp 4021:tcp 33710:udp; }
