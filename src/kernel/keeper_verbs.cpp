@@ -265,7 +265,7 @@ Reply Keeper::close_by_hand(const Request& request, Instant now) {
 
 Reply Keeper::boot_file(Instant now) {
   if (config_.nft.boot_file.empty())
-    return refuse(ExitCode::failed, "failed", "[nft] boot_file is \"\": there is nothing to save", "");
+    return refuse(ExitCode::failed, "no-boot-file", "[nft] boot_file is \"\": there is nothing to save", "");
   Reply reply;
   if (config_.nft.mode == Mode::gate) reply.lines = part_lines(boot_file_text(now));
   reply.lines.push_back(path_line(config_.nft.boot_file));

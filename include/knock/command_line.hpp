@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Command line of knockctl: words in, what is wanted out.
+///
+/// Source: INTERFACE 2; the verbs and their help stand in one table (command_line.cpp).
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include <knock/control.hpp>
+
+namespace knock {
+
+struct CommandLine {
+  std::string verb = "status";
+  std::vector<std::string> words; ///< behind the verb, at most as many as it takes
+  std::optional<std::string> socket, for_time, confirm, timeout;
+  bool json = false, now = false, all = false, strict = false, help = false, version = false;
+};
+
+/// Exit 2 and what to type instead.
+Failure usage_failure(std::string text, std::string advice = "see: knockctl --help");
+
+/// `json` of a refused line is still right, so that the refusal can be told as asked.
+struct ParsedCommandLine {
+  CommandLine line;
+  std::optional<Failure> failure;
+};
+ParsedCommandLine parse_command_line(std::span<const char* const> arguments);
+
+std::string help_text();
+
+} // namespace knock

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/command_line.hpp>
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include <knock/nearest.hpp>
+
+namespace knock {
+namespace {
+
+struct Verb {
+  std::string_view name, arguments, what;
+  std::size_t most_words;
+};
+
+constexpr std::array kVerbs{
+    Verb{"status", "", "what is open, for whom (also without a verb)", 0},
+    Verb{"check", "[FILE] [--strict]", "read the configuration and say what is wrong", 1},
+    Verb{"open", "DOOR ADDRESS [--for T]", "open a door by hand", 2},
+    Verb{"close", "DOOR|ID [ADDRESS] | --all", "close grants", 2},
+    Verb{"reload", "[--confirm T | --now]", "read the configuration anew", 0},
+    Verb{"confirm", "", "keep what reload --confirm guards", 0},
+    Verb{"save", "", "write the boot file (root)", 0},
+    Verb{"off", "", "guard nothing until on, reboots included (root)", 0},
+    Verb{"on", "", "guard again (root)", 0},
+    Verb{"wait", "[--timeout 10s]", "wait until the daemon is ready", 0},
+    Verb{"template", "[gate|embed]", "print the nft rules as they are loaded", 1}};
+
+struct Flag {
+  std::string_view name;
+  bool CommandLine::*field;
+};
+struct Option {
+  std::string_view name;
+  std::optional<std::string> CommandLine::*field;
+};
+
+constexpr std::array kFlags{Flag{"--json", &CommandLine::json},      Flag{"--now", &CommandLine::now},
+                            Flag{"--all", &CommandLine::all},        Flag{"--strict", &CommandLine::strict},
+                            Flag{"--help", &CommandLine::help},      Flag{"-h", &CommandLine::help},
+                            Flag{"--version", &CommandLine::version}};
+constexpr std::array kOptions{
+    Option{"--socket", &CommandLine::socket}, Option{"--for", &CommandLine::for_time},
+    Option{"--confirm", &CommandLine::confirm}, Option{"--timeout", &CommandLine::timeout}};
+
+template<class Table>
+const typename Table::value_type* named(const Table& table, std::string_view name) {
+  const auto found =
+      std::find_if(table.begin(), table.end(), [&](const auto& one) { return one.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+std::optional<Failure> judge(const CommandLine& line) {
+  if (const auto* verb = named(kVerbs, line.verb)) {
+    if (line.words.size() <= verb->most_words) return std::nullopt;
+    return usage_failure(fmt::format("{} takes no {}", verb->name, line.words.back()),
+                         fmt::format("knockctl {} {}", verb->name, verb->arguments));
+  }
+  std::vector<std::string_view> names;
+  for (const auto& verb : kVerbs) names.push_back(verb.name);
+  const auto near = nearest(line.verb, names);
+  return usage_failure("unknown verb " + line.verb,
+                       near.empty() ? "see: knockctl --help" : fmt::format("did you mean {}?", near));
+}
+
+} // namespace
+
+Failure usage_failure(std::string text, std::string advice) {
+  return {ExitCode::usage, "usage", {}, std::move(text), std::move(advice)};
+}
+
+ParsedCommandLine parse_command_line(std::span<const char* const> arguments) {
+  ParsedCommandLine parsed;
+  auto& line = parsed.line;
+  bool verb_seen = false;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view word = arguments[i];
+    if (const auto* flag = named(kFlags, word)) {
+      line.*flag->field = true;
+    } else if (const auto* option = named(kOptions, word)) {
+      if (++i == arguments.size())
+        parsed.failure = usage_failure(fmt::format("{} needs a value", word));
+      else
+        line.*option->field = arguments[i];
+    } else if (word.starts_with('-')) {
+      parsed.failure = usage_failure(fmt::format("unknown option {}", word));
+    } else if (!verb_seen) {
+      line.verb = word;
+      verb_seen = true;
+    } else {
+      line.words.emplace_back(word);
+    }
+  }
+  if (!parsed.failure && !line.help && !line.version) parsed.failure = judge(line);
+  return parsed;
+}
+
+std::string help_text() {
+  std::string text =
+      "knockctl: what is open, for whom, why not\n\nusage: knockctl [--socket PATH] [--json] VERB\n";
+  for (const auto& verb : kVerbs)
+    text += fmt::format("  {:<32}{}\n", fmt::format("{} {}", verb.name, verb.arguments), verb.what);
+  return text + "\nThe socket is also taken from KNOCKGATE_SOCKET. Exit: 0 done, 1 failed or timed out,\n"
+                "2 usage, 69 daemon not reachable, 77 not allowed, 78 bad config. See knockctl(1).\n";
+}
+
+} // namespace knock

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <string_view>
+
+#include <knock/control.hpp>
+#include <knock/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+using namespace knock;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text{reinterpret_cast<const char*>(data), size};
+  if (const auto parsed = parse_request(text); parsed.request) {
+    const auto again = parse_request(encode(*parsed.request));
+    KNOCK_ASSERT(again.request || encode(*parsed.request).size() > kMaxRequest);
+    if (again.request) KNOCK_ASSERT(again.request->values == parsed.request->values);
+  }
+  Reply reply;
+  (void)parse_reply(text, reply);
+  return 0;
+}

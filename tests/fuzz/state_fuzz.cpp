@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <string_view>
+#include <vector>
+
+#include <knock/confirm.hpp>
+#include <knock/ledger.hpp>
+#include <knock/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+using namespace knock;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text{reinterpret_cast<const char*>(data), size};
+  if (const auto ports = parse_unconfirmed(text, "boot"))
+    KNOCK_ASSERT(parse_unconfirmed(encode_unconfirmed(*ports, "boot"), "boot").has_value());
+  Ledger ledger({});
+  const std::vector<Element> elements{
+      {{*parse_address("192.0.2.1"), {}}, Seconds{5}, std::string(text), 0, 0}};
+  ledger.adopt(elements, Instant{Seconds{1000}});
+  KNOCK_ASSERT(ledger.grants().size() == 1);
+  return 0;
+}
