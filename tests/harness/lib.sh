@@ -31,16 +31,16 @@ trap 'exit 1' INT TERM
 in_ns() { local ns=$1; shift; ip netns exec "$RUN-$ns" "$@"; }
 fail() { echo "FAILED (${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}): $*"; exit 1; }
 ok() { echo "ok  $*"; }
-# Runs a command until it succeeds, ten seconds long.
+# Runs a command until it succeeds, at most 25 seconds.
 await() {
-  local end=$((SECONDS + 10))
+  local end=$((SECONDS + 25))
   until "$@" >/dev/null 2>&1; do
     [ $SECONDS -lt $end ] || fail "never became true: $*"
     sleep 0.02
   done
 }
 never() { ! "$@"; }
-background() { "$@" & PIDS="$PIDS $!"; }
+background() { "$@" <&0 & PIDS="$PIDS $!"; } # without <&0 the shell would give it /dev/null
 
 peer() { # NAME IPV4 IPV6 INTERFACE-OF-ROUTER
   ip netns add "$RUN-$1"
