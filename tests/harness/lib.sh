@@ -42,8 +42,11 @@ await() {
 never() { ! "$@"; }
 background() { "$@" <&0 & PIDS="$PIDS $!"; } # without <&0 the shell would give it /dev/null
 
+# Without it a link-local address is tentative, and neighbours unknown, for a second.
+no_dad() { in_ns "$1" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0; }
 peer() { # NAME IPV4 IPV6 INTERFACE-OF-ROUTER
   ip netns add "$RUN-$1"
+  no_dad "$1"
   ip link add eth0 netns "$RUN-$1" type veth peer name "$4" netns "$RUN-router"
   in_ns "$1" ip link set lo up
   in_ns "$1" ip addr add "$2" peer $R4 dev eth0
@@ -58,6 +61,7 @@ peer() { # NAME IPV4 IPV6 INTERFACE-OF-ROUTER
 
 world() {
   ip netns add "$RUN-router"
+  no_dad router
   in_ns router ip link set lo up
   in_ns router ip -6 addr add $R6/128 dev lo nodad
   in_ns router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0 \

@@ -29,7 +29,7 @@ write "$MAIN" <<<"${DOOR/knock/knok}"; refused_with "unknown key" 'toml:3:1: err
 write "$MAIN" <<<"$DOOR
 within = 10"; refused_with "wrong type" 'toml:4:10: error: .*within'
 write "$MAIN" <<<"${DOOR/tcp\/22/tcp/0}"; refused_with "port 0" 'toml:2:10: error: .*tcp/0'
-write "$MAIN" <<<"${DOOR/tcp\/4021/tcp/70000}"; refused_with "port 70000" 'toml:3:36: error: .*tcp/70000'
+write "$MAIN" <<<"${DOOR/tcp\/4021/tcp/70000}"; refused_with "port 70000" 'toml:3:35: error: .*tcp/70000'
 echo "$DOOR" | write "$TMP/etc/doors.d/a.toml"; echo "$DOOR" | write "$TMP/etc/doors.d/b.toml"; write "$MAIN" <<<''
 refused_with "door twice" 'b.toml:1:[0-9]+: error: door ssh stands twice, first at .*a.toml:1'
 write "$MAIN" <<<'[door.x]
@@ -54,7 +54,7 @@ table = \"inet filter\"
 trust = [\"lan0\"]
 $DOOR"; refused_with "gate keys in embed" 'error: .*trust'
 write "$MAIN" <<<"$DOOR
-kn1 = true"; refused_with "a later key" 'toml:4:1: error: .*not in this version'
+kn1 = true"; refused_with "a later key" 'toml:4:7: error: .*not in this version'
 write "$MAIN" <<<'[door.x
 opens = '; refused_with "no TOML" 'toml:1:[0-9]+: error: no TOML'
 write "$MAIN" <<<"[limits]
