@@ -182,10 +182,11 @@ constexpr std::array kVerbs{Verb{"status", run_status}, Verb{"check", run_check}
 } // namespace
 
 int main(int argc, char** argv) {
-  auto [given, failure] = parse_command_line({argv + 1, static_cast<std::size_t>(std::max(argc, 1) - 1)});
+  const auto parsed = parse_command_line({argv + 1, static_cast<std::size_t>(std::max(argc, 1) - 1)});
+  const auto& given = parsed.line;
   if (given.help) return fmt::print("{}", help_text()), 0;
   if (given.version) return fmt::print("knockctl {}\n", KNOCKGATE_VERSION), 0;
-  if (failure) return fail(given, *failure);
+  if (parsed.failure) return fail(given, *parsed.failure);
   const auto verb =
       std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& one) { return one.name == given.verb; });
   return verb == kVerbs.end() ? run_switch(given) : verb->run(given);

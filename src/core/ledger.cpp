@@ -22,8 +22,30 @@ Millis left_until(Instant end, Instant now) {
   return std::max(std::chrono::ceil<Millis>(end - now), Millis{1});
 }
 
-bool same_owner(const OpenGrant& a, const OpenGrant& b) {
-  return std::tie(a.door, a.source, a.by, a.via) == std::tie(b.door, b.source, b.by, b.via);
+bool is_owner(const OpenGrant& grant, const GrantRequest& request) {
+  return std::tie(grant.door, grant.source, grant.by, grant.via) ==
+         std::tie(request.door, request.source, request.by, request.via);
+}
+
+/// The grant that `request` asks for: new, or `old` with more ports and a later end.
+OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now) {
+  OpenGrant grant;
+  if (old != nullptr) {
+    grant = *old;
+  } else {
+    grant.door = request.door;
+    grant.source = request.source;
+    grant.by = request.by;
+    grant.via = request.via;
+    grant.opened = now;
+    grant.cap = now + request.max;
+  }
+  std::vector<Port> ports;
+  std::set_union(grant.ports.begin(), grant.ports.end(), request.ports.begin(), request.ports.end(),
+                 std::back_inserter(ports));
+  grant.ports = std::move(ports);
+  grant.ends = std::max(grant.ends, std::min(now + request.open_for, grant.cap));
+  return grant;
 }
 
 bool holds(const OpenGrant& grant, Port port) {
@@ -122,60 +144,43 @@ std::vector<const OpenGrant*> Ledger::of_source(const Address& source) const {
 
 Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) const {
   Plan plan;
-  plan.after.reserve(requests.size()); // pointers into it stand below
+  std::map<std::pair<Address, std::uint64_t>, OpenGrant> planned; // each request sees those before it
+  std::map<GrantKey, Change> changes; // once a key: the kernel refuses a batch that deletes one twice
   std::uint64_t next_id = last_id_;
   std::size_t added = 0;
   for (const auto& request : requests) {
-    auto grants = of_source(request.source);
-    for (auto& planned : plan.after) {
-      if (planned.source != request.source) continue;
-      std::erase_if(grants, [&](const OpenGrant* old) { return old->id == planned.id; });
-      grants.push_back(&planned);
-    }
-    OpenGrant grant;
-    grant.door = request.door;
-    grant.source = request.source;
-    grant.by = request.by;
-    grant.via = request.via;
-    const auto old = std::find_if(grants.begin(), grants.end(), [&](const OpenGrant* held) {
-      return same_owner(*held, grant) && held->ends > now;
-    });
-    LedgerEvent event{LedgerEvent::Verb::extend, {}, {}};
-    if (old != grants.end()) {
-      grant = **old;
-    } else {
-      event.verb = LedgerEvent::Verb::open;
-      grant.opened = now;
-      grant.cap = now + request.max;
-    }
-    std::vector<Port> ports;
-    std::set_union(grant.ports.begin(), grant.ports.end(), request.ports.begin(), request.ports.end(),
-                   std::back_inserter(ports));
-    grant.ports = std::move(ports);
-    grant.ends = std::max(grant.ends, std::min(now + request.open_for, grant.cap));
+    auto held = of_source(request.source);
+    std::erase_if(held, [&](const OpenGrant* one) { return planned.contains({one->source, one->id}); });
+    for (auto it = planned.lower_bound({request.source, 0});
+         it != planned.end() && it->first.first == request.source; ++it)
+      held.push_back(&it->second);
 
-    if (old == grants.end()) {
+    const auto old = std::find_if(held.begin(), held.end(), [&](const OpenGrant* one) {
+      return is_owner(*one, request) && one->ends > now;
+    });
+    const bool fresh = old == held.end();
+    auto grant = wished(request, fresh ? nullptr : *old, now);
+    if (fresh) {
       const bool full = grants_.size() + added >= limits_.grants;
       // A session that was there before the gate is never refused: it may be the admin's own.
-      if (request.via != Via::session && (full || grants.size() >= limits_.per_source)) {
+      if (request.via != Via::session && (full || held.size() >= limits_.per_source)) {
         plan.events.push_back({LedgerEvent::Verb::refused, grant, full ? "grants" : "per_source"});
         continue;
       }
       grant.id = ++next_id;
       ++added;
     }
-    std::erase_if(grants, [&](const OpenGrant* held) { return held->id == grant.id; });
-    grants.push_back(&grant);
-    for (Port port : grant.ports) plan.batch.push_back(put_change(*latest(grants, port), port, now));
-    event.grant = grant;
-    plan.events.push_back(std::move(event));
-    const auto planned = std::find_if(plan.after.begin(), plan.after.end(),
-                                      [&](const OpenGrant& held) { return held.id == grant.id; });
-    if (planned != plan.after.end())
-      *planned = std::move(grant);
-    else
-      plan.after.push_back(std::move(grant));
+    std::erase_if(held, [&](const OpenGrant* one) { return one->id == grant.id; });
+    held.push_back(&grant);
+    for (Port port : grant.ports) {
+      auto change = put_change(*latest(held, port), port, now);
+      changes.insert_or_assign(change.key, std::move(change));
+    }
+    plan.events.push_back({fresh ? LedgerEvent::Verb::open : LedgerEvent::Verb::extend, grant, {}});
+    planned.insert_or_assign({grant.source, grant.id}, std::move(grant));
   }
+  for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
+  for (auto& [key, grant] : planned) plan.after.push_back(std::move(grant));
   return plan;
 }
 

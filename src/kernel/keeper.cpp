@@ -179,7 +179,8 @@ Result<Keeper::Applied> Keeper::stand_down(const Config& next, Instant now) {
 
 Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applied) {
   std::set<std::string> gone;
-  for (const auto& [id, grant] : ledger_.grants()) {
+  for (const auto& entry : ledger_.grants()) {
+    const auto& grant = entry.second;
     const bool kept = std::any_of(next.doors.begin(), next.doors.end(),
                                   [&](const Door& one) { return one.enabled && one.name == grant.door; });
     if (!kept && grant.via != Via::foreign) gone.insert(grant.door);

@@ -107,6 +107,17 @@ TEST_CASE("two owners of one port: the element ends with the later, closing one 
   CHECK(ledger.grants().empty());
 }
 
+TEST_CASE("two doors that open one port in one wake-up are one change: the later end") {
+  Ledger ledger({});
+  auto longer = request("203.0.113.9", "nas");
+  longer.open_for = 50s;
+  const auto plan = open(ledger, {longer, request("203.0.113.9")}, kStart);
+  CHECK(ledger.grants().size() == 2);
+  REQUIRE(plan.batch.size() == 1);
+  CHECK(plan.batch[0].timeout == 50s);
+  CHECK(plan.batch[0].comment == "nas - knock 1000 1060");
+}
+
 TEST_CASE("a full ledger and a greedy source are refused and counted, extending still works") {
   Ledger ledger({.grants = 3, .per_source = 2});
   open(ledger, {request("203.0.113.9", "a"), request("203.0.113.9", "b")}, kStart);
@@ -147,7 +158,8 @@ TEST_CASE("after a crash the kernel's elements come back as the grants they were
   Ledger after({});
   after.adopt(elements, kStart + 10s);
   REQUIRE(after.grants().size() == 2);
-  for (const auto& [id, old] : before.grants()) {
+  for (const auto& entry_before : before.grants()) {
+    const auto& old = entry_before.second;
     const auto same = std::find_if(after.grants().begin(), after.grants().end(),
                                    [&](const auto& entry) { return entry.second.source == old.source; });
     REQUIRE(same != after.grants().end());
