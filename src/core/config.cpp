@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+// The library asserts that "[" is followed by a key; what people write may say otherwise, and is an error
+// then.
+#define TOML_ASSERT(condition) static_cast<void>(0)
 #define TOML_MAX_NESTED_VALUES 8 // the grammar nests two; see kMaxDots
 #include <toml++/toml.h>
 
@@ -85,6 +88,49 @@ std::uint32_t line_of_dots(std::string_view text) {
   return 0;
 }
 
+/// The last quote of the string that begins at `at`, npos when it does not end.
+std::size_t end_of_string(std::string_view text, std::size_t at) {
+  const char quote = text[at];
+  const std::string three(3, quote);
+  const bool multi = text.substr(at, 3) == three;
+  for (at += multi ? 3 : 1; at < text.size(); ++at) {
+    if (quote == '"' && text[at] == '\\') {
+      ++at;
+    } else if (multi && text.substr(at, 3) == three) {
+      at += 2;
+      for (int more = 0; more < 2 && at + 1 < text.size() && text[at + 1] == quote; ++more) ++at;
+      return at;
+    } else if (!multi && (text[at] == quote || text[at] == '\n')) {
+      return text[at] == quote ? at : std::string_view::npos;
+    }
+  }
+  return std::string_view::npos;
+}
+
+/// The line of the first byte beyond ASCII outside of strings and comments, 0 for none. TOML has none there,
+/// and the library (3.3) takes an undefined way on some: its table of blanks forgets U+00A1..U+0499 and
+/// others.
+std::uint32_t line_of_bare_letter(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3); // byte order mark
+  std::uint32_t line = 1;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '\n') {
+      ++line;
+    } else if (c == '#') {
+      at = std::min(text.find('\n', at), text.size()) - 1;
+    } else if (c == '"' || c == '\'') {
+      const auto end = end_of_string(text, at);
+      if (end == std::string_view::npos) continue; // no string then, whatever the library makes of it
+      line += static_cast<std::uint32_t>(std::count(&text[at], &text[end], '\n'));
+      at = end;
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      return line;
+    }
+  }
+  return 0;
+}
+
 /// The text before line `line`.
 std::string_view before_line(std::string_view text, std::uint32_t line) {
   std::size_t end = 0;
@@ -130,6 +176,11 @@ tl::expected<Written, Finding> parse_written(const ConfigText& text) {
     dots.text = fmt::format("more than {} dots in a line", kMaxDots);
     return tl::unexpected(std::move(dots));
   }
+  if (const auto line = line_of_bare_letter(text.text); line != 0)
+    return tl::unexpected(Finding{Finding::Level::error,
+                                  {text.file, line, 1},
+                                  "no TOML: a letter that is not ASCII stands outside of quotes",
+                                  "put it into quotes or a comment"});
   const auto parsed = toml::parse(std::string_view(text.text));
   if (!parsed) return tl::unexpected(syntax_finding(text, parsed.error()));
   return written(parsed.table(), text.file);

@@ -30,13 +30,15 @@ inline Ack parse_ack(const nlmsghdr* message) {
 }
 
 /// Calls `visit(const nlmsghdr*)` for each whole message of a datagram; a broken tail ends it.
+/// Not libmnl's walk: mnl_nlmsg_ok takes a length beyond 2 GiB for a negative one, and goes backwards.
 template<class Visit>
 void for_each_message(std::span<const std::byte> datagram, Visit&& visit) {
-  int left = static_cast<int>(datagram.size());
-  const auto* message = reinterpret_cast<const nlmsghdr*>(datagram.data());
-  while (mnl_nlmsg_ok(message, left)) {
+  while (datagram.size() >= sizeof(nlmsghdr)) {
+    const auto* message = reinterpret_cast<const nlmsghdr*>(datagram.data());
+    if (message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > datagram.size()) return;
     visit(message);
-    message = mnl_nlmsg_next(message, &left);
+    const std::size_t aligned = (std::size_t{message->nlmsg_len} + 3U) & ~std::size_t{3};
+    datagram = datagram.subspan(aligned < datagram.size() ? aligned : datagram.size());
   }
 }
 
