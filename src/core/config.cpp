@@ -95,7 +95,7 @@ std::size_t end_of_string(std::string_view text, std::size_t at) {
   const bool multi = text.substr(at, 3) == three;
   for (at += multi ? 3 : 1; at < text.size(); ++at) {
     if (quote == '"' && text[at] == '\\') {
-      ++at;
+      if (++at < text.size() && static_cast<unsigned char>(text[at]) >= 0x80) return std::string_view::npos;
     } else if (multi && text.substr(at, 3) == three) {
       at += 2;
       for (int more = 0; more < 2 && at + 1 < text.size() && text[at + 1] == quote; ++more) ++at;
