@@ -164,16 +164,20 @@ std::vector<std::string> encode(const Status& status) {
   auto line = head_json(status);
   std::vector<std::string> lines;
   std::size_t items = 0;
-  const auto add = [&](json& array, json item) {
-    if (items++ == kFirstItems) {
-      lines.push_back(line.dump(-1, ' ', true, json::error_handler_t::replace));
-      line = {{"schema", 1}, {"gate", {{"guarded", json::array()}}}, {"grants", json::array()}};
-      items = 1;
-    }
-    array.push_back(std::move(item));
+  const auto next_line = [&] {
+    if (items++ != kFirstItems) return;
+    lines.push_back(line.dump(-1, ' ', true, json::error_handler_t::replace));
+    line = {{"schema", 1}, {"gate", {{"guarded", json::array()}}}, {"grants", json::array()}};
+    items = 1;
   };
-  for (const auto& guarded : status.gate.guarded) add(line["gate"]["guarded"], guarded_json(guarded));
-  for (const auto& grant : status.grants) add(line["grants"], grant_json(grant));
+  for (const auto& guarded : status.gate.guarded) {
+    next_line();
+    line["gate"]["guarded"].push_back(guarded_json(guarded));
+  }
+  for (const auto& grant : status.grants) {
+    next_line();
+    line["grants"].push_back(grant_json(grant));
+  }
   lines.push_back(line.dump(-1, ' ', true, json::error_handler_t::replace));
   return lines;
 }

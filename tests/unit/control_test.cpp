@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/command_line.hpp>
+#include <knock/control.hpp>
+#include <knock/nearest.hpp>
+
+#include <doctest/doctest.h>
+
+#include <array>
+
+using namespace knock;
+
+TEST_CASE("a request survives the way there, whatever its values hold") {
+  const Request request{"open", {{"door", "ssh"}, {"source", "2001:db8::1"}, {"for", "a b=c%\n\x01"}}};
+  const auto text = encode(request);
+  CHECK(text == "1 open door=ssh for=a%20b%3Dc%25%0A%01 source=2001:db8::1");
+  const auto parsed = parse_request(text);
+  REQUIRE(parsed.request);
+  CHECK(parsed.request->verb == "open");
+  CHECK(parsed.request->values == request.values);
+}
+
+TEST_CASE("what is no request is refused") {
+  for (const char* text : {"", "1", "1 ", "1 OPEN", "1 open door", "1 open =x", "1 open a=%4", "1 open a=%zz",
+                           "1 open a=1 a=2", "\xff open", "1 open  a=1"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_request(text).request);
+  }
+  CHECK_FALSE(parse_request("1 open a=" + std::string(kMaxRequest, 'x')).request);
+}
+
+TEST_CASE("another version is named, not guessed at") {
+  const auto parsed = parse_request("2 status");
+  CHECK_FALSE(parsed.request);
+  CHECK(parsed.version == "2");
+}
+
+TEST_CASE("a reply of many lines comes in datagrams that fit, and arrives whole") {
+  Reply reply;
+  for (int i = 0; i < 5'000; ++i) reply.lines.push_back(text_line(std::string(100, 'x') + std::to_string(i)));
+  reply.failure = {ExitCode::bad_config, "bad-config", {"a.toml", 3, 1}, "wrong \"thing\"", "do better"};
+  const auto datagrams = encode(reply);
+  CHECK(datagrams.size() > 5);
+  Reply back;
+  for (std::size_t i = 0; i < datagrams.size(); ++i) {
+    CHECK(datagrams[i].size() <= kMaxReplyDatagram);
+    CHECK(parse_reply(datagrams[i], back) == (i + 1 == datagrams.size()));
+  }
+  CHECK(back.lines == reply.lines);
+  CHECK(back.failure.exit == ExitCode::bad_config);
+  CHECK(to_string(back.failure) == "a.toml:3:1: error: wrong \"thing\"; do better");
+}
+
+TEST_CASE("a long text comes in parts that make it whole again") {
+  const std::string text(200'000, '\n');
+  std::string back;
+  for (const auto& line : part_lines(text)) {
+    CHECK(line.size() <= kMaxReplyLine);
+    back += part_of(line).value_or("?");
+  }
+  CHECK(back == text);
+}
+
+TEST_CASE("the command line: bare is status, a mistyped verb gets the nearest, a verb takes no more words "
+          "than it can use") {
+  const auto parse = [](std::vector<const char*> words) { return parse_command_line(words); };
+  CHECK(parse({}).line.verb == "status");
+  CHECK_FALSE(parse({"--json", "open", "ssh", "192.0.2.1", "--for", "5m"}).failure);
+  CHECK(parse({"statsu"}).failure->advice == "did you mean status?");
+  CHECK(parse({"confirm", "now"}).failure->exit == ExitCode::usage);
+  CHECK(parse({"open", "--for"}).failure->text == "--for needs a value");
+  CHECK(parse({"--jsn"}).failure);
+}
+
+TEST_CASE("nearest finds a typing slip, and nothing where nothing is near") {
+  constexpr std::array<std::string_view, 3> kWords{"knock", "opens", "within"};
+  CHECK(nearest("knok", kWords) == "knock");
+  CHECK(nearest("oepns", kWords) == "opens");
+  CHECK(nearest("forward", kWords).empty());
+}

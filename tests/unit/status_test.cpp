@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/control.hpp>
+#include <knock/status.hpp>
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+using namespace knock;
+
+namespace {
+
+constexpr std::int64_t kNow = 1'763'890'000;
+
+Status example() {
+  Status status;
+  status.version = "0.1.0";
+  status.state = "enforcing";
+  status.uptime_ms = 273'600'000;
+  status.config.doors = 3;
+  status.config.read = kNow - 41 * 60;
+  status.config.boot_file = "differs";
+  status.nflog.groups = {40, 41, 42, 43};
+  status.nflog.packets = 182'340;
+  status.tracker.attempts = 12;
+  status.gate.table = "inet knockgate";
+  status.gate.loaded = true;
+  status.gate.trust = {"lan0"};
+  status.gate.guarded = {{"tcp/22", {}}, {"tcp/8443", 420'000}};
+  status.grant_limit = 65'536;
+  status.open = 2;
+  StatusGrant grant;
+  grant.id = 1;
+  grant.door = "ssh";
+  grant.source = "203.0.113.9";
+  grant.ports = {"tcp/22"};
+  grant.by = "alice/phone";
+  grant.via = "knock";
+  grant.opened = kNow - 130;
+  grant.left_ms = 28'500;
+  grant.bytes = 14'600;
+  status.grants.push_back(grant);
+  grant.id = 2;
+  grant.source = "2001:db8:7:1:a:b:c:d";
+  grant.by = "-";
+  grant.bytes = 0;
+  status.grants.push_back(grant);
+  status.warnings = {{"unconfirmed", "tcp/8443 unconfirmed, unguarded in 7 min", "sudo knockctl confirm"}};
+  return status;
+}
+
+} // namespace
+
+TEST_CASE("status is a table of 80 columns; a long address takes its own line") {
+  CHECK(to_text(example(), kNow, false) ==
+        "knockgate 0.1  gate  up 3d 4h  config ok (3 doors, read 41 min ago)\n"
+        "packets   182,340 logged, 0 lost   groups 40-43   12 sources knocking\n"
+        "guarded   tcp/22 tcp/8443          trusted lan0   table ok   boot file differs\n"
+        "\n"
+        "DOOR  SOURCE       BY           VIA    OPENED     LEFT  RECEIVED  ENDS\n"
+        "ssh   203.0.113.9  alice/phone  knock  2 min ago  28 s  14 KiB    after\n"
+        "ssh   2001:db8:7:1:a:b:c:d\n"
+        "                   -            knock  2 min ago  28 s  none      after\n"
+        "2 open of 65,536\n"
+        "\n"
+        "warning  tcp/8443 unconfirmed, unguarded in 7 min   run: sudo knockctl confirm\n");
+  std::istringstream lines(to_text(example(), kNow, false));
+  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+}
+
+TEST_CASE("nothing open, no door, and off each say so") {
+  auto status = example();
+  status.grants.clear();
+  CHECK(to_text(status, kNow, false).find("\nnothing is open\n") != std::string::npos);
+  status.state = "idle";
+  CHECK(to_text(status, kNow, false).find("no door enabled: nothing is guarded") != std::string::npos);
+  status.state = "off";
+  CHECK(to_text(status, kNow, false).substr(0, 90).find("OFF") != std::string::npos);
+}
+
+TEST_CASE("JSON lines give back the same status, however many grants there are") {
+  auto status = example();
+  const auto grant = status.grants[0];
+  for (std::uint64_t id = 3; id < 1000; ++id) {
+    status.grants.push_back(grant);
+    status.grants.back().id = id;
+  }
+  Status back;
+  const auto lines = encode(status);
+  CHECK(lines.size() > 5);
+  for (const auto& line : lines) {
+    CHECK(line.size() <= kMaxReplyLine);
+    REQUIRE(parse_status(line, back));
+  }
+  CHECK(to_text(back, kNow, true) == to_text(status, kNow, true));
+  CHECK(back.grants.back().id == 999);
+}
+
+TEST_CASE("what is no status line is refused") {
+  Status status;
+  for (const char* line : {"", "x", "[]", "{}", R"({"schema":2})", R"({"schema":1,"version":7})",
+                           R"({"schema":1,"grants":[{}]})"}) {
+    CAPTURE(line);
+    CHECK(parse_status(line, status) == false);
+  }
+}
