@@ -48,7 +48,7 @@ std::string to_string(const Prefix& prefix);
 Address masked(const Address& address, std::uint8_t length);
 /// The source as attempts and limits see it: IPv4 itself, IPv6 its /64.
 Address subnet_of(const Address& address);
-/// False for what can never be a peer: unspecified, loopback, multicast, broadcast, v4-mapped (THREATS 26).
+/// False for what can never be a peer: unspecified, loopback, multicast, broadcast, v4-mapped.
 bool grantable(const Address& address);
 
 } // namespace knock

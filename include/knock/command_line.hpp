@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Command line of knockctl: words in, what is wanted out.
 ///
-/// Source: INTERFACE 2; the verbs and their help stand in one table (command_line.cpp).
+/// Source: knockctl(1); the verbs and their help stand in one table (command_line.cpp).
 #pragma once
 
 #include <optional>

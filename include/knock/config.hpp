@@ -3,7 +3,7 @@
 ///
 /// In:     the texts of knockgate.toml, doors.d/*.toml, users.d/*.toml in reading order.
 /// Out:    a Config with every default filled in, or the findings that say why not.
-/// Source: the grammar is INTERFACE 3; the man page is knockgate.toml(5).
+/// Source: the grammar is knockgate.toml(5).
 #pragma once
 
 #include <bitset>

@@ -3,7 +3,7 @@
 ///
 /// Request: one datagram of at most 4 KiB, `1 VERB key=value ...`, values percent-escaped.
 /// Reply:   datagrams of at most 64 KiB of JSON lines; the last line is `{"end":true,"exit":N,"error":...}`.
-/// Source:  INTERFACE 2. Hostile input: whoever may connect may send anything.
+/// Source:  unix(7). Hostile input: whoever may connect may send anything.
 #pragma once
 
 #include <map>
@@ -22,7 +22,7 @@ inline constexpr std::size_t kMaxRequest = 4096;         // bytes
 inline constexpr std::size_t kMaxReplyDatagram = 65'536; // bytes
 inline constexpr std::size_t kMaxReplyLine = 60'000;     // bytes; what is longer comes in several lines
 
-/// Exit codes of all programs (INTERFACE 2; 69 to 78 as in sysexits.h).
+/// Exit codes of all programs (69 to 78 as in sysexits.h).
 enum class ExitCode : int { done = 0, failed = 1, usage = 2, unreachable = 69, denied = 77, bad_config = 78 };
 
 struct Request {

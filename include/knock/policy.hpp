@@ -25,7 +25,7 @@
 namespace knock {
 
 inline constexpr std::size_t kMaxNodes = 65'535; // 16 bits of the attempt word, 0 taken
-inline constexpr std::size_t kMaxSteps = 31;     // INTERFACE 3
+inline constexpr std::size_t kMaxSteps = 31;     // of one knock; a trie deeper than this serves nobody
 
 /// What a step is compared by: protocol and port; the high byte is free for flags and payload classes.
 enum class Token : std::uint32_t {};

@@ -4,7 +4,7 @@
 /// In:     filled by the keeper, or read back from the daemon's JSON lines.
 /// Out:    JSON lines (schema 1: keys are only ever added), or text of 80 columns.
 /// Units:  spans in milliseconds, moments in seconds of the epoch.
-/// Source: INTERFACE 5.
+/// Source: knockctl(1).
 #pragma once
 
 #include <cstdint>

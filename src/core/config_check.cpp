@@ -12,7 +12,7 @@
 namespace knock::grammar {
 namespace {
 
-constexpr std::size_t kMaxDoors = 10'000; // INTERFACE 3; what the policy is measured with
+constexpr std::size_t kMaxDoors = 10'000; // what the policy is measured with
 
 std::string named(const Door& door) {
   return fmt::format("door {} ({}:{}:{})", door.name, door.place.file, door.place.line, door.place.column);

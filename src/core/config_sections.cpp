@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Every table but the doors: INTERFACE 3 as a list of keys.
+// Every table but the doors: a list of keys each.
 #include "config_parts.hpp"
 
 #include <algorithm>

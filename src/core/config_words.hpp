@@ -2,7 +2,7 @@
 /// Words: the small languages inside config strings, and how findings spell things.
 ///
 /// In:     a string's text.   Out: its value, or nothing; the caller knows the place and complains.
-/// Source: INTERFACE 3.
+/// Source: knockgate.toml(5).
 #pragma once
 
 #include <cstdint>

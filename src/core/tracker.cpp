@@ -39,7 +39,13 @@ void Tracker::remember(std::uint64_t fingerprint, Instant now) noexcept {
                                        std::memory_order_relaxed);
 }
 
-/// One packet on its way through the rules of DESIGN 4. Lives on the stack.
+/// One packet on its way through the rules. Lives on the stack.
+///   1 a source that cools off is not heard
+///   2 each of its attempts takes the edge that fits: own step, swap back, swap out (only if no other hit)
+///   3 no edge, but a step the attempt already took: known, a retransmit or a neighbour's knock
+///   4 a reached leaf waits for late retransmits of its steps until its time is over
+///   5 a first step begins an attempt, unless it served one on whose path it lies, or is a known copy
+///   6 what did nothing of this is a stray; a spent budget cools the source off
 class Tracker::Step {
  public:
   Step(const Policy& policy, Bucket& bucket, std::uint32_t tag, Token token, Ticks now, bool copy)

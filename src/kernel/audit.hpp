@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Audit: one log line for each grant that opens, is extended, closed, or ends (INTERFACE 6).
+/// Audit: one log line for each grant that opens, is extended, closed, or ends.
 #pragma once
 
 #include <string>

@@ -16,7 +16,7 @@
 
 namespace knock::kernel {
 
-/// Packets by what became of them; the names of INTERFACE 4.
+/// Packets by what became of them; under these names in `knockctl --json`.
 struct EngineCounters {
   std::uint64_t seen = 0;
   std::uint64_t cut = 0;      ///< `short`

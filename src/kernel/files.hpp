@@ -3,7 +3,7 @@
 ///
 /// In:     paths.   Out: checked values or findings; who may read a file with a secret is judged here.
 /// Errors: missing, unreadable, a directory, too large: findings of the file as a whole.
-/// Source: INTERFACE 1 (order, permissions), THREATS 23; rename(2) and fsync(2) for the writing side.
+/// Source: knockgate.toml(5) for order and permissions; rename(2) and fsync(2) for the writing side.
 #pragma once
 
 #include <sys/types.h>

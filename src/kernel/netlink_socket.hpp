@@ -22,7 +22,7 @@ class NetlinkSocket {
 
   /// Asks for `bytes` of receive buffer, by force when allowed, else up to rmem_max. Returns what it is now.
   std::uint32_t set_receive_buffer(std::uint32_t bytes);
-  /// Overruns are not reported as errors: reports carry numbers, gaps are counted instead (KERNEL 2).
+  /// Overruns are not reported as errors: reports carry numbers, gaps are counted instead.
   Result<void> ignore_overruns();
 
   Result<void> send(std::span<const std::byte> bytes);

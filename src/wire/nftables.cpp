@@ -34,7 +34,7 @@ Set make_set(const std::string& table, const char* name) {
   return set;
 }
 
-/// Concatenated key: each part padded to four bytes (KERNEL 3).
+/// Concatenated key: each part padded to four bytes (nft_set_desc_concat, linux/netfilter/nf_tables.h).
 Bytes encode_key(const GrantKey& key) {
   const auto source = key.source.bytes();
   Bytes bytes(source.size() + 8);

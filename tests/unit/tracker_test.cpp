@@ -222,7 +222,7 @@ TEST_CASE("a flood of first knocks from a million sources spares who is further,
   CHECK(opened == 100);
 }
 
-// The sweep of DESIGN 4: every port once, in some order. With strays counted it opens nothing; where they are
+// A sweep: every port once, in some order. With strays counted it opens nothing; where they are
 // not counted it must open, or this test would pass for the wrong reason.
 TEST_CASE("a scan of all ports opens nothing, because strays are counted") {
   std::mt19937 random(3);
