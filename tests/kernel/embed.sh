@@ -31,10 +31,6 @@ table inet filter {
 NFT
 }
 ruleset >"$TMP/admin.nft"
-in_ns router nft -f "$TMP/admin.nft"
-in_ns router nft 'delete chain inet filter input; delete set inet filter overflow' 2>/dev/null || true
-in_ns router nft flush ruleset
-sed 's/set guarded .*/set guarded { type inet_service; }/' "$TMP/embed.nft" >"$TMP/wrong.nft"
 printf 'table inet filter {\n set open4 { type ipv4_addr; flags timeout; }\n}\n' | in_ns router nft -f -
 code=0; ip netns exec "$RUN-router" knockgated --config "$TMP/knockgate.toml" 2>"$TMP/said" || code=$?
 [ $code = 1 ] && grep -q 'wrong type.*open4.*ipv4_addr . inet_proto . inet_service' "$TMP/said" && grep -q 'add set guarded' "$TMP/said" ||

@@ -50,7 +50,6 @@ honest() {
   await reaches client $1 22
   ctl close --all >/dev/null
 }
-cooled() { status '.counters.cooled > '"$1"; }
 scan() { # TARGET COMMAND...
   local target=$1 before; shift
   for _ in 1 2 3 4 5 6 7 8 9 10; do
