@@ -53,7 +53,9 @@ bool any_door(const Config& config) {
   return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
 }
 
-GrantRequest request_for(const Door& door, const Address& source) {
+} // namespace
+
+GrantRequest Keeper::request_for(const Door& door, const Address& source) {
   GrantRequest request;
   request.door = door.name;
   request.source = source;
@@ -62,8 +64,6 @@ GrantRequest request_for(const Door& door, const Address& source) {
   request.max = door.max;
   return request;
 }
-
-} // namespace
 
 Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string config_path, Config config,
                                               Instant now) {

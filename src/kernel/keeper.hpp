@@ -90,6 +90,8 @@ class Keeper {
   void count(Status& status, Instant now);
   void warn(Status& status, Instant now) const;
 
+  /// What a door gives to who may come in.
+  static GrantRequest request_for(const Door& door, const Address& source);
   [[nodiscard]] const Door* door(std::string_view name) const;
   /// What the static sets are to hold now.
   [[nodiscard]] StaticSets wanted(Instant now) const;

@@ -212,13 +212,8 @@ Reply Keeper::open_by_hand(const Request& request, Instant now) {
                   fmt::format("{} is no address of a host", request.find("source").value_or("nothing")));
   if (off_since_)
     return refuse(ExitCode::failed, "failed", "knockgate is off: every port is open", "sudo knockctl on");
-  GrantRequest asked;
-  asked.door = found->name;
-  asked.source = *source;
-  asked.ports = found->opens;
+  auto asked = request_for(*found, *source);
   asked.via = Via::hand;
-  asked.open_for = found->open_for;
-  asked.max = found->max;
   if (const auto time = request.find("for")) {
     const auto span = parse_duration(*time);
     if (!span || *span < Seconds{1} || *span > found->max)
