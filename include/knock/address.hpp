@@ -48,7 +48,8 @@ std::string to_string(const Prefix& prefix);
 Address masked(const Address& address, std::uint8_t length);
 /// The source as attempts and limits see it: IPv4 itself, IPv6 its /64.
 Address subnet_of(const Address& address);
-/// False for what can never be a peer: unspecified, loopback, multicast, broadcast, v4-mapped.
+/// False for what can never be a peer from elsewhere: unspecified, loopback, link-local, multicast, reserved,
+/// broadcast, v4-mapped (RFC 6890).
 bool grantable(const Address& address);
 
 } // namespace knock

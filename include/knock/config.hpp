@@ -47,13 +47,15 @@ struct Door {
   DoorId id{};
   Place place;
   bool enabled = true;
-  std::vector<Port> opens; ///< sorted, unique
+  std::vector<Port> opens; ///< sorted, unique; empty: it only runs a command
   std::vector<Port> knock; ///< the steps in order; empty: opened by hand only
   Millis within{10'000};
   std::uint32_t strays = 12;
   Millis reorder{50};
   Millis open_for{30'000}; ///< `for`
   Millis max{86'400'000};
+  std::vector<std::string> run; ///< a command and its words; empty: none
+  Millis cooldown{10'000};      ///< from one start of the command to the next, whoever knocks
 };
 
 struct Config {
@@ -83,6 +85,9 @@ struct Config {
     std::uint32_t per_source = 16;
     Millis cooloff{30'000};
   } limits;
+  struct {
+    Millis time{10'000};
+  } runner;
   LogLevel log_level = LogLevel::info;
   std::vector<Door> doors; ///< in reading order, disabled ones too
 };

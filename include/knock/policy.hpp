@@ -113,6 +113,11 @@ class Policy {
   [[nodiscard]] Ticks cooloff() const { return cooloff_; }
   [[nodiscard]] std::size_t node_count() const { return nodes_.size() - 1; }
 
+  /// As flat bytes without an address in them: what the keeper hands to the engine.
+  [[nodiscard]] std::vector<std::byte> encode() const;
+  /// Returns nothing for bytes that are no policy: every index in it is checked.
+  static std::optional<Policy> decode(std::span<const std::byte> image);
+
   /// For each node of `old` the node of the same path here, 0 when there is none.
   [[nodiscard]] std::vector<NodeId> carry_over(const Policy& old) const;
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <knock/policy.hpp>
+#include <knock/run.hpp>
 
 namespace knock::grammar {
 namespace {
@@ -77,10 +78,17 @@ void check_steps(Reader& in, const Written& value) {
   for (const auto& item : in.strings(value, 1, kMaxSteps)) read_step(in, item);
 }
 
-void check_words(Reader& in, const Written& value) {
-  const auto words = in.strings(value, 1, 16);
-  if (!words.empty() && !words[0].text.starts_with('/'))
-    in.refuse(words[0].spot, shown(words[0]) + " is no absolute path", "begin the first word with /");
+std::vector<std::string> read_words(Reader& in, const Written& value) {
+  std::vector<std::string> words;
+  for (const auto& item : in.strings(value, 1, kMaxWords)) {
+    if (words.empty() && !item.text.starts_with('/'))
+      in.refuse(item.spot, shown(item) + " is no absolute path", "begin the first word with /");
+    else if (item.text.size() > kMaxWord || item.text.find('\0') != item.text.npos)
+      in.refuse(item.spot, fmt::format("a word of {} holds a NUL or is too long", value.key),
+                fmt::format("write at most {} bytes, none of them 0", kMaxWord));
+    words.push_back(item.text);
+  }
+  return words;
 }
 
 void check_names(Reader& in, const Written& value) {
@@ -141,13 +149,13 @@ constexpr Key<Door> kKeys[] = {
     {"reorder", [](In& in, const W& w, D& d) { set(d.reorder, in.duration(w, 0ms, 200ms)); }},
     {"for", [](In& in, const W& w, D& d) { set(d.open_for, in.duration(w, 1s, 30 * kDay)); }},
     {"max", [](In& in, const W& w, D& d) { set(d.max, in.duration(w, 1s, 30 * kDay)); }},
+    {"run", [](In& in, const W& w, D& d) { d.run = read_words(in, w); }},
+    {"cooldown", [](In& in, const W& w, D& d) { set(d.cooldown, in.duration(w, 0s, kDay)); }},
 };
 
 constexpr LaterKey kLater[] = {
     {"forward", check_forward, ""},
-    {"run", check_words, ""},
-    {"run_close", check_words, ""},
-    {"cooldown", [](In& in, const W& w) { in.duration(w, 0s, kDay); }, ""},
+    {"run_close", [](In& in, const W& w) { read_words(in, w); }, ""},
     {"kn1", [](In& in, const W& w) { in.boolean(w); }, "false"},
     {"order",
      [](In& in, const W& w) {

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/run.hpp>
+
 namespace knock::grammar {
 namespace {
 
@@ -146,7 +148,9 @@ constexpr Key<Config> kLimits[] = {
     {"cooloff", [](In& in, const W& w, C& c) { set(c.limits.cooloff, in.duration(w, 0s, 120s)); }},
 };
 constexpr LaterKey kEngineLater[] = {{"workers", check_workers, "1"}};
-constexpr LaterKey kRunnerLater[] = {{"time", [](In& in, const W& w) { in.duration(w, 1s, 600s); }, ""}};
+constexpr Key<Config> kRunner[] = {
+    {"time", [](In& in, const W& w, C& c) { set(c.runner.time, in.duration(w, kMinRunTime, kMaxRunTime)); }},
+};
 constexpr Key<Config> kLog[] = {
     {"level",
      [](In& in, const W& w, C& c) {
@@ -166,7 +170,7 @@ constexpr std::array<Section, 8> kSections{{
     {"gate", kGate, kGateLater},
     {"limits", kLimits, {}},
     {"engine", {}, kEngineLater},
-    {"runner", {}, kRunnerLater},
+    {"runner", kRunner, {}},
     {"log", kLog, {}},
 }};
 
@@ -177,8 +181,7 @@ void refuse_unknown_section(Reader& in, const Written& section) {
     return in.refuse(section.key_spot, fmt::format("{} stands outside of any table", quoted(section.key)),
                      "put it below its [table] line");
   std::vector<std::string_view> names;
-  for (const auto& known : kSections)
-    if (known.name != "runner") names.push_back(known.name);
+  for (const auto& known : kSections) names.push_back(known.name);
   names.emplace_back("door");
   in.unknown("table", section, "the file", names, {});
 }

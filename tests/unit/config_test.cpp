@@ -94,3 +94,25 @@ TEST_CASE("proposed knock ports are four, of both protocols, high, different, an
   CHECK(
       std::none_of(second.begin(), second.end(), [&](Port port) { return port.number == first[0].number; }));
 }
+
+TEST_CASE("a door may run a command, beside its ports or alone") {
+  const auto parsed =
+      parse("[runner]\ntime = \"1m\"\n[door.wake]\nrun = [\"/usr/bin/wakeonlan\", \"a; b\"]\n"
+            "cooldown = \"0s\"\nknock = [\"tcp/7143\", \"udp/12899\", \"tcp/4021\", \"udp/33710\"]\n");
+  REQUIRE(parsed.config);
+  const auto& door = parsed.config->doors.at(0);
+  CHECK(door.opens.empty());
+  CHECK(door.run == std::vector<std::string>{"/usr/bin/wakeonlan", "a; b"});
+  CHECK(door.cooldown == 0s);
+  CHECK(parsed.config->runner.time == 1min);
+}
+
+TEST_CASE("what is no command is refused with its place") {
+  const auto run = [](std::string words) { return first_error("[door.x]\nrun = [" + words + "]\n"); };
+  CHECK(run("\"wakeonlan\"").find("k.toml:2:8: error: \"wakeonlan\" is no absolute path") == 0);
+  CHECK(run("").find("k.toml:2:") == 0);
+  CHECK(run("\"/x\", \"a\\u0000b\"").find("k.toml:2:14: error: a word of run holds a NUL") == 0);
+  CHECK(run("\"/x\", \"" + std::string(4096, 'y') + "\"").find("too long") != std::string::npos);
+  CHECK(first_error("[door.x]\nopens = [\"tcp/22\"]\ncooldown = \"1s\"\n").find("cooldown needs run") !=
+        std::string::npos);
+}

@@ -89,3 +89,32 @@ TEST_CASE("reload finds each path again, and forgets those that are gone") {
   CHECK(map[walk(old_policy, {5})] == 0);
   CHECK(map[walk(old_policy, {5, 6})] == 0);
 }
+
+TEST_CASE("an image of a policy is the policy") {
+  auto a = sequence("a", {1, 2, 3});
+  auto b = sequence("b", {2, 1, 4, 5});
+  const auto policy = *Policy::compile(std::vector{a, b}, 30s);
+  const auto image = policy.encode();
+  const auto read = Policy::decode(image);
+  REQUIRE(read);
+  CHECK(read->encode() == image);
+  CHECK(read->node_count() == policy.node_count());
+  CHECK(read->cooloff() == policy.cooloff());
+  CHECK(walk(*read, {1, 2, 3}) == walk(policy, {1, 2, 3}));
+  CHECK(read->ending(read->node(walk(*read, {2, 1, 4, 5}))).door == b.door);
+  CHECK(Policy::decode(Policy().encode()));
+}
+
+TEST_CASE("a cut, longer or wrong image is refused") {
+  const auto image = Policy::compile(std::vector{sequence("a", {1, 2, 3})}, 30s)->encode();
+  for (std::size_t size = 0; size < image.size(); ++size)
+    CHECK_FALSE(Policy::decode(std::span(image).first(size)));
+  auto longer = image;
+  longer.push_back({});
+  CHECK_FALSE(Policy::decode(longer));
+  constexpr std::size_t kFirstNode = 20; // behind the head
+  constexpr std::size_t kNode = 12;
+  auto wild = image;
+  wild[kFirstNode + kNode + 4] = std::byte{9}; // the first step's parent, beyond the node itself
+  CHECK_FALSE(Policy::decode(wild));
+}
