@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // knockgated: the daemon. Wires the rooms together and waits.
+#include <linux/capability.h>
+
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -10,10 +13,13 @@
 #include <knock/control.hpp>
 
 #include "kernel/control_socket.hpp"
+#include "kernel/engine.hpp"
 #include "kernel/files.hpp"
 #include "kernel/keeper.hpp"
 #include "kernel/log.hpp"
 #include "kernel/process.hpp"
+#include "kernel/runner.hpp"
+#include "kernel/sandbox.hpp"
 
 namespace {
 
@@ -56,9 +62,13 @@ int run(const Options& options) {
   if (options.check) return static_cast<int>(ExitCode::done);
   set_log_level(config->log_level);
 
+  if (auto hidden = forbid_inspection(); !hidden) return fail(hidden.error(), ExitCode::failed);
   EventLoop loop;
   auto control = ControlSocket::open(loop, config->control.socket, inherited_socket());
   if (!control) return fail(control.error(), ExitCode::failed);
+  // As root: uid and gid are for the users of engine and runner, files are root's own.
+  if (auto dropped = keep_capabilities({CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID}); !dropped)
+    return fail(dropped.error(), ExitCode::failed);
   auto keeper = Keeper::start(loop, options.config, std::move(*config), monotonic_now());
   if (!keeper) return fail(keeper.error(), ExitCode::failed);
   control->serve([&](const Peer& peer, std::string_view request, Instant now) {
@@ -86,9 +96,20 @@ int run(const Options& options) {
   return static_cast<int>(ExitCode::done);
 }
 
+/// The other roles of this program, started by the keeper or by systemd. Nothing for the keeper itself.
+std::optional<int> play_role(int argc, char** argv) {
+  const std::string_view role = argc > 1 ? argv[1] : "";
+  if (role == "--engine" && argc == 4)
+    return run_engine(static_cast<std::uint16_t>(std::atoi(argv[2])),
+                      static_cast<std::uint32_t>(std::atoll(argv[3])));
+  if (role == "--runner" && argc == 2) return run_runner();
+  return std::nullopt;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
+  if (const auto status = play_role(argc, argv)) return *status;
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];

@@ -17,13 +17,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRuleset = "/etc/nftables.conf";
-constexpr const char* kOurGroup = "_knockgate"; // the daemon compares the file
-
 Result<void> write_boot_file(const std::string& path, const std::string& text) {
   if (auto fine = check_ruleset(text); !fine) return fine;
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error); // a failure shows at the write
-  return write_file_atomically(path, text, 0640, group_id(kOurGroup));
+  return write_file_atomically(path, text, 0640, group_id(kOurUser));
 }
 
 /// Whether boot reads the file: the one documented line, or any include of its directory.

@@ -6,61 +6,49 @@
 /// Threads: one.
 #pragma once
 
+#include <optional>
 #include <vector>
 
-#include <knock/grant.hpp>
 #include <knock/policy.hpp>
 #include <knock/tracker.hpp>
 
-#include "kernel/netfilter.hpp"
+#include "kernel/engine_seam.hpp"
 
 namespace knock::kernel {
 
-/// Packets by what became of them; under these names in `knockctl --json`.
-struct EngineCounters {
-  std::uint64_t seen = 0;
-  std::uint64_t cut = 0;      ///< `short`
-  std::uint64_t unparsed = 0; ///< fragments, foreign headers
-  std::uint64_t not_step = 0;
-  std::uint64_t step = 0;
-  std::uint64_t start = 0;
-  std::uint64_t stray = 0;
-  std::uint64_t cooled = 0;
-  std::uint64_t late = 0;
-  std::uint64_t repeat = 0;
-  std::uint64_t evicted = 0;
-  std::uint64_t contended = 0;
-  std::uint64_t opened = 0;
-};
-
 class Engine {
  public:
-  Engine(NflogReader reader, std::uint32_t attempts);
+  /// Requires: `counters` outlives this.
+  Engine(NflogReader reader, std::uint32_t attempts, EngineCounters& counters);
 
   /// Reads what waits, at most `kFairDatagrams`, and appends every completed sequence to `out`.
-  Result<void> drain(const Policy& policy, Instant now, std::vector<Grant>& out);
+  Result<void> drain(Instant now, std::vector<Grant>& out);
   /// Frees attempts that ended. Returns when to call again; nothing while no source is knocking.
-  std::optional<Instant> sweep(const Policy& policy, Instant now);
-  /// Carries attempts over to the paths that both policies have.
-  void swap_policy(const Policy& old_policy, const Policy& new_policy);
+  std::optional<Instant> sweep(Instant now);
+  /// Follows `policy` from now on; attempts move to the paths that both policies have.
+  void follow(Policy policy);
   /// Other groups: the old ones are let go.
   void rebind(NflogReader reader) { reader_ = std::move(reader); }
 
-  [[nodiscard]] const NflogReader& reader() const { return reader_; }
-  [[nodiscard]] const EngineCounters& counters() const { return counters_; }
-  [[nodiscard]] const Tracker& tracker() const { return tracker_; }
+  [[nodiscard]] int fd() const { return reader_.fd(); }
+  [[nodiscard]] std::size_t attempts(Instant now) const { return tracker_.attempts(policy_, now); }
 
  private:
-  static constexpr int kFairDatagrams = 64; // a flood must not starve control requests and timers
+  static constexpr int kFairDatagrams = 64; // a flood must not starve orders and timers
 
-  void read(const Policy& policy, std::span<const std::byte> bytes, Instant now, std::vector<Grant>& out);
+  void read(std::span<const std::byte> bytes, Instant now, std::vector<Grant>& out);
 
   NflogReader reader_;
   Tracker tracker_;
-  EngineCounters counters_;
+  Policy policy_;
+  EngineCounters* counters_;
   std::optional<Instant> next_sweep_; // absent while no attempt lives: idle means no wake-up
   std::size_t swept_ = 0;             // words of the sweep under way
   std::size_t alive_ = 0;             // found by it
 };
+
+/// Runs as the engine process, confined (sandbox.hpp), until the keeper's end of the pair closes.
+/// Requires: the descriptors of engine_seam.hpp.   Returns the exit status.
+int run_engine(std::uint16_t first_group, std::uint32_t attempts);
 
 } // namespace knock::kernel

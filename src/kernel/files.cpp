@@ -23,8 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kOurGroup = "_knockgate";
-
 struct FileRead {
   std::string text;
   Access access;
@@ -33,7 +31,7 @@ struct FileRead {
 std::string advice_for(int code, const std::string& path) {
   switch (code) {
   case EACCES:
-    return fmt::format("run it as root, or: sudo chown root:{0} {1} && sudo chmod 0640 {1}", kOurGroup, path);
+    return fmt::format("run it as root, or: sudo chown root:{0} {1} && sudo chmod 0640 {1}", kOurUser, path);
   case ENOENT: return "write it (see /usr/share/doc/knockgate/examples), or name another file";
   case EISDIR: return "name a file in it";
   case EFBIG: return fmt::format("keep it below {} KiB", kMaxFile >> 10U);
@@ -105,7 +103,7 @@ ConfigText::Part part_of(const std::string& path) {
 }
 
 void judge_secrets(const ParsedConfig& parsed, Loading& loading) {
-  const auto ours = group_id(kOurGroup);
+  const auto ours = group_id(kOurUser);
   for (const auto& path : parsed.secret_files) {
     const auto& access = loading.access[path];
     const auto why = exposure(access, ::geteuid(), ours);
@@ -114,7 +112,7 @@ void judge_secrets(const ParsedConfig& parsed, Loading& loading) {
       loading.refuse(path, why, fmt::format("sudo chown root {0} && sudo chmod 0600 {0}", path));
     else if (access.owner == 0 && ours)
       loading.refuse(path, why,
-                     fmt::format("sudo chown root:{0} {1} && sudo chmod 0640 {1}", kOurGroup, path));
+                     fmt::format("sudo chown root:{0} {1} && sudo chmod 0640 {1}", kOurUser, path));
     else
       loading.refuse(path, why, fmt::format("chmod 0600 {}", path));
   }

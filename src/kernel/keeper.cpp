@@ -18,6 +18,7 @@ namespace knock::kernel {
 namespace {
 
 constexpr Millis kSessionGrant{600'000}; // time to find out that the gate works, and to knock
+constexpr Millis kTakenFor{500};         // a killed process lets go of its sockets in less
 
 /// Every enabled door's way in. Also says which door a sequence belongs to: same order as `doors`.
 std::vector<Sequence> sequences_of(const Config& config) {
@@ -49,21 +50,16 @@ std::vector<Port> without(const std::vector<Port>& ports, const std::vector<Port
   return rest;
 }
 
+/// The name `name` in the directory of `path`.
+std::string beside(const std::string& path, std::string_view name) {
+  return fmt::format("{}/{}", path.substr(0, path.rfind('/')), name);
+}
+
 bool any_door(const Config& config) {
   return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
 }
 
 } // namespace
-
-GrantRequest Keeper::request_for(const Door& door, const Address& source) {
-  GrantRequest request;
-  request.door = door.name;
-  request.source = source;
-  request.ports = door.opens;
-  request.open_for = door.open_for;
-  request.max = door.max;
-  return request;
-}
 
 Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string config_path, Config config,
                                               Instant now) {
@@ -71,8 +67,10 @@ Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string confi
   if (!state) return tl::unexpected(state.error());
   auto gate = Gate::open();
   if (!gate) return tl::unexpected(gate.error());
+  auto own = OwnAddresses::open();
+  if (!own) return tl::unexpected(own.error());
   std::unique_ptr<Keeper> keeper(
-      new Keeper(loop, std::move(config_path), std::move(*gate), std::move(*state)));
+      new Keeper(loop, std::move(config_path), std::move(*gate), std::move(*own), std::move(*state)));
   keeper->started_ = now;
   keeper->recall();
   if (auto adopted = keeper->adopt(config, now); !adopted) return tl::unexpected(adopted.error());
@@ -81,9 +79,9 @@ Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string confi
   return keeper;
 }
 
-Keeper::Keeper(EventLoop& loop, std::string config_path, Gate gate, std::string state)
+Keeper::Keeper(EventLoop& loop, std::string config_path, Gate gate, OwnAddresses own, std::string state)
     : loop_(loop), config_path_(std::move(config_path)), gate_(std::move(gate)), state_(std::move(state)),
-      boot_(boot_id()) {}
+      boot_(boot_id()), own_(std::move(own)), watchdog_(watchdog_period()) {}
 
 void Keeper::recall() {
   if (const auto text = read_file(state_ + "/unconfirmed")) {
@@ -115,14 +113,22 @@ Result<void> Keeper::adopt(const Config& config, Instant now) {
 }
 
 Result<Keeper::Applied> Keeper::apply(Config next, const ReloadOptions& options, Instant now) {
-  auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
+  const auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
   if (!policy) return tl::unexpected(policy.error());
+  auto image = seal("knockgate-policy", policy->encode());
+  if (!image) return tl::unexpected(image.error());
+  // Groups first: a second daemon must fail before it touches the table of the first.
+  auto groups = bind(next);
+  if (!groups) return tl::unexpected(groups.error());
   auto applied = any_door(next) ? enforce(next, options, now) : stand_down(next, now);
   if (!applied) return applied;
   if (options.ask && !applied->guarded.empty()) return applied;
-  if (engine_) engine_->swap_policy(policy_, *policy);
-  policy_ = std::move(*policy);
+  if (auto followed = follow(next, std::move(*groups), std::move(*image), now); !followed)
+    return tl::unexpected(followed.error());
   config_ = std::move(next);
+  doors_.clear();
+  for (const auto& door : config_.doors)
+    if (door.enabled) doors_[static_cast<std::uint64_t>(door.id)] = &door;
   config_read_ = std::chrono::system_clock::now();
   config_error_.reset();
   ledger_.set_limits({config_.limits.grants, config_.limits.per_source});
@@ -130,9 +136,56 @@ Result<Keeper::Applied> Keeper::apply(Config next, const ReloadOptions& options,
   return applied;
 }
 
+/// The groups `next` needs and we do not have yet.
+Result<std::optional<NflogGroups>> Keeper::bind(const Config& next) {
+  const auto first = next.nflog.group;
+  if (!any_door(next) || (engine_ && engine_->groups().first_group() == first)) return std::nullopt;
+  if (engine_ && std::abs(engine_->groups().first_group() - first) < kNflogGroups)
+    return tl::unexpected(Error{fmt::format("NFLOG groups {}-{} overlap those in use", first, first + 3), 0,
+                                "systemctl restart knockgated"});
+  // The engine of a daemon that was killed a moment ago may not have let go yet.
+  const auto patience = monotonic_now() + kTakenFor;
+  auto groups = NflogGroups::open(first, next.nflog.buffer_bytes);
+  while (!groups && groups.error().code == EPERM && monotonic_now() < patience) {
+    pause(Millis{10});
+    groups = NflogGroups::open(first, next.nflog.buffer_bytes);
+  }
+  if (!groups) return tl::unexpected(groups.error());
+  if (const auto difference = groups->settings_difference(); !difference.empty())
+    log_line(LogLevel::warn, fmt::format("NFLOG is not set as asked: {}", difference));
+  return std::move(*groups);
+}
+
+/// Engine and runner as `next` wants them.
+Result<void> Keeper::follow(const Config& next, std::optional<NflogGroups> groups, Fd policy, Instant now) {
+  if (!any_door(next)) {
+    engine_.reset();
+  } else if (!engine_) {
+    auto engine = EngineProcess::start(
+        loop_, next.limits.attempts, std::move(*groups), std::move(policy),
+        [this](std::span<const Grant> grants, Instant at) { judge(grants, at); }, now);
+    if (!engine) return tl::unexpected(engine.error());
+    engine_ = std::move(*engine);
+    next_probe_ = now;
+  } else {
+    if (groups) engine_->rebind(std::move(*groups));
+    if (config_.nflog.buffer_bytes != next.nflog.buffer_bytes)
+      engine_->resize_buffer(next.nflog.buffer_bytes);
+    engine_->follow(std::move(policy));
+  }
+  const bool runs = std::any_of(next.doors.begin(), next.doors.end(),
+                                [](const Door& door) { return door.enabled && !door.run.empty(); });
+  if (!runs) {
+    runner_.reset();
+    runner_error_.reset();
+  } else if (!runner_) {
+    runner_ = std::make_unique<RunnerLink>(loop_, beside(next.control.socket, "runner.sock"));
+  }
+  if (runner_) note_runner(runner_->connect()); // now, so that a missing one is known before the first knock
+  return {};
+}
+
 Result<Keeper::Applied> Keeper::enforce(const Config& next, const ReloadOptions& options, Instant now) {
-  // Groups first: a second daemon must fail before it touches the table of the first.
-  if (auto bound = bind(next); !bound) return tl::unexpected(bound.error());
   const auto guarded = gate_.guarded(next);
   if (!guarded) return tl::unexpected(guarded.error());
   const auto before = ports_of(*guarded);
@@ -172,8 +225,6 @@ Result<Keeper::Applied> Keeper::stand_down(const Config& next, Instant now) {
   if (auto unloaded = gate_.unload(next); !unloaded) return tl::unexpected(unloaded.error());
   if (auto written = remember({}, off_since_); !written) return tl::unexpected(written.error());
   unconfirmed_.clear();
-  if (engine_) loop_.unwatch(engine_->reader().fd());
-  engine_.reset();
   return applied;
 }
 
@@ -191,25 +242,6 @@ Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applie
     settle(plan, now);
     applied.closed += plan.closed.size();
   }
-  return {};
-}
-
-Result<void> Keeper::bind(const Config& next) {
-  if (engine_ && engine_->reader().first_group() == next.nflog.group &&
-      config_.nflog.buffer_bytes == next.nflog.buffer_bytes)
-    return {};
-  if (engine_) loop_.unwatch(engine_->reader().fd());
-  auto reader = NflogReader::open(next.nflog.group, next.nflog.buffer_bytes);
-  if (reader) {
-    if (const auto difference = reader->settings_difference(); !difference.empty())
-      log_line(LogLevel::warn, fmt::format("NFLOG is not set as asked: {}", difference));
-    if (engine_)
-      engine_->rebind(std::move(*reader));
-    else
-      engine_.emplace(std::move(*reader), next.limits.attempts);
-  }
-  if (engine_) loop_.watch(engine_->reader().fd(), [this](Instant now) { drain(now); });
-  if (!reader) return tl::unexpected(reader.error());
   return {};
 }
 
@@ -234,81 +266,9 @@ Result<Plan> Keeper::plan_sessions(const Config& next, const std::vector<Port>& 
   return ledger_.plan_open(requests, now);
 }
 
-void Keeper::drain(Instant now) {
-  grants_.clear();
-  if (auto drained = engine_->drain(policy_, now, grants_); !drained)
-    log_line(LogLevel::error, to_string(drained.error()));
-  if (grants_.empty() || off_since_) return;
-  std::vector<GrantRequest> requests;
-  for (const auto& grant : grants_) {
-    const auto door = std::find_if(config_.doors.begin(), config_.doors.end(),
-                                   [&](const Door& one) { return one.enabled && one.id == grant.door; });
-    if (door == config_.doors.end())
-      ++refused_["unknown_door"];
-    else if (!grantable(grant.source))
-      ++refused_["source"];
-    else
-      requests.push_back(request_for(*door, grant.source));
-  }
-  (void)ledger_.expire(now); // what ended a moment ago must not count as open
-  if (auto done = carry_out(ledger_.plan_open(requests, now), now); !done)
-    log_line(LogLevel::error, to_string(done.error()));
-}
-
-Result<void> Keeper::carry_out(const Plan& plan, Instant now) {
-  auto committed = gate_.commit(config_, plan.batch);
-  if (!committed && committed.error().code == ENOENT) {
-    if (auto healed = heal(now); !healed) return healed;
-    committed = gate_.commit(config_, plan.batch);
-  }
-  if (!committed) {
-    for (const auto& event : plan.events)
-      if (event.verb != LedgerEvent::Verb::refused) ++refused_["kernel"];
-    return committed;
-  }
-  settle(plan, now);
-  return {};
-}
-
-/// Somebody removed the table: it comes back, and what was open with its remaining time.
-Result<void> Keeper::heal(Instant now) {
-  const auto open = ledger_.all(now);
-  if (auto loaded = gate_.load(config_, wanted(now), open, open); !loaded) return loaded;
-  ++healed_;
-  log_line(LogLevel::warn, fmt::format("healed: table inet {} was gone, {} elements are back",
-                                       config_.nft.table, open.size()));
-  return {};
-}
-
-void Keeper::settle(const Plan& plan, Instant now) {
-  ledger_.accept(plan);
-  for (const auto& event : plan.events) {
-    if (event.verb == LedgerEvent::Verb::refused)
-      ++refused_[event.reason];
-    else
-      log_line(LogLevel::info, audit_line(event, now));
-  }
-}
-
-const Door* Keeper::door(std::string_view name) const {
-  const auto found = std::find_if(config_.doors.begin(), config_.doors.end(),
-                                  [&](const Door& one) { return one.enabled && one.name == name; });
-  return found == config_.doors.end() ? nullptr : &*found;
-}
-
 StaticSets Keeper::wanted(Instant now) const {
   if (off_since_) return {};
   return with_unconfirmed(static_sets_of(config_), unconfirmed_, now);
-}
-
-std::optional<Instant> Keeper::work(Instant now) {
-  for (const auto& event : ledger_.expire(now)) log_line(LogLevel::info, audit_line(event, now));
-  auto next = ledger_.next_end();
-  const auto sooner = [&](std::optional<Instant> other) {
-    if (other) next = std::min(next.value_or(*other), *other);
-  };
-  if (engine_) sooner(engine_->sweep(policy_, now));
-  return next;
 }
 
 } // namespace knock::kernel

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Keeper: the one who changes the kernel. Owns config, table, ledger and timers.
 ///
-/// In:      Grant values of the engine, requests of knockctl, signals.
-/// Out:     batches to the kernel, audit lines, answers.
+/// In:      Grant records of the engine, which it does not trust; requests of knockctl; signals.
+/// Out:     batches to the kernel, commands to the runner, audit lines, answers.
 /// Threads: one, the event loop's. Time is the loop's Instant.
 /// Start and stop leave open grants alone: the kernel holds them, and they end by themselves.
-/// Rooms:   keeper (the way of values), keeper_verbs (requests), keeper_status (what is true now).
+/// Rooms:   keeper (config to kernel), keeper_grants (grants to kernel and runner), keeper_verbs (requests),
+///          keeper_status (what is true now).
 #pragma once
 
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <knock/config.hpp>
@@ -23,9 +25,11 @@
 #include <knock/status.hpp>
 
 #include "kernel/control_socket.hpp"
-#include "kernel/engine.hpp"
+#include "kernel/engine_process.hpp"
 #include "kernel/event_loop.hpp"
 #include "kernel/gate.hpp"
+#include "kernel/own_addresses.hpp"
+#include "kernel/runner_link.hpp"
 
 namespace knock::kernel {
 
@@ -57,18 +61,26 @@ class Keeper {
     std::size_t closed = 0;          ///< grants of doors that are gone
   };
 
-  Keeper(EventLoop& loop, std::string config_path, Gate gate, std::string state);
+  Keeper(EventLoop& loop, std::string config_path, Gate gate, OwnAddresses own, std::string state);
 
-  // keeper.cpp: config -> kernel, grants -> kernel
+  // keeper.cpp: config -> kernel
   void recall();
   Result<void> adopt(const Config& config, Instant now);
   Result<Applied> apply(Config next, const ReloadOptions& options, Instant now);
   Result<Applied> enforce(const Config& next, const ReloadOptions& options, Instant now);
+  Result<void> follow(const Config& next, std::optional<NflogGroups> groups, Fd policy, Instant now);
   Result<Applied> stand_down(const Config& next, Instant now);
   Result<void> close_gone(const Config& next, Instant now, Applied& applied);
   Result<Plan> plan_sessions(const Config& next, const std::vector<Port>& ports, Instant now) const;
-  Result<void> bind(const Config& next);
-  void drain(Instant now);
+  Result<std::optional<NflogGroups>> bind(const Config& next);
+
+  // keeper_grants.cpp: grants -> kernel and runner
+  void judge(std::span<const Grant> grants, Instant now);
+  const Door* door_of(const Grant& grant);
+  /// Whether the door's command may start and was asked for.
+  bool run(const Door& door, const Address& source, Via via, Instant now);
+  void note_runner(const Result<void>& reached);
+  void watch_over(Instant now);
   Result<void> carry_out(const Plan& plan, Instant now);
   Result<void> heal(Instant now);
   void settle(const Plan& plan, Instant now);
@@ -81,6 +93,8 @@ class Keeper {
   Reply switch_off(Instant now);
   Reply switch_on(Instant now);
   Reply open_by_hand(const Request& request, Instant now);
+  Reply grant_by_hand(const Request& request, const Door& door, const Address& source, Instant now,
+                      std::vector<std::string>& texts);
   Reply close_by_hand(const Request& request, Instant now);
   Reply boot_file(Instant now);
 
@@ -105,9 +119,16 @@ class Keeper {
   std::string boot_;  // id of this boot
 
   Config config_;
-  Policy policy_;
+  std::unordered_map<std::uint64_t, const Door*> doors_; // enabled ones of config_, by id
   Ledger ledger_{{}};
-  std::optional<Engine> engine_; // absent: no group bound
+  std::unique_ptr<EngineProcess> engine_;   // absent: no group bound
+  std::unique_ptr<RunnerLink> runner_;      // absent: no door runs a command
+  std::optional<Error> runner_error_;       // why the last command did not start
+  std::map<std::string, Instant> last_run_; // by door
+  std::uint64_t runs_ = 0;
+  OwnAddresses own_;
+  std::optional<Millis> watchdog_; // how often the service manager is told that we are well
+  std::optional<Instant> next_probe_;
   Unconfirmed unconfirmed_;
   std::optional<std::int64_t> off_since_; // seconds of the epoch
   Instant started_{};
@@ -115,7 +136,6 @@ class Keeper {
   std::optional<Failure> config_error_; // of the last reload
   std::uint64_t healed_ = 0;
   std::map<std::string, std::uint64_t> refused_;
-  std::vector<Grant> grants_; // of one wake-up; keeps its capacity
 };
 
 } // namespace knock::kernel

@@ -92,35 +92,38 @@ void Keeper::count(Status& status, Instant now) {
   auto& counters = status.counters;
   for (const auto& [reason, times] : refused_) counters["refused_" + reason] = times;
   counters["healed"] = healed_;
+  counters["runs"] = runs_;
   if (!engine_) return;
-  const auto& reader = engine_->reader();
-  for (std::uint16_t i = 0; i < kNflogGroups; ++i) status.nflog.groups.push_back(reader.first_group() + i);
-  status.nflog.packets = reader.counters().packets;
-  status.nflog.lost = reader.counters().lost;
-  status.nflog.overruns = reader.counters().overruns;
-  status.nflog.buffer_bytes = reader.buffer_bytes();
-  const auto& tracker = engine_->tracker();
-  const auto& seen = engine_->counters();
-  status.tracker.slots = tracker.size();
-  status.tracker.attempts = tracker.attempts(policy_, now);
-  status.tracker.evicted = seen.evicted;
+  engine_->ask_numbers(now);
+  const auto& groups = engine_->groups();
+  const auto& [answered, attempts, packets, nflog] = engine_->page();
+  for (std::uint16_t i = 0; i < kNflogGroups; ++i) status.nflog.groups.push_back(groups.first_group() + i);
+  status.nflog.packets = nflog.packets.value();
+  status.nflog.lost = nflog.lost.value();
+  status.nflog.overruns = nflog.overruns.value();
+  status.nflog.buffer_bytes = groups.buffer_bytes();
+  status.tracker.slots = engine_->slots();
+  status.tracker.attempts = attempts.value();
+  status.tracker.evicted = packets.evicted.value();
   if (const auto overflow = gate_.overflow(config_)) status.tracker.overflow = *overflow;
-  counters.insert({{"seen", seen.seen},
-                   {"lost_seq", reader.counters().lost},
-                   {"lost_sock", reader.drops()},
-                   {"malformed", reader.counters().malformed},
-                   {"short", seen.cut},
-                   {"unparsed", seen.unparsed},
-                   {"not_step", seen.not_step},
-                   {"step", seen.step},
-                   {"start", seen.start},
-                   {"stray", seen.stray},
-                   {"cooled", seen.cooled},
-                   {"late", seen.late},
-                   {"repeat", seen.repeat},
-                   {"evicted", seen.evicted},
-                   {"contended", seen.contended},
-                   {"opened", seen.opened}});
+  counters.insert({{"seen", packets.seen.value()},
+                   {"lost_seq", nflog.lost.value()},
+                   {"lost_sock", groups.drops()},
+                   {"malformed", nflog.malformed.value()},
+                   {"short", packets.cut.value()},
+                   {"unparsed", packets.unparsed.value()},
+                   {"not_step", packets.not_step.value()},
+                   {"step", packets.step.value()},
+                   {"start", packets.start.value()},
+                   {"stray", packets.stray.value()},
+                   {"cooled", packets.cooled.value()},
+                   {"late", packets.late.value()},
+                   {"repeat", packets.repeat.value()},
+                   {"evicted", packets.evicted.value()},
+                   {"contended", packets.contended.value()},
+                   {"opened", packets.opened.value()},
+                   {"refused_record", engine_->malformed()},
+                   {"engine_restarts", engine_->restarts()}});
 }
 
 void Keeper::warn(Status& status, Instant now) const {
@@ -144,6 +147,10 @@ void Keeper::warn(Status& status, Instant now) const {
     add("boot-file", "no boot file: open until the daemon runs", "sudo knockctl save");
   if (status.state == "enforcing" && !status.gate.loaded)
     add("table", "the table is gone", "sudo knockctl reload --now");
+  if (engine_ && !engine_->answered())
+    add("engine", "the engine does not answer: knocks wait until it is restarted",
+        "journalctl -u knockgated");
+  if (runner_error_) add("runner", "no command can run: " + runner_error_->what, runner_error_->advice);
   if (status.nflog.lost != 0)
     add("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost), "");
 }

@@ -210,13 +210,33 @@ Reply Keeper::open_by_hand(const Request& request, Instant now) {
   if (!source || !grantable(*source))
     return refuse(ExitCode::usage, "usage",
                   fmt::format("{} is no address of a host", request.find("source").value_or("nothing")));
+  if (own_.contains(*source))
+    return refuse(ExitCode::usage, "usage",
+                  fmt::format("{} is an address of this router", to_string(*source)));
   if (off_since_)
     return refuse(ExitCode::failed, "failed", "knockgate is off: every port is open", "sudo knockctl on");
-  auto asked = request_for(*found, *source);
+  std::vector<std::string> texts;
+  if (!found->opens.empty()) {
+    if (auto refused = grant_by_hand(request, *found, *source, now, texts);
+        refused.failure.exit != ExitCode::done)
+      return refused;
+  }
+  if (!found->run.empty()) {
+    const bool may = run(*found, *source, Via::hand, now);
+    if (runner_error_) return refuse(*runner_error_);
+    texts.push_back(may ? fmt::format("started {}", found->run[0])
+                        : fmt::format("{} did not start: cooldown", found->run[0]));
+  }
+  return told(texts);
+}
+
+Reply Keeper::grant_by_hand(const Request& request, const Door& found, const Address& source, Instant now,
+                            std::vector<std::string>& texts) {
+  auto asked = request_for(found, source);
   asked.via = Via::hand;
   if (const auto time = request.find("for")) {
     const auto span = parse_duration(*time);
-    if (!span || *span < Seconds{1} || *span > found->max)
+    if (!span || *span < Seconds{1} || *span > found.max)
       return refuse(ExitCode::usage, "usage", fmt::format("{} is no time from 1s to max of the door", *time),
                     "write --for 30m");
     asked.open_for = *span;
@@ -228,9 +248,10 @@ Reply Keeper::open_by_hand(const Request& request, Instant now) {
   if (event.verb == LedgerEvent::Verb::refused)
     return refuse(ExitCode::failed, "failed", fmt::format("[limits] {} is reached", event.reason),
                   "knockctl close, or raise the limit");
-  return told({fmt::format(
-      "{} {} for {}: {} left", event.verb == LedgerEvent::Verb::open ? "opened" : "extended", found->name,
-      to_string(*source), span_text(std::chrono::ceil<Millis>(event.grant.ends - now).count()))});
+  texts.push_back(fmt::format(
+      "{} {} for {}: {} left", event.verb == LedgerEvent::Verb::open ? "opened" : "extended", found.name,
+      to_string(source), span_text(std::chrono::ceil<Millis>(event.grant.ends - now).count())));
+  return {};
 }
 
 Reply Keeper::close_by_hand(const Request& request, Instant now) {

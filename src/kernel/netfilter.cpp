@@ -2,7 +2,9 @@
 #include "kernel/netfilter.hpp"
 
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <nftables/libnftables.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -59,48 +61,35 @@ Result<void> run_nft(const std::string& text, bool dry_run) {
 
 } // namespace
 
-Result<NflogReader> NflogReader::open(std::uint16_t first_group, std::uint32_t buffer_bytes) {
+Result<NflogGroups> NflogGroups::open(std::uint16_t first_group, std::uint32_t buffer_bytes) {
   auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
   if (!socket) return tl::unexpected(socket.error());
-  NflogReader reader(std::move(*socket), first_group);
-  reader.buffer_bytes_ = reader.socket_.set_receive_buffer(buffer_bytes);
-  if (auto set = reader.socket_.ignore_overruns(); !set) return tl::unexpected(set.error());
+  const auto buffer = set_receive_buffer(socket->fd(), buffer_bytes);
+  if (auto set = socket->ignore_overruns(); !set) return tl::unexpected(set.error());
   for (std::uint16_t i = 0; i < kNflogGroups; ++i) {
     const auto group = static_cast<std::uint16_t>(first_group + i);
-    for (const auto& message : {wire::encode_nflog_bind(group, reader.socket_.next_sequence()),
-                                wire::encode_nflog_settings(group, reader.socket_.next_sequence(), {})}) {
-      const auto code = reader.socket_.request(message);
+    for (const auto& message : {wire::encode_nflog_bind(group, socket->next_sequence()),
+                                wire::encode_nflog_settings(group, socket->next_sequence(), {})}) {
+      const auto code = socket->request(message);
       if (!code) return tl::unexpected(code.error());
       if (*code != 0) return tl::unexpected(bind_error(group, *code));
     }
   }
-  reader.logged_.reserve(1024); // more than a 64 KiB datagram holds
-  return reader;
+  return NflogGroups(std::move(*socket).release(), first_group, buffer);
 }
 
-Result<std::optional<std::span<const wire::Logged>>> NflogReader::receive() {
-  const auto datagram = socket_.receive();
-  if (!datagram) return tl::unexpected(datagram.error());
-  if (!*datagram) return std::nullopt;
-  logged_.clear();
-  counters_.malformed += wire::parse_nflog(**datagram, logged_).malformed;
-  for (const auto& logged : logged_) count(logged);
-  return std::span<const wire::Logged>(logged_);
+void NflogGroups::resize_buffer(std::uint32_t bytes) {
+  buffer_bytes_ = set_receive_buffer(fd(), bytes);
 }
 
-void NflogReader::count(const wire::Logged& logged) {
-  ++counters_.packets;
-  const auto index = static_cast<std::uint16_t>(logged.group - first_group_);
-  if (index >= kNflogGroups || !logged.sequence) return;
-  auto& expected = expected_[index];
-  if (expected && *expected != *logged.sequence) {
-    counters_.lost += *logged.sequence - *expected; // modulo 2^32, as the kernel counts
-    ++counters_.overruns;
-  }
-  expected = *logged.sequence + 1;
+std::uint64_t NflogGroups::drops() const {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) != 0) return 0;
+  return info[SK_MEMINFO_DROPS];
 }
 
-std::string NflogReader::settings_difference() const {
+std::string NflogGroups::settings_difference() const {
   // group portid qlen mode range timeout use (net/netfilter/nfnetlink_log.c, seq_show); root only
   std::ifstream file("/proc/net/netfilter/nfnetlink_log");
   const wire::NflogSettings wanted;
@@ -115,10 +104,37 @@ std::string NflogReader::settings_difference() const {
   return {};
 }
 
+NflogReader::NflogReader(Fd socket, std::uint16_t first_group, NflogCounters& counters)
+    : socket_(NetlinkSocket::adopt(std::move(socket))), first_group_(first_group), counters_(&counters) {
+  logged_.reserve(1024); // more than a 64 KiB datagram holds
+}
+
+Result<std::optional<std::span<const wire::Logged>>> NflogReader::receive() {
+  const auto datagram = socket_.receive();
+  if (!datagram) return tl::unexpected(datagram.error());
+  if (!*datagram) return std::nullopt;
+  logged_.clear();
+  counters_->malformed.add(wire::parse_nflog(**datagram, logged_).malformed);
+  for (const auto& logged : logged_) count(logged);
+  return std::span<const wire::Logged>(logged_);
+}
+
+void NflogReader::count(const wire::Logged& logged) {
+  counters_->packets.add(1);
+  const auto index = static_cast<std::uint16_t>(logged.group - first_group_);
+  if (index >= kNflogGroups || !logged.sequence) return;
+  auto& expected = expected_[index];
+  if (expected && *expected != *logged.sequence) {
+    counters_->lost.add(*logged.sequence - *expected); // modulo 2^32, as the kernel counts
+    counters_->overruns.add(1);
+  }
+  expected = *logged.sequence + 1;
+}
+
 Result<Nftables> Nftables::open() {
   auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
   if (!socket) return tl::unexpected(socket.error());
-  socket->set_receive_buffer(4U << 20U); // acks of a large refused batch echo every message
+  set_receive_buffer(socket->fd(), 4U << 20U); // acks of a large refused batch echo every message
   return Nftables(std::move(*socket));
 }
 

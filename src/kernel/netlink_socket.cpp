@@ -2,30 +2,28 @@
 #include "kernel/netlink_socket.hpp"
 
 #include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
 
 namespace knock::kernel {
 
-Result<NetlinkSocket> NetlinkSocket::open(int protocol) {
+Result<NetlinkSocket> NetlinkSocket::open(int protocol, std::uint32_t groups) {
   Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
   if (!fd) return tl::unexpected(system_error("open a netlink socket"));
-  const sockaddr_nl any{AF_NETLINK, 0, 0, 0};
+  const sockaddr_nl any{AF_NETLINK, 0, 0, groups};
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0)
     return tl::unexpected(system_error("bind a netlink socket"));
   return NetlinkSocket(std::move(fd));
 }
 
-std::uint32_t NetlinkSocket::set_receive_buffer(std::uint32_t bytes) {
+std::uint32_t set_receive_buffer(int fd, std::uint32_t bytes) {
   const int wanted = static_cast<int>(bytes);
-  if (::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted) != 0)
-    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted);
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted) != 0)
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted);
   int doubled = 0; // the kernel counts its own overhead in
   socklen_t size = sizeof doubled;
-  ::getsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &doubled, &size);
+  ::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &doubled, &size);
   return static_cast<std::uint32_t>(doubled) / 2;
 }
 
@@ -34,13 +32,6 @@ Result<void> NetlinkSocket::ignore_overruns() {
   if (::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0)
     return tl::unexpected(system_error("set NETLINK_NO_ENOBUFS"));
   return {};
-}
-
-std::uint64_t NetlinkSocket::drops() const {
-  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) != 0) return 0;
-  return info[SK_MEMINFO_DROPS];
 }
 
 Result<void> NetlinkSocket::send(std::span<const std::byte> bytes) {

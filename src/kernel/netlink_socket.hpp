@@ -15,13 +15,18 @@
 
 namespace knock::kernel {
 
+/// Asks for `bytes` of receive buffer, by force when allowed, else up to rmem_max. Returns what it is now.
+std::uint32_t set_receive_buffer(int fd, std::uint32_t bytes);
+
 class NetlinkSocket {
  public:
-  /// `protocol`: NETLINK_NETFILTER, NETLINK_SOCK_DIAG.
-  static Result<NetlinkSocket> open(int protocol);
+  /// `protocol`: NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG. `groups`: multicast ones, as a mask.
+  static Result<NetlinkSocket> open(int protocol, std::uint32_t groups = 0);
+  /// One that another process opened.
+  static NetlinkSocket adopt(Fd fd) { return NetlinkSocket(std::move(fd)); }
+  /// The descriptor alone, for who does not read here.
+  Fd release() && { return std::move(fd_); }
 
-  /// Asks for `bytes` of receive buffer, by force when allowed, else up to rmem_max. Returns what it is now.
-  std::uint32_t set_receive_buffer(std::uint32_t bytes);
   /// Overruns are not reported as errors: reports carry numbers, gaps are counted instead.
   Result<void> ignore_overruns();
 
@@ -35,8 +40,6 @@ class NetlinkSocket {
   template<class Visit>
   Result<int> dump(const wire::Bytes& message, Visit&& visit);
 
-  /// Datagrams the kernel dropped because the receive buffer was full (sock_diag.h, SK_MEMINFO_DROPS).
-  [[nodiscard]] std::uint64_t drops() const;
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::uint32_t next_sequence() { return ++sequence_; }
 

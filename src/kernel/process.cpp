@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -49,6 +50,14 @@ void notify_service(std::string_view state) {
            size);
 }
 
+std::optional<Millis> watchdog_period() {
+  const char* micros = std::getenv("WATCHDOG_USEC");
+  const char* pid = std::getenv("WATCHDOG_PID");
+  if (micros == nullptr || (pid != nullptr && std::to_string(::getpid()) != pid)) return std::nullopt;
+  const auto period = Millis{std::atoll(micros) / 4'000};
+  return period > Millis{0} ? std::optional(period) : std::nullopt;
+}
+
 std::optional<Fd> inherited_socket() {
   const char* pid = std::getenv("LISTEN_PID");
   const char* count = std::getenv("LISTEN_FDS");
@@ -64,6 +73,10 @@ std::array<std::uint8_t, 16> random_key() {
   std::array<std::uint8_t, 16> key{};
   KNOCK_ASSERT(::getrandom(key.data(), key.size(), 0) == static_cast<ssize_t>(key.size()));
   return key;
+}
+
+void pause(Millis span) {
+  ::poll(nullptr, 0, static_cast<int>(span.count()));
 }
 
 std::string boot_id() {

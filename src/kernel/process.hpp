@@ -11,9 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include <knock/time.hpp>
+
 #include "kernel/fd.hpp"
 
 namespace knock::kernel {
+
+/// User and group of the packaged daemon.
+inline constexpr const char* kOurUser = "_knockgate";
 
 /// SIGTERM, SIGINT and SIGHUP as a descriptor; SIGPIPE is ignored. Requires: called before any thread starts.
 Result<Fd> open_signals();
@@ -22,6 +27,9 @@ int read_signal(int fd);
 
 /// Tells the service manager, when there is one: "READY=1", "STATUS=...".
 void notify_service(std::string_view state);
+/// How often to say "WATCHDOG=1": a fourth of $WATCHDOG_USEC, so that one missed answer costs nothing.
+/// Nothing when nobody wants to hear it.
+std::optional<Millis> watchdog_period();
 /// The control socket systemd opened for us ($LISTEN_FDS), if it did.
 std::optional<Fd> inherited_socket();
 
@@ -29,6 +37,9 @@ std::optional<Fd> inherited_socket();
 std::array<std::uint8_t, 16> random_key();
 /// Changes with every boot: monotonic times of another boot mean nothing.
 std::string boot_id();
+
+/// Does nothing for `span`. Only where there is no loop to wait in.
+void pause(Millis span);
 
 std::optional<gid_t> group_id(const std::string& name);
 /// `[control] state`, else $STATE_DIRECTORY, else /var/lib/knockgate; made (0700) when missing.

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// OwnAddresses: which addresses this machine has. A packet that comes from one of them is forged.
+///
+/// Threads: one. Asks the kernel anew only after it said that something changed.
+/// Source:  rtnetlink(7): RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR; getifaddrs(3).
+#pragma once
+
+#include <set>
+
+#include <knock/address.hpp>
+
+#include "kernel/netlink_socket.hpp"
+
+namespace knock::kernel {
+
+class OwnAddresses {
+ public:
+  static Result<OwnAddresses> open();
+  bool contains(const Address& address);
+
+ private:
+  explicit OwnAddresses(NetlinkSocket changes) : changes_(std::move(changes)) {}
+  void look();
+
+  NetlinkSocket changes_; // what they say is not read: that there are some is enough
+  std::set<Address> addresses_;
+};
+
+} // namespace knock::kernel

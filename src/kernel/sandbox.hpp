@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Sandbox: what a process of ours gives up, for good.
+///
+/// The engine reads packets of strangers. Whoever finds a bug in it holds a process that can do nothing but
+/// what an engine does: take reports, and ask for grants that the keeper judges. Errors:  only what must not
+/// be missing (capabilities); an older kernel's gaps are returned as text to log. Source:  capabilities(7),
+/// seccomp(2), linux/landlock.h (ABI 1 is Linux 5.13, 6 is 6.12).
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include <knock/result.hpp>
+
+namespace knock::kernel {
+
+/// No core dump, no ptrace and no look into /proc/PID by processes of our own user.
+Result<void> forbid_inspection();
+
+/// Keeps of what this process holds only `capabilities` (numbers of linux/capability.h), none of them for a
+/// program it may execute. Errors: EPERM when more are held and they cannot be dropped.
+Result<void> keep_capabilities(std::initializer_list<int> capabilities);
+
+/// What this kernel could not do, one line each; empty when all of it holds.
+using Gaps = std::vector<std::string>;
+
+/// Landlock: no file, no TCP port, no signal to others. Requires: no_new_privs, or CAP_SYS_ADMIN.
+Gaps forbid_files();
+/// seccomp: the system calls of an engine; any other one kills the process. Sets no_new_privs.
+Gaps allow_engine_calls();
+
+/// All of it, in the order in which one needs the other. Errors: capabilities that cannot be dropped.
+Result<Gaps> confine_engine();
+
+} // namespace knock::kernel
