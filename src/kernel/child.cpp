@@ -37,6 +37,8 @@ void place(const std::vector<int>& descriptors) {
     if ((high[i] = ::fcntl(descriptors[i], F_DUPFD_CLOEXEC, 100)) < 0) give_up("hand on a descriptor");
   for (std::size_t i = 0; i < descriptors.size(); ++i)
     if (::dup2(high[i], kFirst + static_cast<int>(i)) < 0) give_up("hand on a descriptor");
+  // Also those that whoever started us left open.
+  ::close_range(static_cast<unsigned>(kFirst) + static_cast<unsigned>(descriptors.size()), ~0U, 0);
 }
 
 /// Leaving uid 0 leaves every capability behind. A user namespace may know no other user: each role looks for

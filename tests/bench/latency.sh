@@ -19,7 +19,7 @@ for = "1h"
 [limits]
 cooloff = "0s"'
 start
-taskset -cp 0 $DAEMON >/dev/null
+for pid in $DAEMON $(engine); do taskset -cp 0 "$pid" >/dev/null; done
 ours=$(client $R4 22 "$TRIES" "ip netns exec $RUN-router knockctl close --all >/dev/null" 7143 4021 9711)
 echo "{\"name\": \"knockgate\", \"result\": $ours}"
 stop

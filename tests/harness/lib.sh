@@ -21,7 +21,7 @@ cleanup() {
   for pid in $PIDS $DAEMON; do kill -9 "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   for ns in $(ip netns list | awk -v run="$RUN-" 'index($1, run) == 1 {print $1}'); do ip netns del "$ns"; done
-  [ $code = 0 ] || { echo "--- daemon's log"; cat "$TMP/log" 2>/dev/null; }
+  [ $code = 0 ] || { echo "--- daemon's log"; tail -n 50 "$TMP/log" 2>/dev/null; }
   rm -rf "$TMP"
   exit $code
 }
@@ -95,6 +95,11 @@ start() {
   DAEMON=$!
   in_ns router knockctl wait --timeout 10s || fail "the daemon does not start"
 }
+# Children of the daemon in their roles; empty when there is none.
+engine() { pgrep -P "$DAEMON" -f -- '--engine'; }
+runner() { pgrep -P "$DAEMON" -f -- '--runner'; }
+logged() { grep -Eq -- "$1" "$TMP/log"; }
+count_logged() { grep -Ec -- "$1" "$TMP/log" || true; }
 stop() { kill "-${1:-TERM}" "$DAEMON"; wait "$DAEMON" 2>/dev/null || true; DAEMON=; }
 ctl() { in_ns router knockctl "$@"; }
 status() { ctl --json status | jq -es '.[0] * {grants: [.[].grants[]]} | '"$1" >/dev/null; }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// An engine that has fallen to a stranger: linked with the real knockgated in place of ours, so that the real
+// keeper starts it. The port of a reported packet says what it does next. Without KNOCKGATE_TEST_OPEN it
+// confines itself first.
+#include <fcntl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "kernel/engine.hpp"
+#include "kernel/event_loop.hpp"
+#include "kernel/sandbox.hpp"
+
+#include <knock/packet.hpp>
+
+namespace knock::kernel {
+namespace {
+
+Grant grant_of(std::string_view door, std::string_view source) {
+  Grant grant;
+  grant.door = door_id(door);
+  grant.source = *parse_address(source);
+  return grant;
+}
+
+void send_bytes(const void* bytes, std::size_t size) {
+  ::send(kEnginePair, bytes, size, MSG_NOSIGNAL);
+}
+void ask(const std::vector<Grant>& grants) {
+  send_bytes(grants.data(), grants.size() * sizeof(Grant));
+}
+
+/// Orders are taken, pings answered: only what it asks for is wrong. Returns whether the keeper is still
+/// there.
+bool obey(EnginePage& page, int flags) {
+  Order order;
+  const auto size = ::recv(kEnginePair, &order, sizeof order, flags);
+  if (size < 0) return true;
+  if (size == sizeof order && order.kind == Order::Kind::ping) page.answered = order.value;
+  return size == sizeof order;
+}
+
+long try_call(unsigned port) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/%s", ::getppid(), port == 1006 ? "mem" : "environ");
+  char name[] = "true";
+  char* words[] = {name, nullptr};
+  switch (port) {
+  case 1001: return ::syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY, 0);
+  case 1002: return ::syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+  case 1003: return ::syscall(SYS_execve, "/bin/true", words, nullptr);
+  case 1004: return ::syscall(SYS_kill, ::getppid(), SIGTERM);
+  case 1005: return ::syscall(SYS_ptrace, PTRACE_ATTACH, ::getppid(), nullptr, nullptr);
+  default: return ::syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0);
+  }
+}
+
+void misbehave(EnginePage& page, unsigned port) {
+  const auto honest = grant_of("ssh", "203.0.113.9");
+  switch (port) {
+  case 1011: return ask(std::vector(kMaxGrants, grant_of("nosuchdoor", "203.0.113.9")));
+  case 1012:
+    for (const char* source : {"0.0.0.0", "127.0.0.1", "169.254.1.1", "224.0.0.1", "255.255.255.255",
+                               "::", "::1", "fe80::1", "ff02::1", "::ffff:203.0.113.9"})
+      ask({grant_of("ssh", source)});
+    return;
+  case 1013: return ask({grant_of("ssh", "203.0.113.1"), grant_of("ssh", "2001:db8:f::1")});
+  case 1014: return send_bytes(&honest, sizeof honest - 1);
+  case 1015: return ask(std::vector(kMaxGrants + 1, honest));
+  case 1016: return send_bytes("", 0);
+  case 1017:
+    for (int i = 0; i < 1'000'000 / static_cast<int>(kMaxGrants); ++i) {
+      std::vector<Grant> grants(kMaxGrants, grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
+      ask(grants);
+      obey(page, MSG_DONTWAIT);
+    }
+    return;
+  case 1018: return ask({grant_of("ssh", "203.0.113.66")});
+  case 1019:
+    for (;;) {
+    }
+  case 1020:
+    ::close(kEnginePair);
+    for (;;) ::pause();
+  default: break;
+  }
+  const auto result = try_call(port);
+  std::fprintf(stderr, "hostile %u: %s\n", port, result < 0 ? std::strerror(errno) : "done");
+}
+
+} // namespace
+
+int run_engine(std::uint16_t first_group, std::uint32_t) {
+  const auto mapping = map_shared(kEnginePage, sizeof(EnginePage), true);
+  if (!mapping) return 1;
+  auto* page = std::launder(static_cast<EnginePage*>(mapping->get()));
+  NflogReader reader(Fd(kEngineNflog), first_group, page->nflog);
+  if (std::getenv("KNOCKGATE_TEST_OPEN") == nullptr && !confine_engine()) return 1;
+  EventLoop loop;
+  bool ended = false;
+  loop.watch(kEnginePair, [&](Instant) { ended = !obey(*page, 0); });
+  loop.watch(reader.fd(), [&](Instant) {
+    while (const auto logged = reader.receive()) {
+      if (!*logged) break;
+      for (const auto& one : **logged) misbehave(*page, parse_packet(one.payload).packet.port);
+    }
+  });
+  while (!ended && loop.wait({})) {
+  }
+  return 0;
+}
+
+} // namespace knock::kernel

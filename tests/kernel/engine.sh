@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Whoever takes the engine over wins nothing: what it may do, and what the keeper does with what it asks.
+. "$(dirname "$0")/../harness/lib.sh"
+export WATCHDOG_USEC=2000000
+
+world
+serve router 22
+acts="1001 1002 1003 1004 1005 1006 1011 1012 1013 1014 1015 1016 1017 1018 1019 1020"
+config <<TOML
+[door.ssh]
+opens = ["tcp/22"]
+knock = [$(printf '"udp/%s", ' $acts)"udp/1021"]
+for = "1h"
+TOML
+start
+await engine
+field() { awk -v key="$2:" '$1 == key {print $2}' "/proc/$1/status"; }
+for key in CapInh CapPrm CapEff CapAmb; do
+  [ "$(field "$(engine)" $key)" = 0000000000000000 ] || fail "$key of the engine: $(field "$(engine)" $key)"
+done
+[ "$(field "$(engine)" NoNewPrivs) $(field "$(engine)" Seccomp)" = "1 2" ] || fail "no_new_privs, seccomp"
+[ "$(field "$(engine)" Uid)" != 0 ] || fail "the engine is root"
+[ "$(field $DAEMON CapEff)" = 00000000000010c0 ] || fail "the keeper holds $(field $DAEMON CapEff)" # net_admin setgid setuid
+links=$(find "/proc/$(engine)/fd" -mindepth 1 -lname '*' -printf '%f ' | sort)
+[ "$links" = "0 1 2 3 4 5 " ] || fail "descriptors of the engine: $links"
+stop
+ok "the engine: no capability, no new privileges, seccomp, a user of its own, three descriptors; the keeper: three capabilities"
+
+hostile() { PATH="$KNOCKGATE_BUILD/hostile:$PATH" start; await engine; }
+act() { in_ns client nc -u -w 1 -q 0 $R4 "$1" <<<x; }
+# A new engine listens once the old one is gone; what is sent meanwhile waits for it.
+killed_for() { # ACT WHAT
+  local before after
+  before=$(count_logged 'the engine was killed by SIGSYS')
+  act "$1"
+  more() { after=$(count_logged 'the engine was killed by SIGSYS'); [ "$after" -gt "$before" ]; }
+  await more
+  await engine
+}
+hostile
+for port in 1001 1002 1003 1004 1005 1006; do killed_for $port; done
+kill -0 $DAEMON || fail "the keeper is dead"
+expect '.counters.engine_restarts == 6'
+ok "open, socket, exec, kill, ptrace, a look into /proc of the keeper: each is the engine's last call"
+
+elements() { in_ns router nft -j list set inet knockgate "$1" | jq '[.nftables[] | .set? // empty | .elem // [] | length] | add'; }
+counter() { ctl --json status | jq -s ".[0].counters.$1 // 0"; }
+grows() { local before; before=$(counter "$1"); act "$2"; up() { [ "$(counter "$1")" -gt "$before" ]; }; await up "$1"; }
+act 1018; await status '(.grants | length) == 1'
+opens intruder $R4 22
+ctl close --all >/dev/null
+ok "a grant the door allows: this engine is heard"
+grows refused_unknown_door 1011
+grows refused_source 1012
+grows refused_own_address 1013
+for port in 1014 1015; do grows refused_record $port; done
+[ "$(elements open4) $(elements open6)" = "0 0" ] || fail "open: $(ctl)"
+ok "an unknown door, ten impossible sources, our own addresses, short and long datagrams: counted, and nothing opens"
+before=$(engine); act 1016; changed() { local new; new=$(engine) && [ "$new" != "$before" ]; }; await changed
+ok "an empty datagram ends it"
+act 1017
+await status '(.counters.refused_unknown_door + .counters.refused_own_address) >= 1000000'
+[ "$(elements open4) $(elements open6)" = "0 0" ] || fail "open: $(ctl)"
+ctl wait
+ok "a million of them: nothing opens, the keeper answers"
+for i in $(seq 20); do act 1014; act 1012; done
+await logged 'the engine sends what no engine sends'
+ok "who keeps sending them is restarted"
+for port in 1019 1020; do
+  await engine
+  before=$(engine); act $port; await changed
+done
+logged 'the engine does not answer' || fail "the hang is not said"
+ok "one that hangs, or closes its end and lives on, is restarted"
+act 1018; await status '(.grants | length) == 1'
+[ "$(elements open4)" = 1 ] || fail "open: $(ctl)"
+stop
+
+KNOCKGATE_TEST_OPEN=1 hostile
+for port in 1005 1006; do act $port; done
+await logged 'hostile 1006'
+# Another user's process: the kernel itself says no. The same user's: unprivileged.sh.
+logged 'hostile 1005: Operation not permitted' && logged 'hostile 1006: Permission denied' || fail "$(grep hostile "$TMP/log")"
+ok "even without its sandbox it cannot trace the keeper nor read its memory"
