@@ -36,12 +36,22 @@ struct Prefix {
   auto operator<=>(const Prefix&) const = default;
 };
 
+/// A port of one host: "192.0.2.20:443", "[2001:db8::20]:443".
+struct Target {
+  Address address;
+  std::uint16_t port = 0;
+  auto operator<=>(const Target&) const = default;
+};
+
 /// "203.0.113.9", "2001:db8::1"; nothing else (no zone, no port, no leading zeros as octal).
 std::optional<Address> parse_address(std::string_view text);
 /// "192.0.2.0/24", or an address alone for the single host. Host bits that are set are refused.
 std::optional<Prefix> parse_prefix(std::string_view text);
 
+std::optional<Target> parse_target(std::string_view text);
+
 std::string to_string(const Address& address);
+std::string to_string(const Target& target);
 std::string to_string(const Prefix& prefix);
 
 /// `address` with all but the first `length` bits cleared.

@@ -14,11 +14,27 @@
 
 namespace knock {
 
-/// The key of one element of open4 or open6.
+/// The sets that hold grants, one a family each (nft-templates/README.md): open4, net6, once4, forward6 ...
+enum class GrantSet : std::uint8_t {
+  open,    ///< an address
+  net,     ///< a prefix: an IPv4 /24, an IPv6 /64
+  once,    ///< an address, for one connection: the kernel removes the element with its first packet
+  forward, ///< an address, and where its packets go: a map
+};
+
+/// The key of one element.
 struct GrantKey {
-  Address source;
+  Address source; ///< net: the first address of the prefix
   Port port;
+  GrantSet set = GrantSet::open;
   auto operator<=>(const GrantKey&) const = default;
+};
+
+/// What an element let through so far.
+struct Traffic {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  bool operator==(const Traffic&) const = default;
 };
 
 /// Put makes the element exist with just this timeout and comment, whether it was there or not;
@@ -26,9 +42,12 @@ struct GrantKey {
 struct Change {
   enum class Kind : std::uint8_t { put, remove };
   Kind kind = Kind::put;
-  GrantKey key;
-  Millis timeout{0};   ///< put only, at least 1 ms
-  std::string comment; ///< put only, at most 128 characters (nft's limit)
+  GrantKey key{};
+  Millis timeout{0};     ///< put only, at least 1 ms
+  std::string comment{}; ///< put only, at most 128 characters (nft's limit)
+  Traffic traffic{};     ///< put only: where its counter goes on; forward has none
+  Target target{};       ///< forward only
+  Target held{};         ///< forward only: where an element that may be there leads
   bool operator==(const Change&) const = default;
 };
 
@@ -36,11 +55,11 @@ using Batch = std::vector<Change>;
 
 /// One element as the kernel holds it.
 struct Element {
-  GrantKey key;
+  GrantKey key{};
   Millis left{0}; ///< until the kernel drops it
-  std::string comment;
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;
+  std::string comment{};
+  Traffic traffic{};
+  Target target{}; ///< forward only
 };
 
 } // namespace knock

@@ -42,20 +42,42 @@ std::string to_string(const Finding& finding);
 enum class Mode : std::uint8_t { gate, embed };
 enum class LogLevel : std::uint8_t { error, warn, info, debug };
 
+/// What ends a grant before `max`: its time alone, no packet for a while, or the end of its connections.
+enum class Close : std::uint8_t { after, on_idle, on_disconnect };
+
+/// A port of this router that leads to inner hosts, at most one a family.
+struct Forward {
+  Port outer;
+  std::optional<Target> ipv4;
+  std::optional<Target> ipv6;
+  auto operator<=>(const Forward&) const = default;
+};
+
 struct Door {
   std::string name;
   DoorId id{};
   Place place;
   bool enabled = true;
-  std::vector<Port> opens; ///< sorted, unique; empty: it only runs a command
+  std::vector<Port> opens;       ///< sorted, unique
+  std::vector<Forward> forwards; ///< sorted by outer port, none of which is in `opens`
+  bool any =
+      false; ///< opens = ["any"]: both are those of all other enabled doors, filled in when all are read
   std::vector<Port> knock; ///< the steps in order; empty: opened by hand only
   Millis within{10'000};
   std::uint32_t strays = 12;
   Millis reorder{50};
   Millis open_for{30'000}; ///< `for`
   Millis max{86'400'000};
-  std::vector<std::string> run; ///< a command and its words; empty: none
-  Millis cooldown{10'000};      ///< from one start of the command to the next, whoever knocks
+  Close close = Close::after;
+  Millis idle{300'000};               ///< on_idle
+  Millis linger{10'000};              ///< on_disconnect
+  std::uint32_t uses = 0;             ///< connections it lets in; 0: any number
+  bool cut = false;                   ///< flows = "cut": what is connected ends with the grant
+  std::uint8_t prefix4 = 32;          ///< whom a grant lets in: the knocking address, or all of its /24
+  std::uint8_t prefix6 = 128;         ///< or of its /64
+  std::vector<std::string> run;       ///< a command and its words; empty: none
+  std::vector<std::string> run_close; ///< when a grant of this door ends; empty: none
+  Millis cooldown{10'000};            ///< from one start of `run` to the next, whoever knocks
 };
 
 struct Config {
@@ -77,7 +99,9 @@ struct Config {
   struct {
     std::vector<std::string> trust_interfaces;
     std::vector<Prefix> trust_prefixes;
-    std::uint32_t mark = 0; ///< 0: none, else one bit
+    std::vector<Prefix> also; ///< hosts behind the router, reached without NAT, that are guarded too
+    bool reset = false;       ///< answer = "reset": a guarded port answers like a closed one
+    std::uint32_t mark = 0;   ///< 0: none, else one bit
   } gate;
   struct {
     std::uint32_t attempts = 524'288;

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/port.hpp>
+
 namespace knock {
 namespace {
 
@@ -127,6 +129,23 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
   const Prefix prefix{*address, static_cast<std::uint8_t>(*length)};
   if (masked(*address, prefix.length) != *address) return std::nullopt;
   return prefix;
+}
+
+std::optional<Target> parse_target(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto port = parse_port(fmt::format("tcp/{}", text.substr(colon + 1)));
+  auto host = text.substr(0, colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const auto address = parse_address(host);
+  if (!address || !port || bracketed != (address->family == Family::ipv6)) return std::nullopt;
+  return Target{*address, port->number};
+}
+
+std::string to_string(const Target& target) {
+  const bool bare = target.address.family == Family::ipv4;
+  return fmt::format("{}{}{}:{}", bare ? "" : "[", to_string(target.address), bare ? "" : "]", target.port);
 }
 
 std::string to_string(const Address& address) {

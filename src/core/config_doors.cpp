@@ -99,8 +99,8 @@ void check_names(Reader& in, const Written& value) {
 void check_target(Reader& in, const Written& target) {
   if (target.kind == Written::Kind::array) {
     for (const auto& item : in.strings(target, 2, 2))
-      if (!is_target(item.text)) check_target(in, item);
-  } else if (const auto text = in.string(target); text && !is_target(*text)) {
+      if (!parse_target(item.text)) check_target(in, item);
+  } else if (const auto text = in.string(target); text && !parse_target(*text)) {
     in.refuse(target.spot, shown(target) + " is no target",
               "write \"192.0.2.20:443\" or \"[2001:db8::20]:443\"");
   }

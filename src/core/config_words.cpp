@@ -102,17 +102,6 @@ bool is_name(std::string_view text) {
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
 }
 
-bool is_target(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return false;
-  const auto port = parse_count(text.substr(colon + 1));
-  auto host = text.substr(0, colon);
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (bracketed) host = host.substr(1, host.size() - 2);
-  const auto address = parse_address(host);
-  return address && bracketed == (address->family == Family::ipv6) && port && *port >= 1 && *port <= 65'535;
-}
-
 std::string duration_text(Millis span) {
   const auto count = static_cast<std::uint64_t>(span.count());
   if (count == 0) return "0s";

@@ -39,9 +39,6 @@ std::optional<Step> parse_step(std::string_view text);
 /// Door, user and device names: `[a-z0-9][a-z0-9-]{0,30}`.
 bool is_name(std::string_view text);
 
-/// "192.0.2.20:443" or "[2001:db8::20]:443".
-bool is_target(std::string_view text);
-
 /// In the greatest unit that divides it: "10s", "2m".
 std::string duration_text(Millis span);
 /// FILE:LINE:COL

@@ -87,7 +87,7 @@ Result<std::vector<Element>> Gate::grants(const Config& config) {
     for (auto& raw : *found) {
       const auto key = wire::decode_grant_key(raw.key);
       if (!key || !raw.left) continue; // made by hand, without an end: not ours to judge
-      grants.push_back({*key, *raw.left, std::move(raw.comment), raw.packets, raw.bytes});
+      grants.push_back({*key, *raw.left, std::move(raw.comment), {raw.packets, raw.bytes}, {}});
     }
   }
   return grants;

@@ -30,8 +30,8 @@ void add_traffic(std::vector<StatusGrant>& shown, const std::map<std::uint64_t, 
     for (Port port : grant.ports) {
       const auto found = by_key.find({grant.source, port});
       if (found == by_key.end()) continue;
-      one.packets += found->second->packets;
-      one.bytes += found->second->bytes;
+      one.packets += found->second->traffic.packets;
+      one.bytes += found->second->traffic.bytes;
     }
   }
 }
