@@ -13,6 +13,7 @@ namespace knock::grammar {
 namespace {
 
 constexpr std::size_t kMaxDoors = 10'000; // what the policy is measured with
+constexpr std::size_t kMaxAny = 1'024;    // ports that one knock may open: elements of one grant
 
 std::string named(const Door& door) {
   return fmt::format("door {} ({}:{}:{})", door.name, door.place.file, door.place.line, door.place.column);
@@ -71,18 +72,70 @@ void check_nodes(Reader& in, std::span<const ReadDoor* const> doors) {
             "write reorder = \"0s\": n steps then take n nodes, not 2n - 1");
 }
 
+/// Where door `read` names `port`.
+Spot spot_of(const ReadDoor& read, Port port) {
+  if (const auto* forward = read.written->find("forward"); forward != nullptr)
+    if (const auto* entry = forward->find(to_string(port)); entry != nullptr) return entry->key_spot;
+  const auto* opens = read.written->find("opens");
+  for (const auto& item : opens->items)
+    if (const auto range = parse_port_range(item.text); range && range->first <= port && port <= range->last)
+      return item.spot;
+  return opens->spot;
+}
+
+/// An outer port that leads to an inner host does so for everybody: it is in no other door.
+void check_forwards(Reader& in, std::span<const ReadDoor* const> doors) {
+  struct Claim {
+    const Door* door;
+    bool forwards;
+  };
+  std::map<Port, Claim> claims;
+  const auto verb = [](bool forwards) { return forwards ? "forwarded" : "opened"; };
+  const auto claim = [&](const ReadDoor& read, Port port, bool forwards) {
+    const auto [first, fresh] = claims.try_emplace(port, Claim{&read.door, forwards});
+    if (fresh || (!forwards && !first->second.forwards)) return;
+    in.refuse(spot_of(read, port),
+              fmt::format("{} is {} by door {} and {} by {}", to_string(port), verb(forwards), read.door.name,
+                          verb(first->second.forwards), named(*first->second.door)),
+              "a forwarded port belongs to one door: remove it from one of them");
+  };
+  for (const auto* read : doors) {
+    for (Port port : read->door.opens) claim(*read, port, false);
+    for (const auto& forward : read->door.forwards) claim(*read, forward.outer, true);
+  }
+}
+
+/// Whether a connection lives on is asked of a port, when nobody knows any more which door let it in.
+void check_flows(Reader& in, std::span<const ReadDoor* const> doors) {
+  const auto flows = [](const Door& door) { return door.cut ? "cut" : "keep"; };
+  std::map<Port, const Door*> firsts;
+  for (const auto* read : doors)
+    for (Port port : read->door.opens) {
+      const auto [first, fresh] = firsts.try_emplace(port, &read->door);
+      if (fresh || first->second->cut == read->door.cut) continue;
+      const auto* own = read->written->find("flows");
+      in.refuse(own != nullptr ? own->spot : spot_of(*read, port),
+                fmt::format("door {} has flows = \"{}\" for {}, {} has \"{}\"", read->door.name,
+                            flows(read->door), to_string(port), named(*first->second), flows(*first->second)),
+                "flows marks the port: write the same in both");
+      break; // once a door, not for each port of a range
+    }
+}
+
 /// A guarded port never reports, so a knock at it would be lost.
 void check_guarded_knocks(Reader& in, std::span<const ReadDoor* const> doors) {
   std::map<Port, const Door*> guards;
-  for (const auto* read : doors)
+  for (const auto* read : doors) {
     for (Port port : read->door.opens) guards.try_emplace(port, &read->door);
+    for (const auto& forward : read->door.forwards) guards.try_emplace(forward.outer, &read->door);
+  }
   for (const auto* read : doors)
     for (std::size_t i = 0; i < read->door.knock.size(); ++i) {
       const auto guard = guards.find(read->door.knock[i]);
       if (guard != guards.end())
         in.refuse(read->written->find("knock")->items[i].spot,
                   fmt::format("{} is guarded by {}", to_string(guard->first), named(*guard->second)),
-                  "knock at a port that no door opens");
+                  "knock at a port that no door opens or forwards");
     }
 }
 
@@ -115,12 +168,46 @@ void read_tree(Reader& in, const Written& tree, ConfigText::Part part, Reading& 
 
 } // namespace
 
-void check_doors(Reader& in, std::span<const ReadDoor> doors) {
+void check_doors(Reader& in, std::span<const ReadDoor> doors, Mode mode) {
   check_names(in, doors);
   const auto live = guarding(doors);
   check_sequences(in, live);
   check_nodes(in, live);
   check_guarded_knocks(in, live);
+  check_forwards(in, live);
+  check_flows(in, live);
+  if (mode != Mode::embed) return;
+  for (const auto* read : live) check_embedded(in, *read->written);
+}
+
+void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone) {
+  std::set<Port> opens;
+  std::set<Forward> forwards;
+  const Door* forwarder = nullptr;
+  for (const auto& [door, written, sound] : doors) {
+    if (!door.enabled || door.any) continue;
+    opens.insert(door.opens.begin(), door.opens.end());
+    forwards.insert(door.forwards.begin(), door.forwards.end());
+    if (!door.forwards.empty()) forwarder = &door;
+  }
+  const auto count = opens.size() + forwards.size();
+  for (auto& [door, written, sound] : doors) {
+    if (!door.enabled || !door.any) continue;
+    const auto& spot = written->find("opens")->spot;
+    if (count == 0 && !alone)
+      in.refuse(spot, fmt::format("door {} opens any port, and no other door has one", door.name),
+                "add a door with ports, or name them here");
+    else if (count > kMaxAny)
+      in.refuse(spot, fmt::format("door {} opens any port, and these are {}", door.name, count),
+                fmt::format("name its ports here, or open and forward at most {} in all doors", kMaxAny));
+    else if (const auto* grant = written->find("grant"); grant != nullptr && forwarder != nullptr)
+      in.refuse(grant->key_spot,
+                fmt::format("grant does not go with forward, and door {} opens those of {}", door.name,
+                            named(*forwarder)),
+                "remove grant, or name the ports here");
+    door.opens.assign(opens.begin(), opens.end());
+    door.forwards.assign(forwards.begin(), forwards.end());
+  }
 }
 
 } // namespace knock::grammar
@@ -145,7 +232,8 @@ ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::
     grammar::read_tree(in, trees.emplace_back(std::move(*tree)), text.part, reading);
   }
   grammar::check_sections(in, reading.seen, reading.config);
-  grammar::check_doors(in, reading.doors);
+  grammar::check_doors(in, reading.doors, reading.config.nft.mode);
+  if (findings.empty()) grammar::fill_any(in, reading.doors, !with_gate);
   if (!findings.empty()) return std::move(reading.out);
   grammar::lint(findings, reading.config, reading.doors, with_gate, seed);
   for (auto& read : reading.doors) reading.config.doors.push_back(std::move(read.door));

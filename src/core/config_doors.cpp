@@ -18,43 +18,7 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 constexpr Millis kDay = 24h;
-constexpr std::size_t kMaxPorts = 64;   // of one door
 constexpr std::size_t kMaxAnySteps = 6; // order any takes 2^n - 1 nodes
-
-void refuse_port(Reader& in, const Written& item, std::string_view what, std::string_view example) {
-  const auto tcp = "tcp/" + item.text;
-  in.refuse(item.spot, fmt::format("{} is no {}", shown(item), what),
-            parse_port(tcp) ? fmt::format("did you mean \"{}\"?", tcp) : std::string(example));
-}
-
-void read_opens(Reader& in, const Written& value, Door& door) {
-  const auto items = in.strings(value, 1, 16);
-  std::set<Port> ports;
-  for (const auto& item : items) {
-    if (item.text == "any") {
-      if (items.size() > 1)
-        in.refuse(item.spot, "\"any\" stands with other ports", "write opens = [\"any\"] alone");
-      else
-        in.refuse(item.spot, "\"any\" is not in this version",
-                  "name the ports: \"tcp/22\", \"udp/8000-8010\"");
-      continue;
-    }
-    const auto range = parse_port_range(item.text);
-    if (!range) {
-      refuse_port(in, item, "port or range", "write tcp/N or udp/N with N 1 to 65535, or udp/8000-8010");
-      continue;
-    }
-    for (auto number = range->first.number; ports.size() <= kMaxPorts; ++number) {
-      ports.insert({range->first.protocol, number});
-      if (number == range->last.number) break;
-    }
-    if (ports.size() <= kMaxPorts) continue;
-    in.refuse(item.spot, fmt::format("opens has more than {} ports, counting ranges", kMaxPorts),
-              "split the door in two");
-    break;
-  }
-  door.opens.assign(ports.begin(), ports.end());
-}
 
 std::optional<Step> read_step(Reader& in, const Written& item) {
   const auto step = parse_step(item.text);
@@ -96,46 +60,6 @@ void check_names(Reader& in, const Written& value) {
     if (!is_name(item.text)) in.refuse(item.spot, shown(item) + " is no name", "write a to z, 0 to 9 and -");
 }
 
-void check_target(Reader& in, const Written& target) {
-  if (target.kind == Written::Kind::array) {
-    for (const auto& item : in.strings(target, 2, 2))
-      if (!parse_target(item.text)) check_target(in, item);
-  } else if (const auto text = in.string(target); text && !parse_target(*text)) {
-    in.refuse(target.spot, shown(target) + " is no target",
-              "write \"192.0.2.20:443\" or \"[2001:db8::20]:443\"");
-  }
-}
-
-void check_forward(Reader& in, const Written& value) {
-  if (!in.is_table(value, "forward = { \"tcp/8443\" = \"192.0.2.20:443\" }")) return;
-  if (value.items.empty() || value.items.size() > 8)
-    in.refuse(value.spot, fmt::format("forward has {} entries", value.items.size()), "write 1 to 8 of them");
-  for (const auto& target : value.items) {
-    if (!parse_port(target.key))
-      in.refuse(target.key_spot, fmt::format("{} is no port", quoted(target.key)),
-                "write \"tcp/8443\" = ...");
-    check_target(in, target);
-  }
-}
-
-void check_grant_length(Reader& in, const Written& value, std::uint32_t least, std::uint32_t most) {
-  for (auto length = least; length <= most; ++length)
-    if (value.text == fmt::format("/{}", length)) return;
-  in.refuse(value.spot, shown(value) + " is no prefix length we grant",
-            fmt::format("write \"/{}\" to \"/{}\"", least, most));
-}
-
-void check_grant(Reader& in, const Written& value) {
-  if (value.kind == Written::Kind::array) {
-    const auto both = in.strings(value, 2, 2);
-    if (both.empty()) return;
-    check_grant_length(in, both[0], 24, 32);
-    check_grant_length(in, both[1], 64, 128);
-  } else if (in.string(value)) {
-    check_grant_length(in, value, 24, 128);
-  }
-}
-
 using In = Reader;
 using W = Written;
 using D = Door;
@@ -143,39 +67,37 @@ using D = Door;
 constexpr Key<Door> kKeys[] = {
     {"enabled", [](In& in, const W& w, D& d) { set(d.enabled, in.boolean(w)); }},
     {"opens", read_opens},
+    {"forward", read_forward},
     {"knock", read_knock},
     {"within", [](In& in, const W& w, D& d) { set(d.within, in.duration(w, 1s, 120s)); }},
     {"strays", [](In& in, const W& w, D& d) { set(d.strays, in.integer(w, 0, 14)); }},
     {"reorder", [](In& in, const W& w, D& d) { set(d.reorder, in.duration(w, 0ms, 200ms)); }},
     {"for", [](In& in, const W& w, D& d) { set(d.open_for, in.duration(w, 1s, 30 * kDay)); }},
     {"max", [](In& in, const W& w, D& d) { set(d.max, in.duration(w, 1s, 30 * kDay)); }},
+    {"close",
+     [](In& in, const W& w, D& d) {
+       set(d.close, in.choice(w, {"after", "on-idle", "on-disconnect"}));
+     }},
+    {"idle", [](In& in, const W& w, D& d) { set(d.idle, in.duration(w, 5s, kDay)); }},
+    {"linger", [](In& in, const W& w, D& d) { set(d.linger, in.duration(w, 0s, 1h)); }},
+    {"uses", [](In& in, const W& w, D& d) { set(d.uses, in.integer(w, 1, 1'000)); }},
+    {"flows",
+     [](In& in, const W& w, D& d) {
+       set(d.cut, in.choice(w, {"keep", "cut"}));
+     }},
+    {"grant", read_grant},
     {"run", [](In& in, const W& w, D& d) { d.run = read_words(in, w); }},
+    {"run_close", [](In& in, const W& w, D& d) { d.run_close = read_words(in, w); }},
     {"cooldown", [](In& in, const W& w, D& d) { set(d.cooldown, in.duration(w, 0s, kDay)); }},
 };
 
 constexpr LaterKey kLater[] = {
-    {"forward", check_forward, ""},
-    {"run_close", [](In& in, const W& w) { read_words(in, w); }, ""},
     {"kn1", [](In& in, const W& w) { in.boolean(w); }, "false"},
     {"order",
      [](In& in, const W& w) {
        in.choice(w, {"strict", "any"});
      },
      "strict"},
-    {"close",
-     [](In& in, const W& w) {
-       in.choice(w, {"after", "on-idle", "on-disconnect"});
-     },
-     "after"},
-    {"idle", [](In& in, const W& w) { in.duration(w, 5s, kDay); }, ""},
-    {"linger", [](In& in, const W& w) { in.duration(w, 0s, 1h); }, ""},
-    {"uses", [](In& in, const W& w) { in.integer(w, 1, 1'000); }, ""},
-    {"flows",
-     [](In& in, const W& w) {
-       in.choice(w, {"keep", "cut"});
-     },
-     "keep"},
-    {"grant", check_grant, ""},
     {"close_knock", check_steps, ""},
     {"users", check_names, ""},
 };
@@ -208,11 +130,28 @@ constexpr Rule kNeeds[] = {
 constexpr Rule kNotWith[] = {
     {"uses", {"close", "on-idle"}}, {"uses", {"close", "on-disconnect"}}, {"uses", {"flows", "cut"}},
     {"uses", {"grant", ""}},        {"uses", {"opens", "any"}},           {"forward", {"grant", ""}},
-    {"forward", {"opens", "any"}},
+    {"forward", {"opens", "any"}},  {"flows", {"opens", "any"}},
+};
+
+struct NotEmbedded {
+  Says what;
+  std::string_view why;
+  std::string_view advice;
+};
+
+constexpr NotEmbedded kNotEmbedded[] = {
+    {{"close", "on-idle"},
+     "the established rule of your table hides all packets but the first",
+     "write close = \"after\" or \"on-disconnect\""},
+    {{"opens", "any"}, "it opens what the table of mode = \"gate\" guards", "name the ports"},
+    {{"forward", ""}, "it needs rules outside of your table", "remove it, or write mode = \"gate\""},
+    {{"flows", "cut"}, "it needs rules outside of your table", "remove it, or write mode = \"gate\""},
 };
 
 std::string spelled(const Says& says) {
-  return says.value.empty() ? std::string(says.key) : fmt::format("{} = \"{}\"", says.key, says.value);
+  if (says.value.empty()) return std::string(says.key);
+  return says.key == "opens" ? fmt::format("opens = [\"{}\"]", says.value)
+                             : fmt::format("{} = \"{}\"", says.key, says.value);
 }
 
 void check_rules(Reader& in, const Written& door) {
@@ -234,20 +173,21 @@ bool is_read(const Written* written, Millis value) {
   return written == nullptr || parse_duration(written->text) == value;
 }
 
-void check_times(Reader& in, const Written& written, const Door& door) {
-  const auto* open_for = written.find("for");
+/// `max` is the end of everything, so `span` must fit into it.
+void check_max(Reader& in, const Written& written, const Door& door, std::string_view key, Millis span) {
+  const auto* own = written.find(key);
   const auto* max = written.find("max");
-  if (door.max >= door.open_for || !is_read(open_for, door.open_for) || !is_read(max, door.max)) return;
-  const auto enough = fmt::format("max = \"{}\" or more", duration_text(door.open_for));
+  if (door.max >= span || !is_read(own, span) || !is_read(max, door.max)) return;
+  const auto enough = fmt::format("max = \"{}\" or more", duration_text(span));
   if (max != nullptr)
     in.refuse(max->spot,
-              fmt::format("{} is less than for, \"{}\"", shown(*max), duration_text(door.open_for)),
+              fmt::format("{} is less than {}, \"{}\"{}", shown(*max), key, duration_text(span),
+                          own == nullptr ? " by default" : ""),
               "write " + enough);
   else
-    in.refuse(
-        open_for->spot,
-        fmt::format("{} is more than max, \"{}\" by default", shown(*open_for), duration_text(door.max)),
-        "add " + enough);
+    in.refuse(own->spot,
+              fmt::format("{} is more than max, \"{}\" by default", shown(*own), duration_text(door.max)),
+              "add " + enough);
 }
 
 /// What a sequence demands of the keys around it.
@@ -278,6 +218,13 @@ void check_sequence(Reader& in, const Written& written, const Door& door) {
 
 } // namespace
 
+void check_embedded(Reader& in, const Written& door) {
+  for (const auto& [what, why, advice] : kNotEmbedded)
+    if (const auto* found = find(door, what); found != nullptr)
+      in.refuse(found->spot, fmt::format("{} does not work in embed mode: {}", spelled(what), why),
+                std::string(advice));
+}
+
 ReadDoor read_door(Reader& in, const Written& written) {
   ReadDoor read;
   read.written = &written;
@@ -291,7 +238,8 @@ ReadDoor read_door(Reader& in, const Written& written) {
   if (!in.is_table(written, fmt::format("[door.{}]", one_line(written.key)))) return read;
   in.keys<Door>(written, "door " + one_line(written.key), kKeys, kLater, read.door);
   check_rules(in, written);
-  check_times(in, written, read.door);
+  check_max(in, written, read.door, "for", read.door.open_for);
+  if (read.door.close == Close::on_idle) check_max(in, written, read.door, "idle", read.door.idle);
   check_sequence(in, written, read.door);
   read.sound = in.complaints() == before;
   return read;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -80,6 +81,7 @@ PortNumbers taken_by(std::span<const ReadDoor> doors) {
   PortNumbers taken;
   for (const auto& read : doors) {
     for (Port port : read.door.opens) taken.set(port.number);
+    for (const auto& forward : read.door.forwards) taken.set(forward.outer.number);
     for (Port port : read.door.knock) taken.set(port.number);
   }
   return taken;
@@ -104,6 +106,47 @@ std::vector<std::string> weaknesses(std::span<const Port> knock) {
   return reasons;
 }
 
+/// Where the door takes ssh to this router from whoever has no grant; null when it does not. A door that
+/// opens any port guards none of its own.
+const Written* guards_ssh(const Door& door, const Written& written) {
+  constexpr Port kSsh{Protocol::tcp, 22};
+  if (door.any) return nullptr;
+  if (std::binary_search(door.opens.begin(), door.opens.end(), kSsh) ||
+      (door.name.find("ssh") != std::string::npos && !door.opens.empty()))
+    return written.find("opens");
+  for (const auto& forward : door.forwards)
+    if (forward.outer == kSsh) return written.find("forward");
+  return nullptr;
+}
+
+using Warn = std::function<void(const Spot& spot, std::string text, std::string advice)>;
+
+void lint_knock(const Warn& warn, const ReadDoor& read, const PortNumbers& taken,
+                std::optional<std::uint64_t> seed) {
+  const auto& door = read.door;
+  const auto* knock = read.written->find("knock");
+  if (knock == nullptr)
+    warn(read.written->key_spot, fmt::format("door {} has no knock: it opens by hand only", door.name),
+         proposal(door, taken, seed));
+  else if (const auto reasons = weaknesses(door.knock); !reasons.empty())
+    warn(knock->spot, fmt::format("weak knock of door {}: {}", door.name, fmt::join(reasons, ", ")),
+         proposal(door, taken, seed));
+}
+
+void lint_forward(const Warn& warn, const ReadDoor& read) {
+  if (read.door.any) return; // said where they are written
+  for (const auto& [outer, ipv4, ipv6] : read.door.forwards) {
+    if (ipv4 && ipv6) continue;
+    const auto name = to_string(outer);
+    const auto both = fmt::format("\"{}\", \"{}\"", ipv4 ? to_string(*ipv4) : "IPV4:PORT",
+                                  ipv6 ? to_string(*ipv6) : "[IPV6]:PORT");
+    warn(read.written->find("forward")->find(name)->spot,
+         fmt::format("door {0} has no IPv{1} target for {2}: it does not open over IPv{1}", read.door.name,
+                     ipv4 ? 6 : 4, name),
+         fmt::format("write \"{}\" = [{}]", name, both));
+  }
+}
+
 } // namespace
 
 void lint(std::vector<Finding>& findings, const Config& config, std::span<const ReadDoor> doors,
@@ -111,23 +154,16 @@ void lint(std::vector<Finding>& findings, const Config& config, std::span<const 
   const bool trusts_nobody = with_gate && config.nft.mode == Mode::gate &&
                              config.gate.trust_interfaces.empty() && config.gate.trust_prefixes.empty();
   const auto taken = taken_by(doors);
-  const auto warn = [&](const Spot& spot, std::string text, std::string advice) {
+  const Warn warn = [&](const Spot& spot, std::string text, std::string advice) {
     findings.push_back({Finding::Level::warning, place_of(spot), std::move(text), std::move(advice)});
   };
-  for (const auto& [door, written, sound] : doors) {
-    if (!door.enabled) continue;
-    const auto* knock = written->find("knock");
-    if (knock == nullptr)
-      warn(written->key_spot, fmt::format("door {} has no knock: it opens by hand only", door.name),
-           proposal(door, taken, seed));
-    else if (const auto reasons = weaknesses(door.knock); !reasons.empty())
-      warn(knock->spot, fmt::format("weak knock of door {}: {}", door.name, fmt::join(reasons, ", ")),
-           proposal(door, taken, seed));
-    const bool ssh = std::binary_search(door.opens.begin(), door.opens.end(), Port{Protocol::tcp, 22}) ||
-                     (door.name.find("ssh") != std::string::npos && !door.opens.empty());
-    if (ssh && trusts_nobody)
-      warn(written->find("opens")->spot,
-           fmt::format("door {} guards ssh and [gate] trust is empty", door.name),
+  for (const auto& read : doors) {
+    if (!read.door.enabled) continue;
+    lint_knock(warn, read, taken, seed);
+    lint_forward(warn, read);
+    const auto* ssh = trusts_nobody ? guards_ssh(read.door, *read.written) : nullptr;
+    if (ssh != nullptr)
+      warn(ssh->spot, fmt::format("door {} guards ssh and [gate] trust is empty", read.door.name),
            "add the interface you could still log in from: trust = [\"lan0\"]");
   }
 }

@@ -29,8 +29,19 @@ struct ReadDoor {
 };
 
 ReadDoor read_door(Reader& in, const Written& written);
+/// What a door cannot do inside the admin's own table.
+void check_embedded(Reader& in, const Written& door);
+
+// Keys of a door that say what opens, and to whom.
+void read_opens(Reader& in, const Written& value, Door& door);
+void read_forward(Reader& in, const Written& value, Door& door);
+void read_grant(Reader& in, const Written& value, Door& door);
+void refuse_port(Reader& in, const Written& item, std::string_view what, std::string_view example);
+
 /// Names, sequences and ports over all doors.
-void check_doors(Reader& in, std::span<const ReadDoor> doors);
+void check_doors(Reader& in, std::span<const ReadDoor> doors, Mode mode);
+/// Gives doors that open any port those of all others. `alone`: there may be others in files not read.
+void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone);
 
 /// What is allowed and unwise. `with_gate`: the file that may hold `[gate] trust` was read too.
 void lint(std::vector<Finding>& findings, const Config& config, std::span<const ReadDoor> doors,

@@ -134,7 +134,8 @@ std::span<const Written> Reader::strings(const Written& value, std::size_t least
   const auto count = value.items.size();
   if (count < least || count > most) {
     refuse(value.spot, fmt::format("{} has {} entries", one_line(value.key), count),
-           fmt::format("write {} to {} of them", least, most));
+           least == most ? fmt::format("write {} of them", least)
+                         : fmt::format("write {} to {} of them", least, most));
     return {};
   }
   const auto before = complaints();

@@ -61,9 +61,13 @@ void read_trust(Reader& in, const Written& value, Config& config) {
   }
 }
 
-void check_also(Reader& in, const Written& value) {
-  for (const auto& item : in.strings(value, 0, 64))
-    if (!parse_prefix(item.text)) refuse_prefix(in, item, "prefix");
+void read_also(Reader& in, const Written& value, Config& config) {
+  for (const auto& item : in.strings(value, 0, 64)) {
+    if (const auto prefix = parse_prefix(item.text))
+      add_prefix(config.gate.also, *prefix);
+    else
+      refuse_prefix(in, item, "prefix");
+  }
 }
 
 void read_mark(Reader& in, const Written& value, Config& config) {
@@ -131,15 +135,12 @@ constexpr Key<Config> kNft[] = {
 };
 constexpr Key<Config> kGate[] = {
     {"trust", read_trust},
-    {"mark", read_mark},
-};
-constexpr LaterKey kGateLater[] = {
-    {"also", check_also, "[]"},
+    {"also", read_also},
     {"answer",
-     [](In& in, const W& w) {
-       in.choice(w, {"drop", "reset"});
-     },
-     "drop"},
+     [](In& in, const W& w, C& c) {
+       set(c.gate.reset, in.choice(w, {"drop", "reset"}));
+     }},
+    {"mark", read_mark},
 };
 constexpr Key<Config> kLimits[] = {
     {"attempts", read_attempts},
@@ -167,7 +168,7 @@ constexpr std::array<Section, 8> kSections{{
     {"control", kControl, {}},
     {"nflog", kNflog, {}},
     {"nft", kNft, {}},
-    {"gate", kGate, kGateLater},
+    {"gate", kGate, {}},
     {"limits", kLimits, {}},
     {"engine", {}, kEngineLater},
     {"runner", kRunner, {}},

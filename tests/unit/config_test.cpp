@@ -55,9 +55,41 @@ TEST_CASE("each mistake has its line and column and says what to do") {
   CHECK(first_error(kDoor + "knok = 1\n")
             .starts_with("k.toml:4:1: error: unknown key \"knok\" in door ssh; did you mean \"knock\"?"));
   CHECK(first_error(kDoor + "within = 10\n").starts_with("k.toml:4:10: error: "));
-  CHECK(first_error("[gate]\nanswer = \"reset\"\n").find("not in this version") != std::string::npos);
+  CHECK(first_error(kDoor + "kn1 = true\n")
+            .starts_with("k.toml:4:7: error: kn1 = true is not in this version"));
   CHECK(first_error("[engine]\nworkers = 2\n").find("not in this version") != std::string::npos);
   CHECK(first_error(kDoor + kDoor).find("k.toml:1:") != std::string::npos);
+}
+
+TEST_CASE("what a later version adds is refused, and its default is not") {
+  for (const char* line :
+       {"kn1 = true", "order = \"any\"", "close_knock = [\"tcp/7000\"]", "kn1 = true\nusers = []"}) {
+    CAPTURE(line);
+    CHECK(first_error(kDoor + line + "\n").find("not in this version") != std::string::npos);
+  }
+  CHECK(parse(kDoor + "kn1 = false\norder = \"strict\"\n").config);
+  for (const char* step : {"icmp", "tcp/7143 x5", "pause 1s", "tcp/7143:syn+fin"}) {
+    CAPTURE(step);
+    const auto text = "[door.x]\nopens = [\"tcp/22\"]\nknock = [\"tcp/1\", \"" + std::string(step) + "\"]\n";
+    CHECK(first_error(text).starts_with("k.toml:3:19: error: "));
+    CHECK(first_error(text).find("not in this version") != std::string::npos);
+  }
+}
+
+TEST_CASE("the gate guards hosts behind the router and answers as told") {
+  const auto parsed =
+      parse("[gate]\nalso = [\"192.0.2.0/24\", \"2001:db8::/64\", \"192.0.2.9\"]\nanswer = \"reset\"\n");
+  REQUIRE(parsed.config);
+  CHECK(parsed.config->gate.also ==
+        std::vector{*parse_prefix("192.0.2.0/24"), *parse_prefix("2001:db8::/64")});
+  CHECK(parsed.config->gate.reset);
+  CHECK_FALSE(parse("[gate]\nanswer = \"drop\"\n").config->gate.reset);
+  CHECK(first_error("[gate]\nalso = [\"lan0\"]\n").starts_with("k.toml:2:9: error: \"lan0\" is no prefix;"));
+  CHECK(first_error("[gate]\nanswer = \"reject\"\n")
+            .starts_with("k.toml:2:10: error: answer = \"reject\" is no choice"));
+  std::string many;
+  for (int i = 0; i < 65; ++i) many += "\"192.0.2." + std::to_string(i) + "\", ";
+  CHECK(first_error("[gate]\nalso = [" + many + "]\n").starts_with("k.toml:2:8: error: also has 65 entries"));
 }
 
 TEST_CASE("letters beyond ASCII stand in quotes and comments only") {
@@ -115,4 +147,67 @@ TEST_CASE("what is no command is refused with its place") {
   CHECK(run("\"/x\", \"" + std::string(4096, 'y') + "\"").find("too long") != std::string::npos);
   CHECK(first_error("[door.x]\nopens = [\"tcp/22\"]\ncooldown = \"1s\"\n").find("cooldown needs run") !=
         std::string::npos);
+}
+
+TEST_CASE("a command may run when a grant ends, after one that runs when it begins") {
+  const auto parsed = parse(kDoor + "run = [\"/bin/on\"]\nrun_close = [\"/bin/off\", \"now\"]\n");
+  REQUIRE(parsed.config);
+  CHECK(parsed.config->doors.at(0).run_close == std::vector<std::string>{"/bin/off", "now"});
+  CHECK(first_error(kDoor + "run_close = [\"/bin/off\"]\n")
+            .starts_with("k.toml:4:1: error: run_close needs run;"));
+  CHECK(first_error(kDoor + "run = [\"/bin/on\"]\nrun_close = [\"off\"]\n")
+            .starts_with("k.toml:5:14: error: \"off\" is no"));
+}
+
+TEST_CASE("a grant ends as its door says") {
+  const auto idle = parse(kDoor + "close = \"on-idle\"\nidle = \"30s\"\n");
+  REQUIRE(idle.config);
+  CHECK(idle.config->doors.at(0).close == Close::on_idle);
+  CHECK(idle.config->doors.at(0).idle == 30s);
+  const auto gone = parse(kDoor + "close = \"on-disconnect\"\nlinger = \"0s\"\nflows = \"cut\"\n");
+  REQUIRE(gone.config);
+  CHECK(gone.config->doors.at(0).close == Close::on_disconnect);
+  CHECK(gone.config->doors.at(0).linger == 0s);
+  CHECK(gone.config->doors.at(0).cut);
+  const auto uses = parse(kDoor + "close = \"after\"\nuses = 1\nflows = \"keep\"\n");
+  REQUIRE(uses.config);
+  CHECK(uses.config->doors.at(0).close == Close::after);
+  CHECK(uses.config->doors.at(0).uses == 1);
+  CHECK_FALSE(uses.config->doors.at(0).cut);
+}
+
+TEST_CASE("what ends a grant has limits") {
+  const auto refused = [](const std::string& line) { return first_error(kDoor + line + "\n"); };
+  CHECK(refused("close = \"idle\"").starts_with("k.toml:4:9: error: close = \"idle\" is no choice"));
+  CHECK(refused("idle = \"4s\"\nclose = \"on-idle\"").starts_with("k.toml:4:8: error: "));
+  CHECK(refused("idle = \"2d\"\nclose = \"on-idle\"").starts_with("k.toml:4:8: error: "));
+  CHECK(refused("linger = \"2h\"\nclose = \"on-disconnect\"").starts_with("k.toml:4:10: error: "));
+  CHECK(refused("uses = 0").starts_with("k.toml:4:8: error: "));
+  CHECK(refused("uses = 1001").starts_with("k.toml:4:8: error: "));
+  CHECK(refused("flows = \"kill\"").starts_with("k.toml:4:9: error: "));
+}
+
+TEST_CASE("what ends a grant needs and excludes other keys, and says which") {
+  const auto refused = [](const std::string& lines) { return first_error(kDoor + lines); };
+  CHECK(refused("idle = \"30s\"\n").starts_with("k.toml:4:1: error: idle needs close = \"on-idle\";"));
+  CHECK(refused("close = \"on-idle\"\nlinger = \"1s\"\n")
+            .starts_with("k.toml:5:1: error: linger needs close = \"on-disconnect\";"));
+  for (const char* other : {"close = \"on-idle\"", "close = \"on-disconnect\"", "flows = \"cut\""}) {
+    CAPTURE(other);
+    CHECK(refused(std::string(other) + "\nuses = 2\n")
+              .starts_with("k.toml:5:1: error: uses does not go with " + std::string(other)));
+  }
+  CHECK(refused("grant = \"/24\"\nuses = 2\n").starts_with("k.toml:5:1: error: uses does not go with grant"));
+}
+
+TEST_CASE("nothing lasts longer than max, the idle time neither") {
+  CHECK(first_error(kDoor + "for = \"2h\"\nmax = \"1h\"\n")
+            .starts_with(
+                "k.toml:5:7: error: max = \"1h\" is less than for, \"2h\"; write max = \"2h\" or more"));
+  CHECK(first_error(kDoor + "for = \"2d\"\n")
+            .starts_with("k.toml:4:7: error: for = \"2d\" is more than max, \"1d\" by"));
+  CHECK(first_error(kDoor + "max = \"1m\"\nclose = \"on-idle\"\n")
+            .starts_with("k.toml:4:7: error: max = \"1m\" is less than idle, \"5m\" by default; write max"));
+  CHECK(parse(kDoor + "max = \"1m\"\nclose = \"on-idle\"\nidle = \"1m\"\n").config);
+  CHECK(parse(kDoor + "max = \"1m\"\n").config);
 }
