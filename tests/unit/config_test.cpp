@@ -63,7 +63,7 @@ TEST_CASE("each mistake has its line and column and says what to do") {
 
 TEST_CASE("what a later version adds is refused, and its default is not") {
   for (const char* line :
-       {"kn1 = true", "order = \"any\"", "close_knock = [\"tcp/7000\"]", "kn1 = true\nusers = []"}) {
+       {"kn1 = true", "order = \"any\"", "close_knock = [\"tcp/7000\"]", "users = [\"bob\"]"}) {
     CAPTURE(line);
     CHECK(first_error(kDoor + line + "\n").find("not in this version") != std::string::npos);
   }
