@@ -80,6 +80,8 @@ class Nftables {
  public:
   static Result<Nftables> open();
 
+  /// How others see who committed (TableWatch).
+  [[nodiscard]] std::uint32_t port_id() const { return socket_.port_id(); }
   /// All or nothing. Errors: ENOENT (table or set gone), ENFILE (set full), EPERM (no CAP_NET_ADMIN, or the
   /// table has another owner).
   Result<void> commit(const Batch& batch, const std::string& table);

@@ -34,6 +34,12 @@ Result<void> NetlinkSocket::ignore_overruns() {
   return {};
 }
 
+std::uint32_t NetlinkSocket::port_id() const {
+  sockaddr_nl own{};
+  socklen_t size = sizeof own;
+  return ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&own), &size) == 0 ? own.nl_pid : 0;
+}
+
 Result<void> NetlinkSocket::send(std::span<const std::byte> bytes) {
   // A batch is one skb: the send buffer has to hold it whole, or the kernel says EMSGSIZE.
   const int room = static_cast<int>(bytes.size()) + (64 << 10);

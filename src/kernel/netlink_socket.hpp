@@ -41,6 +41,8 @@ class NetlinkSocket {
   Result<int> dump(const wire::Bytes& message, Visit&& visit);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
+  /// What the kernel calls this socket in nlmsg_pid; 0 when it would not say.
+  [[nodiscard]] std::uint32_t port_id() const;
   [[nodiscard]] std::uint32_t next_sequence() { return ++sequence_; }
 
  private:

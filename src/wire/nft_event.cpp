@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wire/nft_event.hpp"
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "wire/nftables.hpp"
+
+namespace knock::wire {
+namespace {
+
+using Span = std::span<const std::byte>;
+
+/// Calls `visit(type, payload)` for each whole attribute; a broken one ends it.
+template<class Visit>
+void for_each_attribute(Span bytes, Visit&& visit) {
+  while (bytes.size() >= sizeof(nlattr)) {
+    nlattr header{};
+    std::memcpy(&header, bytes.data(), sizeof header);
+    if (header.nla_len < sizeof header || header.nla_len > bytes.size()) return;
+    visit(static_cast<std::uint16_t>(header.nla_type & NLA_TYPE_MASK),
+          bytes.subspan(sizeof header, header.nla_len - sizeof header));
+    const std::size_t aligned = (std::size_t{header.nla_len} + 3U) & ~std::size_t{3};
+    bytes = bytes.subspan(std::min(aligned, bytes.size()));
+  }
+}
+
+std::string to_text(Span payload) {
+  const auto* text = reinterpret_cast<const char*>(payload.data());
+  return {text, ::strnlen(text, payload.size())};
+}
+
+std::uint32_t to_number(Span payload) {
+  std::uint32_t number = 0;
+  if (payload.size() == sizeof number) std::memcpy(&number, payload.data(), sizeof number);
+  return ntohl(number);
+}
+
+void parse_generation(Span attributes, NftEvent& event) {
+  event.kind = NftEvent::Kind::generation;
+  for_each_attribute(attributes, [&](std::uint16_t type, Span payload) {
+    if (type == NFTA_GEN_PROC_PID) event.process = to_number(payload);
+    if (type == NFTA_GEN_PROC_NAME) event.name = to_text(payload);
+  });
+}
+
+/// The value of an element's key, empty when it has none (a catch-all).
+Span key_of(Span element) {
+  Span key;
+  for_each_attribute(element, [&](std::uint16_t type, Span payload) {
+    if (type != NFTA_SET_ELEM_KEY) return;
+    for_each_attribute(payload, [&](std::uint16_t inner, Span value) {
+      if (inner == NFTA_DATA_VALUE) key = value;
+    });
+  });
+  return key;
+}
+
+void put_key(Span key, const std::optional<NamedGrantSet>& grants, NftEvent& event) {
+  if (!grants) return event.other_keys.emplace_back(key.begin(), key.end()), void();
+  auto decoded = decode_grant_key(key);
+  if (!decoded || decoded->source.family != grants->family) return; // no set of this name is of our shape
+  decoded->set = grants->set;
+  event.keys.push_back(*decoded);
+}
+
+void parse_elements_of(Span attributes, NftEvent& event) {
+  const auto grants = grant_set_named(event.set);
+  for_each_attribute(attributes, [&](std::uint16_t type, Span list) {
+    if (type != NFTA_SET_ELEM_LIST_ELEMENTS) return;
+    for_each_attribute(list, [&](std::uint16_t inner, Span element) {
+      if (inner == NFTA_LIST_ELEM) put_key(key_of(element), grants, event);
+    });
+  });
+}
+
+NftEvent::Kind kind_of(std::uint16_t type) {
+  using Kind = NftEvent::Kind;
+  switch (type) {
+  case NFT_MSG_DELTABLE: return Kind::table_gone;
+  case NFT_MSG_DELSET: return Kind::set_gone;
+  case NFT_MSG_NEWSET: return Kind::set_made;
+  case NFT_MSG_DELRULE:
+  case NFT_MSG_DELCHAIN: return Kind::rules_gone;
+  case NFT_MSG_DELSETELEM: return Kind::element_gone;
+  case NFT_MSG_NEWSETELEM: return Kind::element_made;
+  default: return Kind::other;
+  }
+}
+
+void parse_change(std::uint16_t type, Span attributes, NftEvent& event) {
+  // Table first, name second, in every one of these messages; of a chain's own, the name is the third.
+  static_assert(NFTA_TABLE_NAME == 1 && NFTA_SET_TABLE == 1 && NFTA_RULE_TABLE == 1 &&
+                NFTA_CHAIN_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_SET_NAME == 2 &&
+                NFTA_SET_ELEM_LIST_SET == 2);
+  const auto kind = kind_of(type);
+  const std::uint16_t chain =
+      type == NFT_MSG_DELCHAIN ? std::uint16_t{NFTA_CHAIN_NAME} : std::uint16_t{NFTA_RULE_CHAIN};
+  if (kind == NftEvent::Kind::other) return;
+  for_each_attribute(attributes, [&](std::uint16_t attribute, Span payload) {
+    if (attribute == NFTA_TABLE_NAME) event.table = to_text(payload);
+    if (kind == NftEvent::Kind::rules_gone) {
+      if (attribute == chain) event.chain = to_text(payload);
+    } else if (kind != NftEvent::Kind::table_gone && attribute == NFTA_SET_NAME) {
+      event.set = to_text(payload);
+    }
+  });
+  if (kind == NftEvent::Kind::element_gone || kind == NftEvent::Kind::element_made)
+    parse_elements_of(attributes, event);
+  event.kind = kind;
+}
+
+} // namespace
+
+std::optional<NamedGrantSet> grant_set_named(std::string_view name) {
+  struct Named {
+    std::string_view stem;
+    GrantSet set;
+  };
+  constexpr std::array kNames{Named{"open", GrantSet::open}, Named{"net", GrantSet::net},
+                              Named{"once", GrantSet::once}, Named{"forward", GrantSet::forward}};
+  if (name.empty() || (name.back() != '4' && name.back() != '6')) return std::nullopt;
+  const auto family = name.back() == '4' ? Family::ipv4 : Family::ipv6;
+  name.remove_suffix(1);
+  for (const auto& known : kNames)
+    if (known.stem == name) return NamedGrantSet{known.set, family};
+  return std::nullopt;
+}
+
+std::optional<NftEvent> parse_nft_event(const nlmsghdr* message) {
+  if (message->nlmsg_type >> 8U != NFNL_SUBSYS_NFTABLES) return std::nullopt;
+  const Span whole{reinterpret_cast<const std::byte*>(message), message->nlmsg_len};
+  if (whole.size() < sizeof(nlmsghdr) + sizeof(nfgenmsg)) return std::nullopt;
+  nfgenmsg header{};
+  std::memcpy(&header, whole.data() + sizeof(nlmsghdr), sizeof header);
+  const auto attributes = whole.subspan(sizeof(nlmsghdr) + sizeof header);
+  const auto type = static_cast<std::uint16_t>(message->nlmsg_type & 0xffU);
+  NftEvent event;
+  event.port_id = message->nlmsg_pid;
+  if (type == NFT_MSG_NEWGEN)
+    parse_generation(attributes, event);
+  else if (header.nfgen_family == NFPROTO_INET)
+    parse_change(type, attributes, event);
+  return event;
+}
+
+} // namespace knock::wire
