@@ -227,19 +227,22 @@ TEST_CASE("in a pid namespace we learn what the kernel calls us") {
     CHECK(result == 0);
 }
 
-TEST_CASE("lost messages are told once, and what comes after them is judged right") {
+TEST_CASE("lost messages are told, and what comes after them is judged right") {
   if (!enter_namespace()) return;
   World world;
   Batch flood;
   for (std::uint16_t port = 1; port <= 60'000; ++port)
     flood.push_back({Change::Kind::put, key(GrantSet::open, "203.0.113.66", Protocol::udp, port),
-                     Millis{30'000}, std::string(100, 'c')});
+                     Millis{600'000}, std::string(100, 'c')});
   REQUIRE(world.ours.commit(flood, "knockgate"));
-  nft("flush set inet knockgate open4"); // lost as well
-  const auto found = world.seen();
-  REQUIRE(found.size() == 1);
-  CHECK(found[0].overran);
+  const auto overrun_only = [&] {
+    const auto found = world.seen();
+    return found.size() == 1 && found[0].overran && !found[0].broken && found[0].removed.empty();
+  };
+  CHECK(overrun_only());
   CHECK(world.seen().empty());
+  nft("flush set inet knockgate open4"); // its beginning arrives, its end does not
+  CHECK(overrun_only());
   CHECK(world.after("delete element inet knockgate net6 { 2001:db8:: . udp . 53 }").removed ==
         std::vector{kDns});
 }
