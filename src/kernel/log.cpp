@@ -22,6 +22,9 @@ bool stderr_is_journal() {
   return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }
 
+/// Before main: an engine at work may not ask any more.
+const bool g_journal = stderr_is_journal();
+
 int priority(LogLevel level) { // syslog(3)
   switch (level) {
   case LogLevel::error: return 3;
@@ -39,9 +42,8 @@ void set_log_level(LogLevel level) {
 }
 
 void log_line(LogLevel level, std::string_view text) {
-  static const bool journal = stderr_is_journal();
   if (level > g_level) return;
-  const auto line = journal ? fmt::format("<{}>{}\n", priority(level), text) : fmt::format("{}\n", text);
+  const auto line = g_journal ? fmt::format("<{}>{}\n", priority(level), text) : fmt::format("{}\n", text);
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 

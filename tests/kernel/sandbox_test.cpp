@@ -17,8 +17,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 
 #include "kernel/fd.hpp"
+#include "kernel/log.hpp"
 #include "kernel/memory.hpp"
 #include "kernel/sandbox.hpp"
 
@@ -87,6 +89,11 @@ long map_code() {
 long fork_again() {
   return ::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
 }
+long say_something() {
+  log_line(knock::LogLevel::debug, "not shown");
+  log_line(knock::LogLevel::info, "said behind the sandbox");
+  return 0;
+}
 long map_memory() {
   return ::syscall(SYS_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
@@ -131,6 +138,12 @@ TEST_CASE("seccomp kills who calls what no engine calls") {
        {read_passwd, write_file, open_socket, execute, signal_parent, trace_parent, map_code, fork_again})
     CHECK(tried(calls, attempt) == -SIGSYS);
   CHECK(tried(calls, map_memory) == 0);
+}
+
+TEST_CASE("an engine may log, under a journal too") {
+  ::setenv("JOURNAL_STREAM", "1:1", 1);
+  CHECK(tried(calls, say_something) == 0);
+  ::unsetenv("JOURNAL_STREAM");
 }
 
 TEST_CASE("no capability is left, for good") {
