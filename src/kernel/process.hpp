@@ -35,7 +35,8 @@ std::optional<Fd> inherited_socket();
 
 /// 16 bytes nobody can guess, for hashes that hostile sources must not steer.
 std::array<std::uint8_t, 16> random_key();
-/// Changes with every boot: monotonic times of another boot mean nothing.
+/// Changes with every boot: monotonic times of another boot mean nothing. Under our unit it is a credential,
+/// since /proc/sys is hidden there. Known from nowhere, it is one nobody had before: no old time is believed.
 std::string boot_id();
 
 /// Does nothing for `span`. Only where there is no loop to wait in.
