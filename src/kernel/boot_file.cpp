@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/boot_file.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <system_error>
 
@@ -17,10 +20,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRuleset = "/etc/nftables.conf";
+
+/// Our user passes through it, whatever the umask: the daemon compares the file. Failure shows at the write.
+void make_directory(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::create_directories(directory, error)) return;
+  const auto ours = group_id(kOurUser);
+  if (ours && ::chown(directory.c_str(), static_cast<uid_t>(-1), *ours) == 0)
+    ::chmod(directory.c_str(), 0750);
+}
+
 Result<void> write_boot_file(const std::string& path, const std::string& text) {
   if (auto fine = check_ruleset(text); !fine) return fine;
-  std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error); // a failure shows at the write
+  make_directory(fs::path(path).parent_path());
   return write_file_atomically(path, text, 0640, group_id(kOurUser));
 }
 
