@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Batch: what shall change in the kernel's grant sets, as a value.
 ///
-/// Out of the ledger, into `wire::encode`, and committed whole or not at all.
+/// Out of the ledger, into `wire::encode`, and committed whole or not at all. An element of a `forward` map
+/// ends a little later than the one that opens its port.
 #pragma once
 
+#include <array>
 #include <compare>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <knock/address.hpp>
@@ -21,6 +24,10 @@ enum class GrantSet : std::uint8_t {
   once,    ///< an address, for one connection: the kernel removes the element with its first packet
   forward, ///< an address, and where its packets go: a map
 };
+
+/// "open4", "net6" ...
+std::string_view set_name(GrantSet set, Family family);
+inline constexpr std::array kGrantSets{GrantSet::open, GrantSet::net, GrantSet::once, GrantSet::forward};
 
 /// The key of one element.
 struct GrantKey {

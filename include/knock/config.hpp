@@ -44,6 +44,8 @@ enum class LogLevel : std::uint8_t { error, warn, info, debug };
 
 /// What ends a grant before `max`: its time alone, no packet for a while, or the end of its connections.
 enum class Close : std::uint8_t { after, on_idle, on_disconnect };
+/// As in the config: "after", "on-idle", "on-disconnect".
+std::string_view to_string(Close close);
 
 /// A port of this router that leads to inner hosts, at most one a family.
 struct Forward {

@@ -19,6 +19,9 @@ struct Port {
   auto operator<=>(const Port&) const = default;
 };
 
+/// Of the one element of a grant that opens no port: its end is kept by the kernel all the same.
+inline constexpr Port kNoPort{Protocol{0}, 0};
+
 /// "tcp/22" or "udp/53", 1..65535, no leading zeros. Returns nothing for anything else.
 std::optional<Port> parse_port(std::string_view text);
 std::string to_string(Port port);

@@ -29,6 +29,9 @@ TemplateTokens tokens_of(const Config& config);
 /// The text as the daemon loads it. Returns nothing for a name that is no template of this version.
 std::optional<std::string> template_text(std::string_view name, const TemplateTokens& tokens);
 
+/// What gate mode loads: gate, and of forward and cut what an enabled door asks for.
+std::string rules_text(const Config& config);
+
 /// A guarded port; with `left` the kernel unguards it by itself unless confirmed.
 struct Guarded {
   Port port;
@@ -40,11 +43,16 @@ struct Guarded {
 struct StaticSets {
   std::vector<Guarded> guarded;
   std::vector<Port> knocks;
+  std::vector<Port> cut;
+  std::vector<Prefix> also;
+  bool reset = false;
   std::vector<std::string> trust_interfaces;
   std::vector<Prefix> trust_prefixes;
   bool operator==(const StaticSets&) const = default;
 };
 
+/// The ports a door guards: what it opens, and the outer ports of its forwards. Sorted.
+std::vector<Port> guarded_by(const Door& door);
 /// Every enabled door's ports and knocks, and the trusted. `guarded` without any `left`.
 StaticSets static_sets_of(const Config& config);
 

@@ -26,9 +26,12 @@ struct StatusGrant {
   std::string door, source;
   unsigned prefix = 32;
   std::vector<std::string> ports;
+  std::map<std::string, std::string> forward; ///< outer port to target
   std::string by = "-", via;
   std::int64_t opened = 0;
   std::int64_t left_ms = 0, cap_ms = 0;
+  std::string close = "after";            ///< after, on-idle, on-disconnect
+  std::optional<std::uint32_t> uses_left; ///< absent: any number of connections
   std::uint64_t packets = 0, bytes = 0;
   bool adopted = false;
 };

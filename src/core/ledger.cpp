@@ -2,158 +2,132 @@
 #include <knock/ledger.hpp>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <tuple>
-
-#include <fmt/format.h>
 
 namespace knock {
 namespace {
-
-constexpr std::array<std::string_view, 6> kVias{"knock", "kn1", "hand", "session", "fleet", "foreign"};
-
-std::int64_t seconds_of(Instant at) {
-  return std::chrono::floor<Seconds>(at.time_since_epoch()).count();
-}
 
 /// The kernel counts in milliseconds; rounded up, so that the ledger never outlives the element's promise.
 Millis left_until(Instant end, Instant now) {
   return std::max(std::chrono::ceil<Millis>(end - now), Millis{1});
 }
 
-bool is_owner(const OpenGrant& grant, const GrantRequest& request) {
-  return std::tie(grant.door, grant.source, grant.by, grant.via) ==
-         std::tie(request.door, request.source, request.by, request.via);
+Address last_of(Address subnet) {
+  if (subnet.family == Family::ipv6) std::fill(subnet.octets.begin() + 8, subnet.octets.end(), 0xff);
+  return subnet;
 }
 
-/// The grant that `request` asks for: new, or `old` with more ports and a later end.
-OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now) {
-  OpenGrant grant;
-  if (old != nullptr) {
-    grant = *old;
-  } else {
-    grant.door = request.door;
-    grant.source = request.source;
-    grant.by = request.by;
-    grant.via = request.via;
-    grant.opened = now;
-    grant.cap = now + request.max;
-  }
-  std::vector<Port> ports;
-  std::set_union(grant.ports.begin(), grant.ports.end(), request.ports.begin(), request.ports.end(),
-                 std::back_inserter(ports));
-  grant.ports = std::move(ports);
-  grant.ends = std::max(grant.ends, std::min(now + request.open_for, grant.cap));
-  return grant;
+bool holds_key(const OpenGrant& grant, const GrantKey& key) {
+  if (grant.source != key.source) return false;
+  if (key.set == GrantSet::forward) return target_of(grant, key.port) != nullptr;
+  return key.set == grant.set && holds(grant, key.port);
 }
 
-bool holds(const OpenGrant& grant, Port port) {
-  return std::binary_search(grant.ports.begin(), grant.ports.end(), port);
-}
-
-std::optional<Instant> parse_seconds(std::string_view text) {
-  std::int64_t seconds = 0;
-  const auto* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, seconds);
-  constexpr std::int64_t kCentury = 3'155'760'000; // keeps the nanoseconds of an Instant far from overflow
-  if (error != std::errc{} || stop != end || seconds < 0 || seconds > kCentury) return std::nullopt;
-  return Instant{Seconds{seconds}};
-}
-
-/// What a comment says, as a grant without ports. Returns nothing for one we did not write.
-std::optional<OpenGrant> parse_comment(std::string_view comment) {
-  std::array<std::string_view, 5> words;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto space = comment.find(' ');
-    if ((space == std::string_view::npos) != (i + 1 == words.size())) return std::nullopt;
-    words[i] = comment.substr(0, space);
-    if (words[i].empty()) return std::nullopt;
-    if (space != std::string_view::npos) comment.remove_prefix(space + 1);
-  }
-  const auto via = std::find(kVias.begin(), kVias.end(), words[2]);
-  const auto opened = parse_seconds(words[3]);
-  const auto cap = parse_seconds(words[4]);
-  if (via == kVias.end() || !opened || !cap) return std::nullopt;
-  OpenGrant grant;
-  grant.door = words[0];
-  grant.by = words[1];
-  grant.via = static_cast<Via>(via - kVias.begin());
-  grant.opened = *opened;
-  grant.cap = *cap;
-  return grant;
-}
-
-/// The grant that keeps `port` open longest among `grants`.
-const OpenGrant* latest(std::span<const OpenGrant* const> grants, Port port) {
+/// The grant that keeps an element longest among `grants`.
+template<class Grants>
+const OpenGrant* latest(const Grants& grants, const GrantKey& key) {
   const OpenGrant* best = nullptr;
   for (const auto* grant : grants)
-    if (holds(*grant, port) && (best == nullptr || grant->ends > best->ends)) best = grant;
+    if (holds_key(*grant, key) && (best == nullptr || grant->ends > best->ends)) best = grant;
   return best;
 }
 
-Change put_change(const OpenGrant& owner, Port port, Instant now) {
-  return {Change::Kind::put, {owner.source, port}, left_until(owner.ends, now), comment_of(owner)};
+bool matches(const CloseWhich& which, const OpenGrant& grant) {
+  return (!which.id || *which.id == grant.id) && (!which.door || *which.door == grant.door) &&
+         (!which.source || lets_in(grant, *which.source)) && (!which.key || holds_key(grant, *which.key));
 }
 
 } // namespace
 
-std::string_view to_string(Via via) {
-  return kVias[static_cast<std::size_t>(via)];
-}
-
-std::string comment_of(const OpenGrant& grant) {
-  return fmt::format("{} {} {} {} {}", grant.door, grant.by, to_string(grant.via), seconds_of(grant.opened),
-                     seconds_of(grant.cap));
-}
-
-void Ledger::adopt(std::span<const Element> elements, Instant now) {
-  grants_.clear();
-  by_source_.clear();
-  by_end_.clear();
+void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now) {
+  *this = Ledger(limits_);
   // Elements of one owner carry one comment, to the byte.
-  std::map<std::pair<Address, std::string_view>, std::vector<const Element*>> owners;
-  for (const auto& element : elements) owners[{element.key.source, element.comment}].push_back(&element);
-  for (const auto& [owner, held] : owners) {
-    const auto known = parse_comment(owner.second);
-    OpenGrant grant = known.value_or(OpenGrant{});
-    if (!known) {
+  std::map<std::tuple<Address, GrantSet, std::string_view>, OpenGrant> owners;
+  std::map<std::pair<Address, std::string_view>, std::vector<Lead>> leads;
+  for (const auto& [key, left, comment, traffic, target] : elements) {
+    elements_[key] = {traffic, target};
+    if (key.set == GrantSet::forward) {
+      leads[{key.source, comment}].push_back({key.port, target});
+      continue;
+    }
+    auto& grant = owners[{key.source, key.set, comment}];
+    if (key.port != kNoPort || grant.ports.empty()) grant.ports.push_back(key.port);
+    grant.ends = std::max(grant.ends, now + left);
+  }
+  for (auto& [owner, held] : owners) {
+    const auto& [source, set, comment] = owner;
+    auto known = parse_comment(comment);
+    const bool ours = known && (set == GrantSet::once) == (known->uses_left != 0);
+    OpenGrant grant = ours ? std::move(*known) : OpenGrant{};
+    grant.source = source;
+    grant.set = set;
+    grant.ports = std::move(held.ports);
+    std::sort(grant.ports.begin(), grant.ports.end());
+    grant.ends = held.ends;
+    grant.arrive = held.ends;
+    grant.adopted = true;
+    if (ours) {
+      grant.terms = terms_of(grant.door);
+      if (const auto led = leads.find({source, comment}); led != leads.end()) grant.leads = led->second;
+      std::erase_if(grant.leads, [&](const Lead& lead) { return !holds(grant, lead.outer); });
+    } else {
       grant.door = "foreign";
       grant.via = Via::foreign;
       grant.opened = now;
+      grant.cap = grant.ends;
     }
-    grant.source = owner.first;
-    grant.adopted = true;
-    for (const auto* element : held) {
-      grant.ports.push_back(element->key.port);
-      grant.ends = std::max(grant.ends, now + element->left);
-    }
-    if (!known) grant.cap = grant.ends;
-    std::sort(grant.ports.begin(), grant.ports.end());
     grant.id = ++last_id_;
     put(std::move(grant));
   }
 }
 
-std::vector<const OpenGrant*> Ledger::of_source(const Address& source) const {
-  std::vector<const OpenGrant*> found;
+Ledger::Pointers Ledger::of_subnet(const Address& subnet) const {
+  Pointers found;
+  for (auto it = by_source_.lower_bound({subnet, 0}); it != by_source_.end() && it->first <= last_of(subnet);
+       ++it)
+    found.push_back(&grants_.at(it->second));
+  return found;
+}
+
+Ledger::Pointers Ledger::of_source(const Address& source) const {
+  Pointers found;
   for (auto it = by_source_.lower_bound({source, 0}); it != by_source_.end() && it->first == source; ++it)
     found.push_back(&grants_.at(it->second));
   return found;
 }
 
+Change Ledger::put_change(const OpenGrant& owner, const GrantKey& key, Instant now) const {
+  Change change{Change::Kind::put, key, left_until(owner.ends, now), comment_of(owner)};
+  const auto held = elements_.find(key);
+  if (held != elements_.end()) change.traffic = held->second.traffic;
+  if (key.set != GrantSet::forward) return change;
+  change.timeout += kForwardOutlives;
+  change.target = *target_of(owner, key.port);
+  change.held = held != elements_.end() ? held->second.target : change.target;
+  return change;
+}
+
+/// What becomes of an element nobody holds any more. A forward without a comment is nobody's, and ends by
+/// itself.
+Change Ledger::end_change(const GrantKey& key) const {
+  if (key.set != GrantSet::forward) return {Change::Kind::remove, key};
+  Change change{Change::Kind::put, key, kForwardOutlives};
+  const auto held = elements_.find(key);
+  if (held != elements_.end()) change.target = change.held = held->second.target;
+  return change;
+}
+
 Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) const {
   Plan plan;
-  std::map<std::pair<Address, std::uint64_t>, OpenGrant> planned; // each request sees those before it
-  std::map<GrantKey, Change> changes; // once a key: the kernel refuses a batch that deletes one twice
+  std::map<std::uint64_t, OpenGrant> planned; // each request sees those before it
+  std::map<GrantKey, Change> changes;         // once a key: the kernel refuses a batch that deletes one twice
   std::uint64_t next_id = last_id_;
   std::size_t added = 0;
   for (const auto& request : requests) {
-    auto held = of_source(request.source);
-    std::erase_if(held, [&](const OpenGrant* one) { return planned.contains({one->source, one->id}); });
-    for (auto it = planned.lower_bound({request.source, 0});
-         it != planned.end() && it->first.first == request.source; ++it)
-      held.push_back(&it->second);
+    const auto subnet = subnet_of(masked(request.source, request.prefix));
+    auto held = of_subnet(subnet);
+    std::erase_if(held, [&](const OpenGrant* one) { return planned.contains(one->id); });
+    for (const auto& [id, one] : planned)
+      if (subnet_of(one.source) == subnet) held.push_back(&one);
 
     const auto old = std::find_if(held.begin(), held.end(), [&](const OpenGrant* one) {
       return is_owner(*one, request) && one->ends > now;
@@ -169,45 +143,67 @@ Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) cons
       }
       grant.id = ++next_id;
       ++added;
+    } else if (grant.terms.close == Close::on_idle) {
+      grant.marked = traffic(**old);
     }
     std::erase_if(held, [&](const OpenGrant* one) { return one->id == grant.id; });
     held.push_back(&grant);
-    for (Port port : grant.ports) {
-      auto change = put_change(*latest(held, port), port, now);
-      changes.insert_or_assign(change.key, std::move(change));
-    }
+    for (const auto& key : keys_of(grant))
+      changes.insert_or_assign(key, put_change(*latest(held, key), key, now));
     plan.events.push_back({fresh ? LedgerEvent::Verb::open : LedgerEvent::Verb::extend, grant, {}});
-    planned.insert_or_assign({grant.source, grant.id}, std::move(grant));
+    planned.insert_or_assign(grant.id, std::move(grant));
   }
   for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
-  for (auto& [key, grant] : planned) plan.after.push_back(std::move(grant));
+  for (auto& [id, grant] : planned) plan.after.push_back(std::move(grant));
   return plan;
 }
 
 Plan Ledger::plan_close(const CloseWhich& which, std::string_view reason, Instant now) const {
   Plan plan;
   std::set<std::uint64_t> closed;
-  for (const auto& [id, grant] : grants_) {
-    if (which.id && *which.id != id) continue;
-    if (which.door && *which.door != grant.door) continue;
-    if (which.source && *which.source != grant.source) continue;
-    closed.insert(id);
-    plan.closed.push_back(id);
-    plan.events.push_back({LedgerEvent::Verb::close, grant, std::string{reason}});
+  const auto close = [&](const OpenGrant& grant) {
+    if (!matches(which, grant)) return;
+    closed.insert(grant.id);
+    plan.closed.push_back(grant.id);
+    plan.events.push_back({LedgerEvent::Verb::close, grant, std::string{reason}, traffic(grant)});
+  };
+  if (which.id) {
+    if (const auto it = grants_.find(*which.id); it != grants_.end()) close(it->second);
+  } else if (which.key) {
+    for (const auto* grant : of_source(which.key->source)) close(*grant);
+  } else {
+    for (const auto& [id, grant] : grants_) close(grant);
   }
   std::set<GrantKey> done;
   for (const auto& event : plan.events) {
     auto others = of_source(event.grant.source);
     std::erase_if(others,
                   [&](const OpenGrant* held) { return closed.contains(held->id) || held->ends <= now; });
-    for (Port port : event.grant.ports) {
-      if (!done.insert({event.grant.source, port}).second) continue;
-      const auto* other = latest(others, port);
-      plan.batch.push_back(other != nullptr
-                               ? put_change(*other, port, now)
-                               : Change{Change::Kind::remove, {event.grant.source, port}, {}, {}});
+    for (const auto& key : keys_of(event.grant)) {
+      if (!done.insert(key).second) continue;
+      const auto* other = latest(others, key);
+      plan.batch.push_back(other != nullptr ? put_change(*other, key, now) : end_change(key));
     }
   }
+  return plan;
+}
+
+Plan Ledger::plan_change(std::vector<OpenGrant> changed, Instant now) const {
+  Plan plan;
+  std::map<GrantKey, Change> changes;
+  for (const auto& grant : changed) {
+    auto held = of_source(grant.source);
+    std::erase_if(held, [&](const OpenGrant* one) {
+      return one->ends <= now || std::any_of(changed.begin(), changed.end(),
+                                             [&](const OpenGrant& other) { return other.id == one->id; });
+    });
+    for (const auto& other : changed)
+      if (other.source == grant.source) held.push_back(&other);
+    for (const auto& key : keys_of(grant))
+      changes.insert_or_assign(key, put_change(*latest(held, key), key, now));
+  }
+  for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
+  plan.after = std::move(changed);
   return plan;
 }
 
@@ -215,17 +211,24 @@ Batch Ledger::all(Instant now) const {
   std::map<GrantKey, const OpenGrant*> owners;
   for (const auto& [id, grant] : grants_) {
     if (grant.ends <= now) continue;
-    for (Port port : grant.ports) {
-      auto& owner = owners[{grant.source, port}];
+    for (const auto& key : keys_of(grant)) {
+      auto& owner = owners[key];
       if (owner == nullptr || grant.ends > owner->ends) owner = &grant;
     }
   }
   Batch batch;
-  for (const auto& [key, owner] : owners) batch.push_back(put_change(*owner, key.port, now));
+  batch.reserve(owners.size());
+  for (const auto& [key, owner] : owners) batch.push_back(put_change(*owner, key, now));
   return batch;
 }
 
 void Ledger::accept(const Plan& plan) {
+  for (const auto& change : plan.batch) {
+    if (change.kind == Change::Kind::put && !change.comment.empty())
+      elements_[change.key] = {change.traffic, change.target};
+    else
+      elements_.erase(change.key);
+  }
   for (const auto& grant : plan.after) put(grant);
   for (auto id : plan.closed) erase(id);
 }
@@ -234,9 +237,17 @@ std::vector<LedgerEvent> Ledger::expire(Instant now) {
   std::vector<LedgerEvent> events;
   while (!by_end_.empty() && by_end_.begin()->first <= now) {
     const auto id = by_end_.begin()->second;
-    const auto& grant = grants_.at(id);
-    events.push_back({LedgerEvent::Verb::expire, grant, grant.ends >= grant.cap ? "max" : "after"});
+    const auto grant = grants_.at(id);
+    const bool idle = grant.terms.close == Close::on_idle;
+    const auto* reason = grant.ends >= grant.cap ? "max"
+                         : idle                  ? "idle"
+                         : grant.used            ? "disconnect"
+                                                 : "after";
+    events.push_back({LedgerEvent::Verb::expire, grant, reason, traffic(grant)});
     erase(id);
+    const auto others = of_source(grant.source);
+    for (const auto& key : keys_of(grant))
+      if (latest(others, key) == nullptr) elements_.erase(key);
   }
   return events;
 }
@@ -246,19 +257,33 @@ std::optional<Instant> Ledger::next_end() const {
   return by_end_.begin()->first;
 }
 
+std::optional<Instant> Ledger::next_end_after(Instant from) const {
+  const auto it = by_end_.upper_bound({from, ~std::uint64_t{0}});
+  if (it == by_end_.end()) return std::nullopt;
+  return it->first;
+}
+
 void Ledger::put(OpenGrant grant) {
   erase(grant.id);
   last_id_ = std::max(last_id_, grant.id);
   by_source_.insert({grant.source, grant.id});
   by_end_.insert({grant.ends, grant.id});
+  const bool disconnects = grant.terms.close == Close::on_disconnect;
+  if (grant.terms.close == Close::on_idle) by_idle_.insert({grant.terms.idle, grant.id});
+  if (disconnects || grant.set == GrantSet::once) ++flow_watchers_;
+  if (disconnects && has_flows(grant)) flowing_.insert(grant.id);
   grants_[grant.id] = std::move(grant);
 }
 
 void Ledger::erase(std::uint64_t id) {
   const auto it = grants_.find(id);
   if (it == grants_.end()) return;
-  by_source_.erase({it->second.source, id});
-  by_end_.erase({it->second.ends, id});
+  const auto& grant = it->second;
+  by_source_.erase({grant.source, id});
+  by_end_.erase({grant.ends, id});
+  by_idle_.erase({grant.terms.idle, id});
+  flowing_.erase(id);
+  if (grant.terms.close == Close::on_disconnect || grant.set == GrantSet::once) --flow_watchers_;
   grants_.erase(it);
 }
 

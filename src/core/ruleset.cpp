@@ -12,6 +12,13 @@
 namespace knock {
 namespace {
 
+struct Template {
+  std::string_view name;
+  std::string_view text;
+};
+constexpr std::array kTemplates{Template{"gate", kGateTemplate}, Template{"forward", kForwardTemplate},
+                                Template{"cut", kCutTemplate}, Template{"embed", kEmbedTemplate}};
+
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
     text.replace(at, from.size(), to);
@@ -26,7 +33,28 @@ std::string fill(std::string_view table, std::string_view set, const std::vector
 }
 
 std::string key_text(Port port) {
-  return fmt::format("{} . {}", to_string(port.protocol), port.number);
+  return port == kNoPort ? "0 . 0" : fmt::format("{} . {}", to_string(port.protocol), port.number);
+}
+
+std::vector<std::string> key_texts(const std::vector<Port>& ports) {
+  std::vector<std::string> texts;
+  for (Port port : ports) texts.push_back(key_text(port));
+  return texts;
+}
+
+/// Where a map's element leads, behind its key.
+std::string lead_text(const Change& change, const Target& target) {
+  if (change.key.set != GrantSet::forward) return {};
+  return fmt::format(" : {} . {}", to_string(target.address), target.port);
+}
+
+std::string put_text(const std::string& key, const Change& change) {
+  auto text = key;
+  if (change.traffic != Traffic{})
+    text += fmt::format(" counter packets {} bytes {}", change.traffic.packets, change.traffic.bytes);
+  text += fmt::format(" timeout {}ms", change.timeout.count());
+  if (!change.comment.empty()) text += fmt::format(" comment \"{}\"", change.comment);
+  return text + lead_text(change, change.target);
 }
 
 std::vector<std::string> guarded_texts(const std::vector<Guarded>& guarded) {
@@ -50,13 +78,10 @@ TemplateTokens tokens_of(const Config& config) {
 }
 
 std::optional<std::string> template_text(std::string_view name, const TemplateTokens& tokens) {
-  std::string text;
-  if (name == "gate")
-    text = kGateTemplate;
-  else if (name == "embed")
-    text = kEmbedTemplate;
-  else
-    return std::nullopt;
+  const auto known = std::find_if(kTemplates.begin(), kTemplates.end(),
+                                  [&](const Template& one) { return one.name == name; });
+  if (known == kTemplates.end()) return std::nullopt;
+  std::string text{known->text};
   replace_all(text, "table inet knockgate", fmt::format("table inet {}", tokens.table));
   // Through a name no group can have: 41 may be the new number of group 40.
   for (int i = 0; i < 4; ++i)
@@ -68,17 +93,42 @@ std::optional<std::string> template_text(std::string_view name, const TemplateTo
   return text;
 }
 
+std::string rules_text(const Config& config) {
+  const auto tokens = tokens_of(config);
+  const auto any = [&](auto&& wants) {
+    return std::any_of(config.doors.begin(), config.doors.end(),
+                       [&](const Door& door) { return door.enabled && wants(door); });
+  };
+  auto text = *template_text("gate", tokens);
+  if (any([](const Door& door) { return !door.forwards.empty(); })) text += *template_text("forward", tokens);
+  if (any([](const Door& door) { return door.cut; })) text += *template_text("cut", tokens);
+  return text;
+}
+
+std::vector<Port> guarded_by(const Door& door) {
+  auto ports = door.opens;
+  for (const auto& forward : door.forwards) ports.push_back(forward.outer);
+  std::sort(ports.begin(), ports.end());
+  return ports;
+}
+
 StaticSets static_sets_of(const Config& config) {
   StaticSets sets;
   std::set<Port> guarded;
   std::set<Port> knocks;
+  std::set<Port> cut;
   for (const auto& door : config.doors) {
     if (!door.enabled) continue;
-    guarded.insert(door.opens.begin(), door.opens.end());
+    const auto ports = guarded_by(door);
+    guarded.insert(ports.begin(), ports.end());
+    if (door.cut) cut.insert(ports.begin(), ports.end());
     knocks.insert(door.knock.begin(), door.knock.end());
   }
   for (Port port : guarded) sets.guarded.push_back({port, {}});
   sets.knocks.assign(knocks.begin(), knocks.end());
+  sets.cut.assign(cut.begin(), cut.end());
+  sets.also = config.gate.also;
+  sets.reset = config.gate.reset;
   sets.trust_interfaces = config.gate.trust_interfaces;
   sets.trust_prefixes = config.gate.trust_prefixes;
   return sets;
@@ -86,46 +136,53 @@ StaticSets static_sets_of(const Config& config) {
 
 std::string elements_text(std::string_view table, Mode mode, const StaticSets& sets) {
   std::set<std::uint16_t> numbers;
-  std::vector<std::string> knocks;
   for (const auto& guarded : sets.guarded) numbers.insert(guarded.port.number);
-  for (Port port : sets.knocks) {
-    numbers.insert(port.number);
-    knocks.push_back(key_text(port));
-  }
+  for (Port port : sets.knocks) numbers.insert(port.number);
   std::vector<std::string> ours;
   for (auto number : numbers) ours.push_back(std::to_string(number));
 
   std::string text = fill(table, "ours", ours) + fill(table, "guarded", guarded_texts(sets.guarded)) +
-                     fill(table, "knocks", knocks);
+                     fill(table, "knocks", key_texts(sets.knocks));
   if (mode == Mode::embed) return text;
+  const std::vector<std::string> refused{"tcp", "udp"};
   std::vector<std::string> interfaces;
   for (const auto& name : sets.trust_interfaces) interfaces.push_back(fmt::format("\"{}\"", name));
-  return text + fill(table, "trusted_if", interfaces) +
+  return text + fill(table, "cut", key_texts(sets.cut)) +
+         fill(table, "refuse", sets.reset ? refused : std::vector<std::string>{}) +
+         fill(table, "also4", prefixes_of(sets.also, Family::ipv4)) +
+         fill(table, "also6", prefixes_of(sets.also, Family::ipv6)) + fill(table, "trusted_if", interfaces) +
          fill(table, "trusted4", prefixes_of(sets.trust_prefixes, Family::ipv4)) +
          fill(table, "trusted6", prefixes_of(sets.trust_prefixes, Family::ipv6));
 }
 
 std::string batch_text(std::string_view table, const Batch& batch) {
   std::string text;
-  for (const auto& change : batch) {
-    const auto set = change.key.source.family == Family::ipv4 ? "open4" : "open6";
-    const auto key = fmt::format("{} . {}", to_string(change.key.source), key_text(change.key.port));
-    const auto element = [&](std::string_view verb, std::string_view more) {
-      text += fmt::format("{} element inet {} {} {{ {}{} }}\n", verb, table, set, key, more);
-    };
-    // add, delete, add: works for absent and present keys, on kernels before 6.12 too (they cannot update).
-    element("add", "");
-    element("delete", "");
-    if (change.kind == Change::Kind::put)
-      element("add", fmt::format(" timeout {}ms comment \"{}\"", change.timeout.count(), change.comment));
-  }
+  for (const auto set : kGrantSets)
+    for (const auto family : {Family::ipv4, Family::ipv6}) {
+      std::vector<std::string> held, puts;
+      for (const auto& change : batch) {
+        if (change.key.set != set || change.key.source.family != family) continue;
+        const auto key = fmt::format("{} . {}", to_string(change.key.source), key_text(change.key.port));
+        held.push_back(key + lead_text(change, change.held));
+        if (change.kind == Change::Kind::put) puts.push_back(put_text(key, change));
+      }
+      const auto say = [&](std::string_view verb, const std::vector<std::string>& elements) {
+        if (!elements.empty())
+          fmt::format_to(std::back_inserter(text), "{} element inet {} {} {{ {} }}\n", verb, table,
+                         set_name(set, family), fmt::join(elements, ", "));
+      };
+      // add, delete, add: works for absent and present keys, on kernels before 6.12 too (they cannot update).
+      say("add", held);
+      say("delete", held);
+      say("add", puts);
+    }
   return text;
 }
 
 std::string boot_text(const Config& config, const StaticSets& sets) {
   StaticSets confirmed = sets;
   std::erase_if(confirmed.guarded, [](const Guarded& guarded) { return guarded.left.has_value(); });
-  return *template_text("gate", tokens_of(config)) +
+  return rules_text(config) +
          "\n# static sets, as `knockctl save` found them; grants and unconfirmed ports are never saved\n" +
          elements_text(config.nft.table, config.nft.mode, confirmed);
 }
@@ -137,13 +194,24 @@ std::vector<SetShape> embed_shapes() {
   constexpr std::uint32_t kProtoService = 12U << 6U | kService;
   constexpr std::uint32_t kV4 = 7U << 12U | kProtoService;
   constexpr std::uint32_t kV6 = 8U << 12U | kProtoService;
+  constexpr std::string_view kGrants4 =
+      "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;";
+  constexpr std::string_view kGrants6 =
+      "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;";
+  constexpr std::string_view kOnce4 =
+      "type ipv4_addr . inet_proto . inet_service; flags dynamic,timeout; timeout 30s; size 131072; counter;";
+  constexpr std::string_view kOnce6 =
+      "type ipv6_addr . inet_proto . inet_service; flags dynamic,timeout; timeout 30s; size 131072; counter;";
   return {
-      {"open4", kV4, 12,
-       "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;"},
-      {"open6", kV6, 24,
-       "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;"},
+      {"open4", kV4, 12, kGrants4},
+      {"open6", kV6, 24, kGrants6},
+      {"net4", kV4, 12, kGrants4},
+      {"net6", kV6, 24, kGrants6},
+      {"once4", kV4, 12, kOnce4},
+      {"once6", kV6, 24, kOnce6},
       {"guarded", kProtoService, 8, "type inet_proto . inet_service; flags timeout;"},
       {"knocks", kProtoService, 8, "type inet_proto . inet_service;"},
+      {"cut", kProtoService, 8, "type inet_proto . inet_service;"},
       {"ours", kService, 2, "type inet_service;"},
   };
 }

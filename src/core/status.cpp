@@ -39,11 +39,21 @@ std::int64_t seconds_at(const std::string& text) {
 }
 
 json grant_json(const StatusGrant& grant) {
-  return {{"id", grant.id},           {"door", grant.door},       {"source", grant.source},
-          {"prefix", grant.prefix},   {"ports", grant.ports},     {"forward", nullptr},
-          {"by", grant.by},           {"via", grant.via},         {"opened", moment(grant.opened)},
-          {"left_ms", grant.left_ms}, {"cap_ms", grant.cap_ms},   {"close", "after"},
-          {"uses_left", nullptr},     {"packets", grant.packets}, {"bytes", grant.bytes},
+  return {{"id", grant.id},
+          {"door", grant.door},
+          {"source", grant.source},
+          {"prefix", grant.prefix},
+          {"ports", grant.ports},
+          {"forward", grant.forward.empty() ? json(nullptr) : json(grant.forward)},
+          {"by", grant.by},
+          {"via", grant.via},
+          {"opened", moment(grant.opened)},
+          {"left_ms", grant.left_ms},
+          {"cap_ms", grant.cap_ms},
+          {"close", grant.close},
+          {"uses_left", grant.uses_left ? json(*grant.uses_left) : json(nullptr)},
+          {"packets", grant.packets},
+          {"bytes", grant.bytes},
           {"adopted", grant.adopted}};
 }
 
@@ -59,6 +69,9 @@ StatusGrant grant_of(const json& one) {
   grant.opened = seconds_at(one.at("opened").get<std::string>());
   one.at("left_ms").get_to(grant.left_ms);
   one.at("cap_ms").get_to(grant.cap_ms);
+  if (one.at("forward").is_object()) one.at("forward").get_to(grant.forward);
+  one.at("close").get_to(grant.close);
+  if (one.at("uses_left").is_number()) grant.uses_left = one.at("uses_left").get<std::uint32_t>();
   one.at("packets").get_to(grant.packets);
   one.at("bytes").get_to(grant.bytes);
   one.at("adopted").get_to(grant.adopted);

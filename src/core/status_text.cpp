@@ -77,15 +77,26 @@ std::string guarded_line(const Status& status) {
   return line;
 }
 
+std::string source_text(const StatusGrant& grant) {
+  const bool prefix = grant.prefix == 24 || grant.prefix == 64;
+  return prefix ? fmt::format("{}/{}", grant.source, grant.prefix) : grant.source;
+}
+
+/// "after", "idle", "disconnect", "2 uses"
+std::string ends_text(const StatusGrant& grant) {
+  if (grant.uses_left) return plural(*grant.uses_left, "use");
+  return grant.close.starts_with("on-") ? grant.close.substr(3) : grant.close;
+}
+
 Row row_of(const StatusGrant& grant, std::int64_t now) {
   return {grant.door,
-          grant.source,
+          source_text(grant),
           grant.by,
           grant.via,
           span_text((now - grant.opened) * 1000) + " ago",
           span_text(grant.left_ms),
           bytes_text(grant.bytes),
-          "after"};
+          ends_text(grant)};
 }
 
 /// Columns as wide as their widest cell; a long address does not count, it gets a line of its own.

@@ -22,15 +22,15 @@ struct FreeSet {
 };
 using Set = std::unique_ptr<nftnl_set, FreeSet>;
 
-constexpr std::size_t kElementsPerMessage = 128; // a nested attribute ends at 64 KiB; ours are <= 256 bytes
-constexpr std::size_t kElementBytes = 256;       // key 24, timeout 8, comment <= 130, headers
-constexpr std::size_t kMessageBytes = 256;       // header, table and set name
+constexpr std::size_t kElementsPerMessage = 128; // a nested attribute ends at 64 KiB; ours are <= 288 bytes
+constexpr std::size_t kElementBytes = 288; // key 24, data 20, timeout 8, comment <= 130, counter 16, headers
+constexpr std::size_t kMessageBytes = 256; // header, table and set name
 
-Set make_set(const std::string& table, const char* name) {
+Set make_set(const std::string& table, std::string_view name) {
   Set set(nftnl_set_alloc());
   nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, NFPROTO_INET);
   nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
-  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name);
+  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, std::string(name).c_str());
   return set;
 }
 
@@ -45,6 +45,24 @@ Bytes encode_key(const GrantKey& key) {
   return bytes;
 }
 
+/// address . port, padded likewise: what a forward map leads to.
+Bytes encode_target(const Target& target) {
+  const auto address = target.address.bytes();
+  Bytes bytes(address.size() + 4);
+  std::memcpy(bytes.data(), address.data(), address.size());
+  const std::uint16_t number = htons(target.port);
+  std::memcpy(bytes.data() + address.size(), &number, sizeof number);
+  return bytes;
+}
+
+/// The counter goes on where the old element's stood.
+void put_traffic(nftnl_set_elem* element, const Traffic& traffic) {
+  auto* counter = nftnl_expr_alloc("counter");
+  nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_PACKETS, traffic.packets);
+  nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_BYTES, traffic.bytes);
+  nftnl_set_elem_add_expr(element, counter);
+}
+
 void put_comment(nftnl_set_elem* element, const std::string& comment) {
   std::unique_ptr<nftnl_udata_buf, void (*)(const nftnl_udata_buf*)> data(
       nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN), nftnl_udata_buf_free);
@@ -53,16 +71,21 @@ void put_comment(nftnl_set_elem* element, const std::string& comment) {
                      nftnl_udata_buf_len(data.get()));
 }
 
-enum class Form { key_only, whole };
+enum class Form { held, key_only, whole };
 
 void add_element(nftnl_set* set, const Change& change, Form form) {
   auto* element = nftnl_set_elem_alloc();
   const auto key = encode_key(change.key);
   nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key.data(), static_cast<std::uint32_t>(key.size()));
+  if (change.key.set == GrantSet::forward && form != Form::key_only) {
+    const auto data = encode_target(form == Form::held ? change.held : change.target);
+    nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, data.data(), static_cast<std::uint32_t>(data.size()));
+  }
   if (form == Form::whole) {
     nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT,
                            static_cast<std::uint64_t>(change.timeout.count()));
-    put_comment(element, change.comment);
+    if (!change.comment.empty()) put_comment(element, change.comment);
+    if (change.traffic != Traffic{}) put_traffic(element, change.traffic);
   }
   nftnl_set_elem_add(set, element);
 }
@@ -75,7 +98,7 @@ class BatchWriter {
     writer_.finish(nftnl_batch_begin(writer_.next(), sequence_++));
   }
 
-  void put(std::uint16_t type, const char* set_name, std::span<const Change* const> changes, Form form) {
+  void put(std::uint16_t type, std::string_view set_name, std::span<const Change* const> changes, Form form) {
     if (changes.empty()) return;
     const auto set = make_set(table_, set_name);
     for (const auto* change : changes) add_element(set.get(), *change, form);
@@ -99,13 +122,13 @@ class BatchWriter {
   nlmsghdr* last_ = nullptr;
 };
 
-void put_changes(BatchWriter& writer, const char* set, std::span<const Change* const> changes) {
+void put_changes(BatchWriter& writer, std::string_view set, std::span<const Change* const> changes) {
   for (std::size_t at = 0; at < changes.size(); at += kElementsPerMessage) {
     const auto chunk = changes.subspan(at, std::min(kElementsPerMessage, changes.size() - at));
     std::vector<const Change*> puts;
     std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(puts),
                  [](const Change* change) { return change->kind == Change::Kind::put; });
-    writer.put(NFT_MSG_NEWSETELEM, set, chunk, Form::key_only);
+    writer.put(NFT_MSG_NEWSETELEM, set, chunk, Form::held);
     writer.put(NFT_MSG_DELSETELEM, set, chunk, Form::key_only);
     writer.put(NFT_MSG_NEWSETELEM, set, puts, Form::whole);
   }
@@ -140,14 +163,16 @@ RawElement decode_element(nftnl_set_elem* element) {
   std::uint32_t size = 0;
   const auto* key = static_cast<const std::byte*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size));
   if (key != nullptr) raw.key.assign(key, key + size);
+  const auto* data = static_cast<const std::byte*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &size));
+  if (data != nullptr) raw.data.assign(data, data + size);
   if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
     raw.left = Millis{nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION)};
   raw.comment = parse_comment(element);
   if (const auto* counter =
           static_cast<const nftnl_expr*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_EXPR, &size));
       counter != nullptr && nftnl_expr_is_set(counter, NFTNL_EXPR_CTR_PACKETS)) {
-    raw.packets = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_PACKETS);
-    raw.bytes = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_BYTES);
+    raw.traffic.packets = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_PACKETS);
+    raw.traffic.bytes = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_BYTES);
   }
   return raw;
 }
@@ -160,21 +185,32 @@ bool is_message(const nlmsghdr* message, std::uint16_t type) {
 } // namespace
 
 EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence) {
-  const auto messages = 3 * (batch.size() / kElementsPerMessage + 2) + 2;
+  const auto messages = 3 * (batch.size() / kElementsPerMessage + 2 * kGrantSets.size()) + 2;
   BatchWriter writer(messages * (kMessageBytes + table.size()) + 3 * batch.size() * kElementBytes, table,
                      sequence);
   std::vector<const Change*> changes;
-  for (const auto family : {Family::ipv4, Family::ipv6}) {
-    changes.clear();
-    for (const auto& change : batch)
-      if (change.key.source.family == family) changes.push_back(&change);
-    put_changes(writer, family == Family::ipv4 ? "open4" : "open6", changes);
-  }
+  for (const auto set : kGrantSets)
+    for (const auto family : {Family::ipv4, Family::ipv6}) {
+      changes.clear();
+      for (const auto& change : batch)
+        if (change.key.source.family == family && change.key.set == set) changes.push_back(&change);
+      put_changes(writer, set_name(set, family), changes);
+    }
   return std::move(writer).finish(sequence);
 }
 
 Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence) {
   return encode_dump(NFT_MSG_GETSETELEM, table, set.c_str(), sequence);
+}
+
+Bytes encode_element_get(const std::string& table, const GrantKey& key, std::uint32_t sequence) {
+  MessageWriter writer(kMessageBytes + table.size() + kElementBytes);
+  const auto set = make_set(table, set_name(key.set, key.source.family));
+  add_element(set.get(), {Change::Kind::remove, key}, Form::key_only);
+  auto* message = nftnl_nlmsg_build_hdr(writer.next(), NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_ACK, sequence);
+  nftnl_set_elems_nlmsg_build_payload(message, set.get());
+  writer.finish(message);
+  return std::move(writer).take();
 }
 
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence) {
@@ -210,13 +246,24 @@ std::optional<Port> decode_port_key(std::span<const std::byte> key) {
   return Port{protocol, ntohs(number)};
 }
 
-std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key) {
+std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSet set) {
   if (key.size() != 12 && key.size() != 24) return std::nullopt;
-  const auto port = decode_port_key(key.last(8));
+  const bool no_port = std::all_of(key.end() - 8, key.end(), [](std::byte b) { return b == std::byte{0}; });
+  const auto port = no_port ? kNoPort : decode_port_key(key.last(8));
   if (!port) return std::nullopt;
-  GrantKey decoded{{key.size() == 12 ? Family::ipv4 : Family::ipv6, {}}, *port};
+  GrantKey decoded{{key.size() == 12 ? Family::ipv4 : Family::ipv6, {}}, *port, set};
   std::memcpy(decoded.source.octets.data(), key.data(), key.size() - 8);
   return decoded;
+}
+
+std::optional<Target> decode_target(std::span<const std::byte> data) {
+  if (data.size() != 8 && data.size() != 20) return std::nullopt;
+  Target target{{data.size() == 8 ? Family::ipv4 : Family::ipv6, {}}, 0};
+  std::memcpy(target.address.octets.data(), data.data(), data.size() - 4);
+  std::uint16_t number = 0;
+  std::memcpy(&number, data.data() + data.size() - 4, sizeof number);
+  target.port = ntohs(number);
+  return target;
 }
 
 } // namespace knock::wire

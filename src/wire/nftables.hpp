@@ -23,10 +23,13 @@ struct EncodedBatch {
 };
 
 /// Each change as add, delete, add (or add, delete): an upsert on every kernel, in a full set and over an
-/// element that ended but is not collected yet. Linux before 6.12 cannot update an element in place.
+/// element that ended but is not collected yet. Linux before 6.12 cannot update an element in place. The
+/// first add of a map element leads where the old one does: another target would be refused (EBUSY).
 EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence);
 
 Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence);
+/// Asks for one element, which comes before the ack; ENOENT when it is gone.
+Bytes encode_element_get(const std::string& table, const GrantKey& key, std::uint32_t sequence);
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence);
 
 /// A set as the kernel knows it.
@@ -40,18 +43,20 @@ struct SetInfo {
 /// One element of any set of ours, its key still as bytes.
 struct RawElement {
   Bytes key;
+  Bytes data; ///< of a map
   std::optional<Millis> left;
   std::string comment;
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;
+  Traffic traffic;
 };
 
 /// Appends the elements of one NFT_MSG_NEWSETELEM; a message that is none adds nothing.
 void parse_elements(const nlmsghdr* message, std::vector<RawElement>& out);
 std::optional<SetInfo> parse_set(const nlmsghdr* message);
 
-/// A key of open4/open6. Returns nothing for another length or a protocol we do not open.
-std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key);
+/// A key of a grant set. Returns nothing for another length or a protocol we do not open.
+std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSet set = GrantSet::open);
+/// The data of forward4/forward6: address . port.
+std::optional<Target> decode_target(std::span<const std::byte> data);
 /// A key of guarded and knocks: inet_proto . inet_service.
 std::optional<Port> decode_port_key(std::span<const std::byte> key);
 

@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Ledger ledger({});
   const std::vector<Element> elements{
       {{*parse_address("192.0.2.1"), {}}, Seconds{5}, std::string(text), 0, 0}};
-  ledger.adopt(elements, Instant{Seconds{1000}});
+  ledger.adopt(
+      elements, [](std::string_view) { return Terms{}; }, Instant{Seconds{1000}});
   KNOCK_ASSERT(ledger.grants().size() == 1);
   return 0;
 }

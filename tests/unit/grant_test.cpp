@@ -64,7 +64,7 @@ TEST_CASE("what can never be a peer from elsewhere gets no grant") {
        {"0.0.0.0", "0.1.2.3", "127.0.0.1", "169.254.1.1", "224.0.0.1", "239.255.255.255", "240.0.0.1",
         "255.255.255.255", "::", "::1", "fe80::1", "febf::1", "ff02::1", "::ffff:203.0.113.9"})
     CHECK_MESSAGE(!grantable(*parse_address(text)), text);
-  for (const char* text : {"203.0.113.9", "10.0.0.1", "169.253.0.1", "2001:db8::1", "fec0::1", "fd00::1",
-                           "64:ff9b::cb00:7109"})
+  for (const char* text :
+       {"203.0.113.9", "10.0.0.1", "169.253.0.1", "2001:db8::1", "fec0::1", "fd00::1", "64:ff9b::cb00:7109"})
     CHECK_MESSAGE(grantable(*parse_address(text)), text);
 }

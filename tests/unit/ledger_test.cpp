@@ -30,6 +30,10 @@ GrantRequest request(std::string_view source, std::string door = "ssh", std::vec
   return asked;
 }
 
+Terms no_terms(std::string_view) {
+  return {};
+}
+
 Plan open(Ledger& ledger, const std::vector<GrantRequest>& requests, Instant now) {
   auto plan = ledger.plan_open(requests, now);
   ledger.accept(plan);
@@ -93,7 +97,7 @@ TEST_CASE("two owners of one port: the element ends with the later, closing one 
   CHECK(plan.batch.at(0).timeout == 30s);
   CHECK(plan.batch.at(0).comment == "ssh - knock 1000 1060");
 
-  plan = ledger.plan_close({.id = 1, .door = {}, .source = {}}, "hand", kStart + 1s);
+  plan = ledger.plan_close({.id = 1}, "hand", kStart + 1s);
   ledger.accept(plan);
   REQUIRE(plan.batch.size() == 1);
   CHECK(plan.batch[0].kind == Change::Kind::put);
@@ -153,10 +157,10 @@ TEST_CASE("after a crash the kernel's elements come back as the grants they were
   open(before, {request("203.0.113.9", "nas", {kSsh, kWeb}), request("2001:db8::9")}, kStart);
   std::vector<Element> elements;
   for (const auto& change : before.all(kStart + 10s))
-    elements.push_back({change.key, change.timeout, change.comment, 0, 0});
+    elements.push_back({change.key, change.timeout, change.comment, {}, {}});
 
   Ledger after({});
-  after.adopt(elements, kStart + 10s);
+  after.adopt(elements, no_terms, kStart + 10s);
   REQUIRE(after.grants().size() == 2);
   for (const auto& entry_before : before.grants()) {
     const auto& old = entry_before.second;
@@ -179,7 +183,8 @@ TEST_CASE("a comment that is not ours is kept until its end as foreign") {
                               "ssh  - knock 1 2", "ssh - knock -1 2", "ssh - knock 1 99999999999999999999"}) {
     CAPTURE(comment);
     Ledger ledger({});
-    ledger.adopt(std::vector<Element>{{{address("203.0.113.9"), kSsh}, 5s, comment, 0, 0}}, kStart);
+    ledger.adopt(std::vector<Element>{{{address("203.0.113.9"), kSsh}, 5s, comment, {}, {}}}, no_terms,
+                 kStart);
     REQUIRE(ledger.grants().size() == 1);
     CHECK(ledger.grants().begin()->second.via == Via::foreign);
     CHECK(ledger.next_end() == kStart + 5s);
@@ -207,7 +212,7 @@ TEST_CASE("random opens, closes and expiries: the puts and removals add up to wh
       }
       plan = ledger.plan_open(requests, now);
     } else {
-      plan = ledger.plan_close({.id = {}, .door = random() % 2 != 0 ? "a" : "b", .source = {}}, "hand", now);
+      plan = ledger.plan_close({.door = random() % 2 != 0 ? "a" : "b"}, "hand", now);
     }
     ledger.accept(plan);
     for (const auto& change : plan.batch) {

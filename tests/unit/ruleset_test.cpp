@@ -39,7 +39,9 @@ TEST_CASE("the tokens of a template are replaced, and nothing else") {
   for (const char* part : {"group 40", "size 131072", "mark or 0x0\n", "table inet knockgate"})
     CHECK_MESSAGE(!has(text, part), part);
   CHECK(has(*template_text("embed", {}), "chain knockgate_grants"));
-  CHECK_FALSE(template_text("forward", {}));
+  CHECK(has(*template_text("forward", {"doors", 40, 1000, 0}), "table inet doors {\n  map forward4"));
+  CHECK(has(*template_text("cut", {}), "chain answers"));
+  CHECK_FALSE(template_text("backward", {}));
 }
 
 TEST_CASE("static sets hold the ports of enabled doors only") {

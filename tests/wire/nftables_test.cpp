@@ -102,10 +102,48 @@ TEST_CASE("what is encoded parses back to the same element") {
 
 TEST_CASE("keys of another length or protocol are none of ours") {
   wire::Bytes bytes(12, std::byte{0});
-  CHECK_FALSE(wire::decode_grant_key(bytes)); // protocol 0
+  CHECK(wire::decode_grant_key(bytes)->port == kNoPort); // the one element of a grant that opens none
+  bytes[4] = std::byte{1};
+  CHECK_FALSE(wire::decode_grant_key(bytes)); // icmp
   bytes[4] = std::byte{6};
   CHECK(wire::decode_grant_key(bytes));
   bytes.pop_back();
   CHECK_FALSE(wire::decode_grant_key(bytes));
   CHECK_FALSE(wire::decode_port_key(bytes));
+}
+
+TEST_CASE("prefix, once and forward grants go to their own sets, a forward first to where it led") {
+  const Target old_target{*parse_address("192.0.2.20"), 443};
+  const Target new_target{*parse_address("192.0.2.21"), 8443};
+  Batch batch;
+  for (const auto set : {GrantSet::net, GrantSet::once, GrantSet::forward}) {
+    auto at = key("203.0.113.9", 8443);
+    at.set = set;
+    batch.push_back({Change::Kind::put, at, Millis{1'000}, "web - knock 1 2"});
+  }
+  batch[2].held = old_target;
+  batch[2].target = new_target;
+  std::vector<std::pair<std::uint16_t, std::vector<wire::RawElement>>> parsed;
+  wire::for_each_message(wire::encode(batch, "knockgate", 1).bytes, [&](const nlmsghdr* message) {
+    std::vector<wire::RawElement> elements;
+    wire::parse_elements(message, elements);
+    if (!elements.empty()) parsed.emplace_back(message->nlmsg_type, std::move(elements));
+  });
+  REQUIRE(parsed.size() == 6); // of each set the first add and the last
+  CHECK(wire::decode_target(parsed[4].second[0].data) == old_target);
+  CHECK(wire::decode_target(parsed[5].second[0].data) == new_target);
+  CHECK(wire::decode_target(parsed[0].second[0].data) == std::nullopt);
+  const auto bytes = wire::encode(batch, "knockgate", 1).bytes;
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const auto name : {"net4\0"sv, "once4\0"sv, "forward4\0"sv}) CHECK(text.find(name) != text.npos);
+}
+
+TEST_CASE("an element put anew counts on from where the old one stood") {
+  Change put{Change::Kind::put, key("203.0.113.9", 22), Millis{1'000}, "ssh - knock 1 2"};
+  put.traffic = {105, 105'468};
+  std::vector<wire::RawElement> elements;
+  wire::for_each_message(wire::encode({put}, "knockgate", 1).bytes,
+                         [&](const nlmsghdr* message) { wire::parse_elements(message, elements); });
+  REQUIRE(elements.size() == 2);
+  CHECK(elements[1].traffic == put.traffic);
 }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// OpenGrant: one owner's way in: who, through which door, to what, until when, and what ends it.
+///
+/// In:      a GrantRequest, or the elements a kernel holds.   Out: the keys of its elements, their comment.
+/// Time:    passed in.
+///
+/// One grant = one owner (door, source, by, via), however many elements.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <knock/batch.hpp>
+#include <knock/config.hpp>
+#include <knock/time.hpp>
+
+namespace knock {
+
+enum class Via : std::uint8_t { knock, kn1, hand, session, fleet, foreign };
+std::string_view to_string(Via via);
+
+/// What of a door's promise a grant carries along, also over a reload that changes the door.
+struct Terms {
+  Close close = Close::after;
+  Millis idle{};           ///< on_idle
+  Millis linger{};         ///< on_disconnect
+  bool says_close = false; ///< the door has a run_close
+  bool operator==(const Terms&) const = default;
+};
+
+/// Where one outer port leads, for the source's family.
+struct Lead {
+  Port outer;
+  Target target;
+  auto operator<=>(const Lead&) const = default;
+};
+
+struct GrantRequest {
+  std::string door;
+  Address source;
+  std::uint8_t prefix = 128; ///< leading bits of `source` that count: 24, 64, or all of them
+  std::vector<Port> ports;   ///< sorted; outer ports of `leads` among them
+  std::vector<Lead> leads;
+  std::string by = "-";
+  Via via = Via::knock;
+  Millis open_for{};
+  Millis max{};
+  std::uint32_t uses = 0; ///< connections; 0: any number
+  Terms terms{};
+};
+
+struct OpenGrant {
+  std::uint64_t id = 0;
+  std::string door; ///< a foreign element: "foreign"
+  Address source;   ///< the first address of a prefix
+  GrantSet set = GrantSet::open;
+  std::vector<Port> ports; ///< sorted
+  std::vector<Lead> leads;
+  std::string by = "-"; ///< user/device
+  Via via = Via::knock;
+  Instant opened{};
+  Instant ends{};
+  Instant cap{}; ///< nothing extends beyond
+  Terms terms{};
+  std::uint32_t uses_left = 0; ///< of a `once` grant
+  Instant arrive{};            ///< on_disconnect: until then a connection is awaited
+  bool used = false;           ///< on_disconnect: there was a connection
+  Traffic marked{};            ///< on_idle: what had passed when it was last extended
+  bool adopted = false;        ///< found in the kernel at start
+  bool operator==(const OpenGrant&) const = default;
+};
+
+/// 24 or 64 for a prefix, else the whole address.
+std::uint8_t prefix_of(const OpenGrant& grant);
+/// "203.0.113.9", "203.0.113.0/24".
+std::string source_text(const OpenGrant& grant);
+bool lets_in(const OpenGrant& grant, const Address& source);
+bool holds(const OpenGrant& grant, Port port);
+const Target* target_of(const OpenGrant& grant, Port port);
+/// The keys of its elements, those of the forward maps behind the others.
+std::vector<GrantKey> keys_of(const OpenGrant& grant);
+
+/// `DOOR BY VIA OPENED CAP`, the times in seconds of CLOCK_MONOTONIC; of a `once` grant ` USES` behind it.
+std::string comment_of(const OpenGrant& grant);
+/// What a comment says, as a grant without ports. Returns nothing for one we did not write.
+std::optional<OpenGrant> parse_comment(std::string_view comment);
+
+/// The grant that `request` asks for: new, or `old` with more ports, a later end and all uses again.
+OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now);
+bool is_owner(const OpenGrant& grant, const GrantRequest& request);
+
+} // namespace knock

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/batch.hpp>
+
+namespace knock {
+
+std::string_view set_name(GrantSet set, Family family) {
+  constexpr std::array<std::string_view, 4> kIpv4{"open4", "net4", "once4", "forward4"};
+  constexpr std::array<std::string_view, 4> kIpv6{"open6", "net6", "once6", "forward6"};
+  return (family == Family::ipv4 ? kIpv4 : kIpv6)[static_cast<std::size_t>(set)];
+}
+
+} // namespace knock

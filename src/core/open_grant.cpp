@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/open_grant.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace knock {
+namespace {
+
+constexpr std::array<std::string_view, 6> kVias{"knock", "kn1", "hand", "session", "fleet", "foreign"};
+
+std::int64_t seconds_of(Instant at) {
+  return std::chrono::floor<Seconds>(at.time_since_epoch()).count();
+}
+
+std::optional<std::int64_t> parse_number(std::string_view text) {
+  std::int64_t number = 0;
+  const auto* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || stop != end || number < 0) return std::nullopt;
+  return number;
+}
+
+std::optional<Instant> parse_seconds(std::string_view text) {
+  constexpr std::int64_t kCentury = 3'155'760'000; // keeps the nanoseconds of an Instant far from overflow
+  const auto seconds = parse_number(text);
+  if (!seconds || *seconds > kCentury) return std::nullopt;
+  return Instant{Seconds{*seconds}};
+}
+
+/// Between single spaces; nothing when one is empty.
+std::optional<std::vector<std::string_view>> words_of(std::string_view text) {
+  std::vector<std::string_view> words;
+  for (;;) {
+    const auto space = text.find(' ');
+    words.push_back(text.substr(0, space));
+    if (words.back().empty()) return std::nullopt;
+    if (space == std::string_view::npos) return words;
+    text.remove_prefix(space + 1);
+  }
+}
+
+template<class T>
+std::vector<T> united(const std::vector<T>& a, const std::vector<T>& b) {
+  std::vector<T> both;
+  std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+  return both;
+}
+
+/// A port leads to one place: where the request says, if it says.
+std::vector<Lead> led(const std::vector<Lead>& old, const std::vector<Lead>& asked) {
+  auto leads = asked;
+  for (const auto& lead : old)
+    if (std::none_of(asked.begin(), asked.end(), [&](const Lead& one) { return one.outer == lead.outer; }))
+      leads.push_back(lead);
+  std::sort(leads.begin(), leads.end());
+  return leads;
+}
+
+bool is_prefix(const GrantRequest& request) {
+  return request.prefix < 8 * request.source.bytes().size();
+}
+
+} // namespace
+
+std::string_view to_string(Via via) {
+  return kVias[static_cast<std::size_t>(via)];
+}
+
+std::string_view to_string(Close close) {
+  constexpr std::array<std::string_view, 3> kWords{"after", "on-idle", "on-disconnect"};
+  return kWords[static_cast<std::size_t>(close)];
+}
+
+std::uint8_t prefix_of(const OpenGrant& grant) {
+  const bool ipv4 = grant.source.family == Family::ipv4;
+  if (grant.set == GrantSet::net) return ipv4 ? 24 : 64;
+  return ipv4 ? 32 : 128;
+}
+
+std::string source_text(const OpenGrant& grant) {
+  return grant.set == GrantSet::net ? to_string(Prefix{grant.source, prefix_of(grant)})
+                                    : to_string(grant.source);
+}
+
+bool lets_in(const OpenGrant& grant, const Address& source) {
+  return Prefix{grant.source, prefix_of(grant)}.contains(source);
+}
+
+bool holds(const OpenGrant& grant, Port port) {
+  return std::binary_search(grant.ports.begin(), grant.ports.end(), port);
+}
+
+const Target* target_of(const OpenGrant& grant, Port port) {
+  const auto lead = std::find_if(grant.leads.begin(), grant.leads.end(),
+                                 [&](const Lead& one) { return one.outer == port; });
+  return lead == grant.leads.end() ? nullptr : &lead->target;
+}
+
+std::vector<GrantKey> keys_of(const OpenGrant& grant) {
+  std::vector<GrantKey> keys;
+  keys.reserve(grant.ports.size() + grant.leads.size());
+  for (Port port : grant.ports) keys.push_back({grant.source, port, grant.set});
+  for (const auto& lead : grant.leads) keys.push_back({grant.source, lead.outer, GrantSet::forward});
+  return keys;
+}
+
+std::string comment_of(const OpenGrant& grant) {
+  auto text = fmt::format("{} {} {} {} {}", grant.door, grant.by, to_string(grant.via),
+                          seconds_of(grant.opened), seconds_of(grant.cap));
+  if (grant.set == GrantSet::once) text += fmt::format(" {}", grant.uses_left);
+  return text;
+}
+
+std::optional<OpenGrant> parse_comment(std::string_view comment) {
+  const auto words = words_of(comment);
+  if (!words || words->size() < 5 || words->size() > 6) return std::nullopt;
+  const auto via = std::find(kVias.begin(), kVias.end(), (*words)[2]);
+  const auto opened = parse_seconds((*words)[3]);
+  const auto cap = parse_seconds((*words)[4]);
+  const auto uses = words->size() == 6 ? parse_number((*words)[5]) : 0;
+  if (via == kVias.end() || !opened || !cap || !uses || *uses > 1'000'000) return std::nullopt;
+  OpenGrant grant;
+  grant.door = (*words)[0];
+  grant.by = (*words)[1];
+  grant.via = static_cast<Via>(via - kVias.begin());
+  grant.opened = *opened;
+  grant.cap = *cap;
+  grant.uses_left = static_cast<std::uint32_t>(*uses);
+  return grant;
+}
+
+bool is_owner(const OpenGrant& grant, const GrantRequest& request) {
+  return std::tie(grant.door, grant.by, grant.via) == std::tie(request.door, request.by, request.via) &&
+         grant.source == masked(request.source, prefix_of(grant)) &&
+         (grant.set == GrantSet::net) == is_prefix(request) &&
+         (grant.set == GrantSet::once) == (request.uses != 0);
+}
+
+OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now) {
+  OpenGrant grant;
+  if (old != nullptr) {
+    grant = *old;
+  } else {
+    grant.door = request.door;
+    grant.set = request.uses != 0 ? GrantSet::once : is_prefix(request) ? GrantSet::net : GrantSet::open;
+    grant.source = masked(request.source, grant.set == GrantSet::net ? request.prefix : std::uint8_t{128});
+    grant.by = request.by;
+    grant.via = request.via;
+    grant.opened = now;
+    grant.cap = now + request.max;
+  }
+  grant.ports = united(grant.ports, request.ports);
+  grant.leads = led(grant.leads, request.leads);
+  grant.terms = request.terms;
+  grant.uses_left = request.uses;
+  grant.arrive = std::min(now + request.open_for, grant.cap);
+  grant.ends = std::max(grant.ends, grant.arrive);
+  return grant;
+}
+
+} // namespace knock

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What ends grants besides their time, and the sets they stand in.
+#include <knock/heal_budget.hpp>
+#include <knock/ledger.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace knock;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Port kSsh{Protocol::tcp, 22};
+const Port kWeb{Protocol::tcp, 8443};
+const Instant kStart{1000s};
+const Address kClient = *parse_address("203.0.113.9");
+const Address kNeighbour = *parse_address("203.0.113.77");
+
+GrantRequest request(std::vector<Port> ports = {kSsh}) {
+  GrantRequest asked;
+  asked.door = "ssh";
+  asked.source = kClient;
+  asked.ports = std::move(ports);
+  asked.open_for = 30s;
+  asked.max = 1h;
+  return asked;
+}
+
+GrantRequest disconnecting(Millis linger = 10s) {
+  auto asked = request();
+  asked.terms = {Close::on_disconnect, {}, linger, false};
+  return asked;
+}
+
+GrantRequest idling() {
+  auto asked = request();
+  asked.open_for = 9s;
+  asked.terms = {Close::on_idle, 9s, {}, false};
+  return asked;
+}
+
+Plan open(Ledger& ledger, const GrantRequest& asked, Instant now = kStart) {
+  auto plan = ledger.plan_open({&asked, 1}, now);
+  ledger.accept(plan);
+  return plan;
+}
+
+Plan accepted(Ledger& ledger, Plan plan) {
+  ledger.accept(plan);
+  return plan;
+}
+
+void count(Ledger& ledger, std::uint64_t packets, GrantSet set = GrantSet::open) {
+  ledger.note(std::vector<Element>{{{kClient, kSsh, set}, 1s, "", {packets, 60 * packets}, {}}});
+}
+
+const OpenGrant& only(const Ledger& ledger) {
+  REQUIRE(ledger.grants().size() == 1);
+  return ledger.grants().begin()->second;
+}
+
+} // namespace
+
+TEST_CASE("a prefix grant is one element of the prefix, and another neighbour's knock extends it") {
+  Ledger ledger({});
+  auto asked = request();
+  asked.prefix = 24;
+  auto plan = open(ledger, asked);
+  REQUIRE(plan.batch.size() == 1);
+  CHECK(plan.batch[0].key == GrantKey{*parse_address("203.0.113.0"), kSsh, GrantSet::net});
+  CHECK(source_text(only(ledger)) == "203.0.113.0/24");
+  asked.source = kNeighbour;
+  plan = open(ledger, asked, kStart + 10s);
+  CHECK(plan.events.at(0).verb == LedgerEvent::Verb::extend);
+  CHECK(lets_in(only(ledger), kNeighbour));
+  CHECK_FALSE(lets_in(only(ledger), *parse_address("203.0.114.1")));
+  plan = accepted(ledger, ledger.plan_close({.source = kClient}, "hand", kStart + 11s));
+  CHECK(plan.closed.size() == 1); // whoever is let in by it
+  asked.source = *parse_address("2001:db8:9::9");
+  asked.prefix = 64;
+  plan = open(ledger, asked);
+  CHECK(plan.batch.at(0).key == GrantKey{*parse_address("2001:db8:9::"), kSsh, GrantSet::net});
+}
+
+TEST_CASE("the limit of a source counts a whole IPv6 /64") {
+  Ledger ledger({.grants = 100, .per_source = 2});
+  auto asked = request();
+  for (const char* source : {"2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"}) {
+    asked.source = *parse_address(source);
+    const auto plan = open(ledger, asked);
+    const bool third = asked.source == *parse_address("2001:db8::3");
+    CHECK((plan.events.at(0).verb == LedgerEvent::Verb::refused) == third);
+  }
+}
+
+TEST_CASE("a forward's map element outlives the element that opens its port, and closes behind it") {
+  Ledger ledger({});
+  const Target target{*parse_address("192.0.2.20"), 443};
+  auto asked = request({kWeb});
+  asked.leads = {{kWeb, target}};
+  auto plan = open(ledger, asked);
+  REQUIRE(plan.batch.size() == 2);
+  CHECK(plan.batch[0].key.set == GrantSet::open);
+  CHECK(plan.batch[0].timeout == 30s);
+  CHECK(plan.batch[1].key == GrantKey{kClient, kWeb, GrantSet::forward});
+  CHECK(plan.batch[1].timeout == 31s);
+  CHECK(plan.batch[1].target == target);
+
+  asked.leads[0].target.port = 444; // a reload meanwhile
+  plan = open(ledger, asked, kStart + 1s);
+  CHECK(plan.batch[1].held == target);
+  CHECK(plan.batch[1].target.port == 444);
+
+  plan = accepted(ledger, ledger.plan_close({}, "hand", kStart + 2s));
+  REQUIRE(plan.batch.size() == 2);
+  CHECK(plan.batch[0].kind == Change::Kind::remove);
+  CHECK(plan.batch[1].kind == Change::Kind::put);
+  CHECK(plan.batch[1].timeout == kForwardOutlives);
+  CHECK(plan.batch[1].target.port == 444);
+  CHECK_FALSE(ledger.has(plan.batch[1].key)); // nobody's any more
+}
+
+TEST_CASE("uses: each connection spends one, the last closes, a known or freely let in one spends none") {
+  Ledger ledger({});
+  auto asked = request();
+  asked.uses = 2;
+  auto plan = open(ledger, asked);
+  CHECK(plan.batch.at(0).key.set == GrantSet::once);
+  CHECK(plan.batch.at(0).comment == "ssh - knock 1000 4600 2");
+  CHECK(ledger.needs_flows());
+  CHECK(ledger.watches(kClient, kSsh));
+  CHECK_FALSE(ledger.watches(kNeighbour, kSsh));
+  CHECK_FALSE(ledger.watches(kClient, kWeb));
+
+  plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, true, kStart + 1s));
+  CHECK(only(ledger).uses_left == 2);
+  plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  CHECK(only(ledger).uses_left == 1);
+  REQUIRE(plan.batch.size() == 1); // the kernel removed it: back, for what is left
+  CHECK(plan.batch[0].timeout == 29s);
+  CHECK(plan.batch[0].comment == "ssh - knock 1000 4600 1");
+
+  auto by_hand = request();
+  by_hand.via = Via::hand;
+  open(ledger, by_hand, kStart + 2s);
+  plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 3s));
+  CHECK(plan.empty()); // let in by hand: the `once` set was not asked
+  accepted(ledger, ledger.plan_close({.id = 2}, "hand", kStart + 4s));
+
+  plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 5s));
+  CHECK(plan.events.at(0).reason == "uses");
+  CHECK(ledger.grants().empty());
+  CHECK_FALSE(ledger.needs_flows());
+}
+
+TEST_CASE("a knock gives all uses again") {
+  Ledger ledger({});
+  auto asked = request();
+  asked.uses = 3;
+  open(ledger, asked);
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  open(ledger, asked, kStart + 2s);
+  CHECK(only(ledger).uses_left == 3);
+}
+
+TEST_CASE("on-disconnect: a time to arrive, a lease while a connection lives, linger behind the last") {
+  Ledger ledger({});
+  open(ledger, disconnecting());
+  CHECK(only(ledger).ends == kStart + 30s);
+  auto plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 5s));
+  CHECK(only(ledger).ends == kStart + 5s + kLease);
+  CHECK(ledger.leases());
+  CHECK(ledger.plan_leases(kStart + 6s).empty());
+  accepted(ledger, ledger.plan_leases(kStart + 50s));
+  CHECK(only(ledger).ends == kStart + 50s + kLease);
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 51s));
+  CHECK(ledger.flow_ended(kClient, kSsh, kStart + 52s).empty());
+  plan = accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 60s));
+  REQUIRE(plan.batch.size() == 1);
+  CHECK(plan.batch[0].timeout == 10s);
+  CHECK_FALSE(ledger.leases());
+  CHECK(ledger.flow_ended(kClient, kSsh, kStart + 61s).empty()); // none of ours
+  const auto events = ledger.expire(kStart + 70s);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].reason == "disconnect");
+}
+
+TEST_CASE("on-disconnect: a knock that nobody has used yet keeps its time to arrive") {
+  Ledger ledger({});
+  open(ledger, disconnecting());
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  open(ledger, disconnecting(), kStart + 2s);
+  accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 3s));
+  CHECK(only(ledger).ends == kStart + 32s);
+}
+
+TEST_CASE("on-disconnect: never used is said, and without linger it closes at once; max caps the lease") {
+  Ledger ledger({});
+  open(ledger, disconnecting(0s));
+  CHECK(ledger.expire(kStart + 30s).at(0).reason == "after");
+  open(ledger, disconnecting(0s), kStart);
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 2s));
+  CHECK(ledger.expire(kStart + 2s + 1ms).at(0).reason == "disconnect");
+  auto capped = disconnecting();
+  capped.max = 40s;
+  open(ledger, capped);
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  CHECK(only(ledger).ends == kStart + 40s);
+  CHECK(ledger.plan_leases(kStart + 39s).empty());
+  CHECK(ledger.expire(kStart + 40s).at(0).reason == "max");
+}
+
+TEST_CASE("on-disconnect: connections of a prefix's neighbours count") {
+  Ledger ledger({});
+  auto asked = disconnecting();
+  asked.prefix = 24;
+  open(ledger, asked);
+  accepted(ledger, ledger.flow_begun(kNeighbour, kSsh, false, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  CHECK(ledger.flow_ended(kClient, kSsh, kStart + 2s).empty());
+  CHECK(ledger.leases());
+  accepted(ledger, ledger.flow_ended(kNeighbour, kSsh, kStart + 3s));
+  CHECK(only(ledger).ends == kStart + 13s);
+}
+
+TEST_CASE("on-idle: a counter that moved pushes the end on, one that did not lets it come") {
+  Ledger ledger({});
+  open(ledger, idling());
+  CHECK(ledger.shortest_idle() == 9s);
+  CHECK(ledger.plan_idle(kStart + 3s).empty());
+  count(ledger, 5);
+  CHECK(ledger.plan_idle(kStart + 1s).empty()); // more than two thirds left: looked at again in time
+  auto plan = accepted(ledger, ledger.plan_idle(kStart + 3s));
+  REQUIRE(plan.batch.size() == 1);
+  CHECK(plan.batch[0].timeout == 9s);
+  CHECK(plan.batch[0].traffic == Traffic{5, 300});
+  CHECK(ledger.plan_idle(kStart + 6s).empty());
+  count(ledger, 6); // in the last moment
+  accepted(ledger, ledger.plan_idle(kStart + 11900ms));
+  CHECK(only(ledger).ends == kStart + 20900ms);
+  const auto events = ledger.expire(kStart + 21s);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].reason == "idle");
+  CHECK(events[0].traffic == Traffic{6, 360});
+  CHECK_FALSE(ledger.shortest_idle());
+}
+
+TEST_CASE("what was counted goes along when an element is put anew, and to the line that says it closed") {
+  Ledger ledger({});
+  open(ledger, request());
+  count(ledger, 7);
+  CHECK(open(ledger, request(), kStart + 1s).batch.at(0).traffic == Traffic{7, 420});
+  CHECK(ledger.all(kStart + 2s).at(0).traffic == Traffic{7, 420});
+  CHECK(ledger.plan_close({}, "hand", kStart + 3s).events.at(0).traffic == Traffic{7, 420});
+}
+
+TEST_CASE("keys of what ends soon are named once, and elements are forgotten with their last grant") {
+  Ledger ledger({});
+  open(ledger, request());
+  CHECK(ledger.ending(kStart, kStart + 29s).empty());
+  CHECK(ledger.ending(kStart + 29s, kStart + 30s) == std::vector{GrantKey{kClient, kSsh}});
+  CHECK(ledger.ending(kStart + 30s, kStart + 31s).empty());
+  CHECK(ledger.has({kClient, kSsh}));
+  (void)ledger.expire(kStart + 30s);
+  CHECK_FALSE(ledger.has({kClient, kSsh}));
+}
+
+TEST_CASE("a deleted element closes whoever holds it, and no one else") {
+  Ledger ledger({});
+  open(ledger, request());
+  auto other = request({kWeb});
+  other.door = "web";
+  open(ledger, other);
+  const auto plan =
+      accepted(ledger, ledger.plan_close({.key = GrantKey{kClient, kSsh}}, "foreign", kStart + 1s));
+  CHECK(plan.closed.size() == 1);
+  CHECK(only(ledger).door == "web");
+}
+
+TEST_CASE("after a crash prefix, uses, forwards and how a grant ends come back from elements and config") {
+  Ledger before({});
+  auto once = request();
+  once.uses = 3;
+  open(before, once);
+  accepted(before, before.flow_begun(kClient, kSsh, false, kStart));
+  auto web = request({kWeb});
+  web.door = "web";
+  web.leads = {{kWeb, {*parse_address("192.0.2.20"), 443}}};
+  web.terms = {Close::on_disconnect, {}, 5s, true};
+  open(before, web);
+  auto net = request();
+  net.door = "net";
+  net.prefix = 24;
+  open(before, net);
+  std::vector<Element> elements;
+  for (const auto& change : before.all(kStart + 1s))
+    elements.push_back({change.key, change.timeout, change.comment, {9, 9}, change.target});
+
+  Ledger after({});
+  after.adopt(
+      elements, [&](std::string_view door) { return door == "web" ? web.terms : Terms{}; }, kStart + 1s);
+  REQUIRE(after.grants().size() == 3);
+  for (const auto& [id, grant] : after.grants()) {
+    CHECK(grant.adopted);
+    CHECK(after.traffic(grant) == Traffic{9, 9});
+    if (grant.door == "ssh") CHECK(grant.uses_left == 2);
+    if (grant.door == "net") CHECK(source_text(grant) == "203.0.113.0/24");
+    if (grant.door == "web") {
+      CHECK(grant.leads == web.leads);
+      CHECK(grant.terms == web.terms);
+    }
+  }
+  CHECK(after.all(kStart + 1s).size() == before.all(kStart + 1s).size());
+}
+
+TEST_CASE("a grant without a port keeps its end in one element, and is adopted with it") {
+  Ledger before({});
+  auto asked = request({kNoPort});
+  asked.terms.says_close = true;
+  CHECK(open(before, asked).batch.at(0).key.port == kNoPort);
+  const auto held = before.all(kStart);
+  Ledger after({});
+  after.adopt(
+      std::vector<Element>{{held[0].key, held[0].timeout, held[0].comment, {}, {}}},
+      [](std::string_view) {
+        return Terms{Close::after, {}, {}, true};
+      },
+      kStart);
+  CHECK(only(after).terms.says_close);
+  CHECK(only(after).ports == std::vector{kNoPort});
+}
+
+TEST_CASE("a table is healed ten times in a minute, then there is a minute's pause") {
+  HealBudget budget;
+  Instant now = kStart;
+  for (int i = 0; i < 10; ++i) CHECK(budget.take(now += 1s));
+  CHECK_FALSE(budget.take(now + 1s));
+  CHECK(budget.paused_until(now + 59s) == now + 60s);
+  CHECK_FALSE(budget.paused_until(now + 60s));
+  CHECK(budget.take(now + 60s));
+  HealBudget slow;
+  for (int i = 0; i < 100; ++i) CHECK(slow.take(kStart + i * 7s));
+}
