@@ -28,14 +28,17 @@ std::string_view verb_of(LedgerEvent::Verb verb) {
 std::string audit_line(const LedgerEvent& event, Instant now) {
   const auto& grant = event.grant;
   std::string ports;
-  for (Port port : grant.ports) ports += (ports.empty() ? "" : ",") + to_string(port);
+  for (Port port : grant.ports)
+    if (port != kNoPort) ports += (ports.empty() ? "" : ",") + to_string(port);
+  if (ports.empty()) ports = "-";
   auto line =
       fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb), quoted(grant.door),
-                  to_string(grant.source), ports, quoted(grant.by), to_string(grant.via), grant.id);
+                  source_text(grant), ports, quoted(grant.by), to_string(grant.via), grant.id);
   if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)
     return line + fmt::format(" for={}ms", ms_between(now, grant.ends));
-  return line + fmt::format(" open_ms={} reason={}", ms_between(grant.opened, std::min(now, grant.ends)),
-                            event.reason);
+  return line + fmt::format(" open_ms={} packets={} bytes={} reason={}",
+                            ms_between(grant.opened, std::min(now, grant.ends)), event.traffic.packets,
+                            event.traffic.bytes, event.reason);
 }
 
 } // namespace knock::kernel

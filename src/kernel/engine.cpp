@@ -24,6 +24,7 @@ Result<void> Engine::drain(Instant now, std::vector<Grant>& out) {
     if (!logged) return tl::unexpected(logged.error());
     if (!*logged) return {};
     for (const auto& packet : **logged) read(packet.payload, now, out);
+    if (!out.empty()) return {}; // the keeper first; what else waits wakes us again
   }
   return {};
 }

@@ -21,7 +21,8 @@ class Engine {
   /// Requires: `counters` outlives this.
   Engine(NflogReader reader, std::uint32_t attempts, EngineCounters& counters);
 
-  /// Reads what waits, at most `kFairDatagrams`, and appends every completed sequence to `out`.
+  /// Reads what waits, at most `kFairDatagrams`, and appends every completed sequence to `out`. Ends with the
+  /// first datagram that completed one: whoever knocks waits for nobody behind him.
   Result<void> drain(Instant now, std::vector<Grant>& out);
   /// Frees attempts that ended. Returns when to call again; nothing while no source is knocking.
   std::optional<Instant> sweep(Instant now);

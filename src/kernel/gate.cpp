@@ -30,6 +30,14 @@ std::string missing_in(const Sets& sets, const std::string& table) {
   return fmt::format("in table inet {}{} (embed.nft has them all)", table, missing.substr(1));
 }
 
+/// Nothing for one made by hand, without an end: not ours to judge.
+std::optional<Element> element_of(wire::RawElement raw, GrantSet set) {
+  const auto key = wire::decode_grant_key(raw.key, set);
+  if (!key || !raw.left) return std::nullopt;
+  const auto target = wire::decode_target(raw.data);
+  return Element{*key, *raw.left, std::move(raw.comment), raw.traffic, target.value_or(Target{})};
+}
+
 } // namespace
 
 Result<Gate> Gate::open() {
@@ -51,7 +59,7 @@ Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batc
     const auto open4 = present->find("open4");
     const bool resized = open4 != present->end() && open4->second.size != 2ULL * config.limits.grants;
     if (resized) text += fmt::format("delete table inet {}\n", table);
-    text += *template_text("gate", tokens_of(config));
+    text += rules_text(config);
     if (resized) text += batch_text(table, held);
   }
   text += elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
@@ -81,16 +89,25 @@ Result<std::vector<wire::RawElement>> Gate::elements(const Config& config, const
 
 Result<std::vector<Element>> Gate::grants(const Config& config) {
   std::vector<Element> grants;
-  for (const char* set : {"open4", "open6"}) {
-    auto found = elements(config, set);
-    if (!found) return tl::unexpected(found.error());
-    for (auto& raw : *found) {
-      const auto key = wire::decode_grant_key(raw.key);
-      if (!key || !raw.left) continue; // made by hand, without an end: not ours to judge
-      grants.push_back({*key, *raw.left, std::move(raw.comment), {raw.packets, raw.bytes}, {}});
+  for (const auto set : kGrantSets)
+    for (const auto family : {Family::ipv4, Family::ipv6}) {
+      auto found = elements(config, std::string(set_name(set, family)).c_str());
+      if (!found) return tl::unexpected(found.error());
+      for (auto& raw : *found)
+        if (auto element = element_of(std::move(raw), set)) grants.push_back(std::move(*element));
     }
-  }
   return grants;
+}
+
+Result<std::vector<Element>> Gate::find(const Config& config, const std::vector<GrantKey>& keys) {
+  std::vector<Element> found;
+  for (const auto& key : keys) {
+    auto raw = nft_.element(config.nft.table, key);
+    if (!raw) return tl::unexpected(raw.error());
+    if (!*raw) continue;
+    if (auto element = element_of(std::move(**raw), key.set)) found.push_back(std::move(*element));
+  }
+  return found;
 }
 
 Result<bool> Gate::overflow(const Config& config) {

@@ -26,14 +26,18 @@ class Gate {
 
   /// Whether the table, or in embed mode our sets in it, is there.
   Result<bool> loaded(const Config& config);
-  /// Elements of open4 and open6, with counters; none when the table is missing.
+  /// Elements of all grant sets, with counters; none when the table is missing.
   Result<std::vector<Element>> grants(const Config& config);
+  /// Of these elements the ones that are there. None of them is anybody's guess: each is asked for.
+  Result<std::vector<Element>> find(const Config& config, const std::vector<GrantKey>& keys);
   /// What is guarded now; none when the table is missing.
   Result<std::vector<Guarded>> guarded(const Config& config);
 
   /// Whether the kernel gave up following single sources: the strays of all are reported then.
   Result<bool> overflow(const Config& config);
 
+  /// The socket our batches come from, as the kernel's events name it.
+  [[nodiscard]] std::uint32_t port_id() const { return nft_.port_id(); }
   Result<void> commit(const Config& config, const Batch& batch) {
     return nft_.commit(batch, config.nft.table);
   }

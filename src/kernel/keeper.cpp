@@ -50,11 +50,6 @@ std::vector<Port> without(const std::vector<Port>& ports, const std::vector<Port
   return rest;
 }
 
-/// The name `name` in the directory of `path`.
-std::string beside(const std::string& path, std::string_view name) {
-  return fmt::format("{}/{}", path.substr(0, path.rfind('/')), name);
-}
-
 bool any_door(const Config& config) {
   return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
 }
@@ -72,6 +67,7 @@ Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string confi
   std::unique_ptr<Keeper> keeper(
       new Keeper(loop, std::move(config_path), std::move(*gate), std::move(*own), std::move(*state)));
   keeper->started_ = now;
+  loop.watch(keeper->own_.fd(), [keeper = keeper.get()](Instant) { keeper->own_.drain(); });
   keeper->recall();
   if (auto adopted = keeper->adopt(config, now); !adopted) return tl::unexpected(adopted.error());
   if (auto applied = keeper->apply(std::move(config), {}, now); !applied)
@@ -81,7 +77,7 @@ Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string confi
 
 Keeper::Keeper(EventLoop& loop, std::string config_path, Gate gate, OwnAddresses own, std::string state)
     : loop_(loop), config_path_(std::move(config_path)), gate_(std::move(gate)), state_(std::move(state)),
-      boot_(boot_id()), own_(std::move(own)), watchdog_(watchdog_period()) {}
+      boot_(boot_id()), commands_(loop), own_(std::move(own)), watchdog_(watchdog_period()) {}
 
 void Keeper::recall() {
   if (const auto text = read_file(state_ + "/unconfirmed")) {
@@ -106,13 +102,16 @@ Result<void> Keeper::remember(const Unconfirmed& unconfirmed, std::optional<std:
 Result<void> Keeper::adopt(const Config& config, Instant now) {
   const auto elements = gate_.grants(config);
   if (!elements) return tl::unexpected(elements.error());
-  ledger_.adopt(*elements, now);
+  ledger_.adopt(
+      *elements, [&](std::string_view door) { return terms_of(config, door); }, now);
+  watch_flows({}, now);
+  if (flows_) flows_->look(now);
   if (!ledger_.grants().empty())
     log_line(LogLevel::info, fmt::format("adopted {} grants from the kernel", ledger_.grants().size()));
   return {};
 }
 
-Result<Keeper::Applied> Keeper::apply(Config next, const ReloadOptions& options, Instant now) {
+Result<Applied> Keeper::apply(Config next, const ReloadOptions& options, Instant now) {
   const auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
   if (!policy) return tl::unexpected(policy.error());
   auto image = seal("knockgate-policy", policy->encode());
@@ -173,19 +172,12 @@ Result<void> Keeper::follow(const Config& next, std::optional<NflogGroups> group
       engine_->resize_buffer(next.nflog.buffer_bytes);
     engine_->follow(std::move(policy));
   }
-  const bool runs = std::any_of(next.doors.begin(), next.doors.end(),
-                                [](const Door& door) { return door.enabled && !door.run.empty(); });
-  if (!runs) {
-    runner_.reset();
-    runner_error_.reset();
-  } else if (!runner_) {
-    runner_ = std::make_unique<RunnerLink>(loop_, beside(next.control.socket, "runner.sock"));
-  }
-  if (runner_) note_runner(runner_->connect()); // now, so that a missing one is known before the first knock
+  commands_.follow(next);
+  watch_table(next);
   return {};
 }
 
-Result<Keeper::Applied> Keeper::enforce(const Config& next, const ReloadOptions& options, Instant now) {
+Result<Applied> Keeper::enforce(const Config& next, const ReloadOptions& options, Instant now) {
   const auto guarded = gate_.guarded(next);
   if (!guarded) return tl::unexpected(guarded.error());
   const auto before = ports_of(*guarded);
@@ -210,13 +202,14 @@ Result<Keeper::Applied> Keeper::enforce(const Config& next, const ReloadOptions&
   if (auto loaded = gate_.load(next, sets, sessions->batch, ledger_.all(now)); !loaded)
     return tl::unexpected(loaded.error());
   unconfirmed_ = std::move(unconfirmed);
+  heals_ = {}; // whoever reloads wants the table, whatever was
   settle(*sessions, now);
   for (const auto& event : sessions->events) applied.sessions.push_back(event.grant);
   if (auto closed = close_gone(next, now, applied); !closed) return tl::unexpected(closed.error());
   return applied;
 }
 
-Result<Keeper::Applied> Keeper::stand_down(const Config& next, Instant now) {
+Result<Applied> Keeper::stand_down(const Config& next, Instant now) {
   Applied applied;
   const auto before = gate_.guarded(next);
   if (!before) return tl::unexpected(before.error());
@@ -237,7 +230,8 @@ Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applie
     if (!kept && grant.via != Via::foreign) gone.insert(grant.door);
   }
   for (const auto& name : gone) {
-    const auto plan = ledger_.plan_close({.id = {}, .door = name, .source = {}}, "door-removed", now);
+    auto plan = ledger_.plan_close({.door = name}, "door-removed", now);
+    refresh(plan);
     if (auto committed = gate_.commit(next, plan.batch); !committed) return committed;
     settle(plan, now);
     applied.closed += plan.closed.size();
@@ -259,6 +253,10 @@ Result<Plan> Keeper::plan_sessions(const Config& next, const std::vector<Port>& 
     if (owner == next.doors.end()) continue;
     auto request = request_for(*owner, peer.source);
     request.ports = {peer.port};
+    request.leads = {};
+    request.prefix = 128;
+    request.uses = 0;
+    request.terms = {};
     request.via = Via::session;
     request.open_for = request.max = kSessionGrant;
     requests.push_back(std::move(request));

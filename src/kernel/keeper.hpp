@@ -5,11 +5,12 @@
 /// Out:     batches to the kernel, commands to the runner, audit lines, answers.
 /// Threads: one, the event loop's. Time is the loop's Instant.
 /// Start and stop leave open grants alone: the kernel holds them, and they end by themselves.
-/// Rooms:   keeper (config to kernel), keeper_grants (grants to kernel and runner), keeper_verbs (requests),
-///          keeper_status (what is true now).
+/// Rooms:   keeper (config to kernel), keeper_grants (grants to kernel and runner), keeper_ends (what ends
+/// them),
+///          keeper_heal (what others did to our table), keeper_verbs (requests), keeper_status (what is
+///          true).
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,16 +21,20 @@
 #include <knock/config.hpp>
 #include <knock/confirm.hpp>
 #include <knock/control.hpp>
+#include <knock/heal_budget.hpp>
 #include <knock/ledger.hpp>
 #include <knock/policy.hpp>
 #include <knock/status.hpp>
 
+#include "kernel/commands.hpp"
 #include "kernel/control_socket.hpp"
 #include "kernel/engine_process.hpp"
 #include "kernel/event_loop.hpp"
+#include "kernel/flow_watch.hpp"
 #include "kernel/gate.hpp"
 #include "kernel/own_addresses.hpp"
-#include "kernel/runner_link.hpp"
+#include "kernel/reload.hpp"
+#include "kernel/table_watch.hpp"
 
 namespace knock::kernel {
 
@@ -42,11 +47,6 @@ class Keeper {
   /// Answers one request of knockctl.
   Reply answer(const Peer& peer, std::string_view datagram, Instant now);
 
-  struct ReloadOptions {
-    std::optional<Millis> confirm; ///< guard new ports only that long
-    bool now = false;              ///< guard new ports for good, unconfirmed ones too
-    bool ask = false;              ///< refuse to guard a new port: somebody has to say for how long
-  };
   /// Reads the config anew; on any error the old one stays.
   Reply reload(const ReloadOptions& options, Instant now);
 
@@ -54,13 +54,6 @@ class Keeper {
   std::optional<Instant> work(Instant now);
 
  private:
-  struct Applied {
-    std::vector<Port> guarded;       ///< newly
-    std::vector<Port> unguarded;     ///< no longer
-    std::vector<OpenGrant> sessions; ///< kept open by a grant
-    std::size_t closed = 0;          ///< grants of doors that are gone
-  };
-
   Keeper(EventLoop& loop, std::string config_path, Gate gate, OwnAddresses own, std::string state);
 
   // keeper.cpp: config -> kernel
@@ -77,13 +70,26 @@ class Keeper {
   // keeper_grants.cpp: grants -> kernel and runner
   void judge(std::span<const Grant> grants, Instant now);
   const Door* door_of(const Grant& grant);
-  /// Whether the door's command may start and was asked for.
-  bool run(const Door& door, const Address& source, Via via, Instant now);
-  void note_runner(const Result<void>& reached);
-  void watch_over(Instant now);
-  Result<void> carry_out(const Plan& plan, Instant now);
-  Result<void> heal(Instant now);
+  Result<void> open(std::span<const GrantRequest> requests, Instant now);
+  Result<void> carry_out(Plan plan, Instant now);
   void settle(const Plan& plan, Instant now);
+  void report(const LedgerEvent& event, Instant now);
+  void watch_over(Instant now);
+
+  // keeper_ends.cpp
+  void look(const std::vector<GrantKey>& keys);
+  void refresh(Plan& plan);
+  void watch_flows(std::span<const GrantRequest> requests, Instant now);
+  void hear(const FlowWatch::News& news, Instant now);
+  void look_ahead(Instant now);
+  void push(Plan plan, Instant now);
+  std::optional<Instant> end_what_is_over(Instant now);
+
+  // keeper_heal.cpp
+  void watch_table(const Config& next);
+  void heed(Instant now);
+  void forget_removed(const std::vector<GrantKey>& removed, Instant now);
+  Result<void> heal(Instant now, const std::string& by);
   Result<void> remember(const Unconfirmed& unconfirmed, std::optional<std::int64_t> off_since);
 
   // keeper_verbs.cpp
@@ -104,8 +110,9 @@ class Keeper {
   void count(Status& status, Instant now);
   void warn(Status& status, Instant now) const;
 
-  /// What a door gives to who may come in.
+  /// What a door gives to who may come in; no port when it leads nowhere for his family.
   static GrantRequest request_for(const Door& door, const Address& source);
+  [[nodiscard]] Terms terms_of(const Config& config, std::string_view door) const;
   [[nodiscard]] const Door* door(std::string_view name) const;
   /// What the static sets are to hold now.
   [[nodiscard]] StaticSets wanted(Instant now) const;
@@ -121,13 +128,19 @@ class Keeper {
   Config config_;
   std::unordered_map<std::uint64_t, const Door*> doors_; // enabled ones of config_, by id
   Ledger ledger_{{}};
-  std::unique_ptr<EngineProcess> engine_;   // absent: no group bound
-  std::unique_ptr<RunnerLink> runner_;      // absent: no door runs a command
-  std::optional<Error> runner_error_;       // why the last command did not start
-  std::map<std::string, Instant> last_run_; // by door
-  std::uint64_t runs_ = 0;
+  std::unique_ptr<EngineProcess> engine_; // absent: no group bound
+  Commands commands_;
   OwnAddresses own_;
-  std::optional<Millis> watchdog_; // how often the service manager is told that we are well
+  std::unique_ptr<FlowWatch> flows_; // absent: no open grant has to know
+  std::optional<Error> flows_error_; // why connections are not known
+  std::optional<TableWatch> watch_;  // absent: no door
+  HealBudget heals_;
+  std::string disturber_;             // who last removed what is ours
+  std::optional<Instant> heal_at_;    // put off until then
+  Instant looked_until_{};            // counters of what ends by then are known
+  std::optional<Instant> next_idle_;  // look at the counters of on-idle grants
+  std::optional<Instant> next_lease_; // push on grants with connections
+  std::optional<Millis> watchdog_;    // how often the service manager is told that we are well
   std::optional<Instant> next_probe_;
   Unconfirmed unconfirmed_;
   std::optional<std::int64_t> off_since_; // seconds of the epoch

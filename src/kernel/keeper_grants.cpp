@@ -18,13 +18,32 @@ constexpr Millis kProbeEvery{5'000}; // how long a hanging engine goes unnoticed
 } // namespace
 
 GrantRequest Keeper::request_for(const Door& door, const Address& source) {
+  const bool ipv4 = source.family == Family::ipv4;
   GrantRequest request;
   request.door = door.name;
   request.source = source;
+  request.prefix = ipv4 ? door.prefix4 : door.prefix6;
   request.ports = door.opens;
-  request.open_for = door.open_for;
+  for (const auto& forward : door.forwards) {
+    const auto& target = ipv4 ? forward.ipv4 : forward.ipv6;
+    if (!target) continue;
+    request.leads.push_back({forward.outer, *target});
+    request.ports.push_back(forward.outer);
+  }
+  std::sort(request.ports.begin(), request.ports.end());
+  if (door.opens.empty() && door.forwards.empty() && !door.run_close.empty()) request.ports = {kNoPort};
+  request.open_for = door.close == Close::on_idle ? door.idle : door.open_for;
   request.max = door.max;
+  request.uses = door.uses;
+  request.terms = {door.close, door.idle, door.linger, false};
   return request;
+}
+
+Terms Keeper::terms_of(const Config& config, std::string_view name) const {
+  for (const auto& door : config.doors)
+    if (door.enabled && door.name == name)
+      return {door.close, door.idle, door.linger, !door.run_close.empty()};
+  return {};
 }
 
 void Keeper::judge(std::span<const Grant> grants, Instant now) {
@@ -34,14 +53,27 @@ void Keeper::judge(std::span<const Grant> grants, Instant now) {
   for (const auto& grant : grants) {
     const auto* door = door_of(grant);
     if (door == nullptr) continue;
-    if (!door->opens.empty()) requests.push_back(request_for(*door, grant.source));
+    auto request = request_for(*door, grant.source);
+    request.terms.says_close = !door->run_close.empty() && commands_.ready(*door, now);
+    if (!request.ports.empty()) {
+      requests.push_back(std::move(request));
+    } else if (door->run.empty()) {
+      ++refused_["family"];
+      log_line(LogLevel::info,
+               fmt::format("refused door={} source={} reason=family: it leads nowhere over {}", door->name,
+                           to_string(grant.source), grant.source.family == Family::ipv4 ? "IPv4" : "IPv6"));
+    }
     if (!door->run.empty()) runs.emplace_back(door, grant.source);
   }
-  (void)ledger_.expire(now); // what ended a moment ago must not count as open
-  if (!requests.empty())
-    if (auto done = carry_out(ledger_.plan_open(requests, now), now); !done)
-      log_line(LogLevel::error, to_string(done.error()));
-  for (const auto& [door, source] : runs) (void)run(*door, source, Via::knock, now);
+  if (auto done = open(requests, now); !done) log_line(LogLevel::error, to_string(done.error()));
+  for (const auto& [door, source] : runs) commands_.open(*door, source, Via::knock, now);
+}
+
+Result<void> Keeper::open(std::span<const GrantRequest> requests, Instant now) {
+  if (requests.empty()) return {};
+  for (const auto& event : ledger_.expire(now)) report(event, now); // must not count as open
+  watch_flows(requests, now);
+  return carry_out(ledger_.plan_open(requests, now), now);
 }
 
 /// The door a record names, if its source may have what the door gives.
@@ -60,41 +92,15 @@ const Door* Keeper::door_of(const Grant& grant) {
   return nullptr;
 }
 
-bool Keeper::run(const Door& door, const Address& source, Via via, Instant now) {
-  const auto last = last_run_.find(door.name);
-  if (last != last_run_.end() && now < last->second + door.cooldown) {
-    ++refused_["cooldown"];
-    return false;
+Result<void> Keeper::carry_out(Plan plan, Instant now) {
+  if (plan.empty()) {
+    settle(plan, now);
+    return {};
   }
-  RunRequest request;
-  request.time = config_.runner.time;
-  request.door = door.name;
-  request.source = to_string(source);
-  request.via = to_string(via);
-  request.argv = door.run;
-  last_run_[door.name] = now; // a command that fails at once must not fail at every knock
-  const auto started = runner_->start(request);
-  note_runner(started);
-  if (!started) {
-    ++refused_["runner"];
-    return true;
-  }
-  ++runs_;
-  log_line(LogLevel::info, fmt::format("run door={} source={} by={} via={}", request.door, request.source,
-                                       request.by, request.via));
-  return true;
-}
-
-void Keeper::note_runner(const Result<void>& reached) {
-  if (!reached && (!runner_error_ || runner_error_->what != reached.error().what))
-    log_line(LogLevel::error, to_string(reached.error()));
-  runner_error_ = reached ? std::nullopt : std::optional(reached.error());
-}
-
-Result<void> Keeper::carry_out(const Plan& plan, Instant now) {
+  refresh(plan);
   auto committed = gate_.commit(config_, plan.batch);
   if (!committed && committed.error().code == ENOENT) {
-    if (auto healed = heal(now); !healed) return healed;
+    if (auto healed = heal(now, disturber_); !healed) return healed;
     committed = gate_.commit(config_, plan.batch);
   }
   if (!committed) {
@@ -106,24 +112,21 @@ Result<void> Keeper::carry_out(const Plan& plan, Instant now) {
   return {};
 }
 
-/// Somebody removed the table: it comes back, and what was open with its remaining time.
-Result<void> Keeper::heal(Instant now) {
-  const auto open = ledger_.all(now);
-  if (auto loaded = gate_.load(config_, wanted(now), open, open); !loaded) return loaded;
-  ++healed_;
-  log_line(LogLevel::warn, fmt::format("healed: table inet {} was gone, {} elements are back",
-                                       config_.nft.table, open.size()));
-  return {};
-}
-
 void Keeper::settle(const Plan& plan, Instant now) {
   ledger_.accept(plan);
-  for (const auto& event : plan.events) {
-    if (event.verb == LedgerEvent::Verb::refused)
-      ++refused_[event.reason];
-    else
-      log_line(LogLevel::info, audit_line(event, now));
+  for (const auto& event : plan.events) report(event, now);
+}
+
+/// Says it, and starts what the door wants started at the end.
+void Keeper::report(const LedgerEvent& event, Instant now) {
+  if (event.verb == LedgerEvent::Verb::refused) {
+    ++refused_[event.reason];
+    return;
   }
+  log_line(LogLevel::info, audit_line(event, now));
+  const bool over = event.verb == LedgerEvent::Verb::close || event.verb == LedgerEvent::Verb::expire;
+  if (!over || !event.grant.terms.says_close) return;
+  if (const auto* left = door(event.grant.door)) commands_.close(*left, event.grant);
 }
 
 const Door* Keeper::door(std::string_view name) const {
@@ -145,12 +148,13 @@ void Keeper::watch_over(Instant now) {
 }
 
 std::optional<Instant> Keeper::work(Instant now) {
-  for (const auto& event : ledger_.expire(now)) log_line(LogLevel::info, audit_line(event, now));
   watch_over(now);
-  auto next = ledger_.next_end();
+  auto next = end_what_is_over(now);
   const auto sooner = [&](std::optional<Instant> other) {
     if (other) next = std::min(next.value_or(*other), *other);
   };
+  if (heal_at_ && *heal_at_ <= now) (void)heal(now, disturber_);
+  sooner(heal_at_);
   if (engine_) sooner(engine_->work(now));
   sooner(next_probe_);
   return next;

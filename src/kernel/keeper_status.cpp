@@ -20,34 +20,24 @@ std::int64_t epoch_seconds(std::chrono::system_clock::time_point at) {
   return std::chrono::system_clock::to_time_t(at);
 }
 
-/// Traffic of a grant: the sum over its elements.
-void add_traffic(std::vector<StatusGrant>& shown, const std::map<std::uint64_t, OpenGrant>& grants,
-                 const std::vector<Element>& elements) {
-  std::map<GrantKey, const Element*> by_key;
-  for (const auto& element : elements) by_key[element.key] = &element;
-  for (auto& one : shown) {
-    const auto& grant = grants.at(one.id);
-    for (Port port : grant.ports) {
-      const auto found = by_key.find({grant.source, port});
-      if (found == by_key.end()) continue;
-      one.packets += found->second->traffic.packets;
-      one.bytes += found->second->traffic.bytes;
-    }
-  }
-}
-
-StatusGrant shown(const OpenGrant& grant, Instant now) {
+StatusGrant shown(const OpenGrant& grant, const Traffic& traffic, Instant now) {
   StatusGrant one;
   one.id = grant.id;
   one.door = grant.door;
   one.source = to_string(grant.source);
-  one.prefix = grant.source.family == Family::ipv4 ? 32 : 128;
-  for (Port port : grant.ports) one.ports.push_back(to_string(port));
+  one.prefix = prefix_of(grant);
+  for (Port port : grant.ports)
+    if (port != kNoPort) one.ports.push_back(to_string(port));
+  for (const auto& lead : grant.leads) one.forward[to_string(lead.outer)] = to_string(lead.target);
   one.by = grant.by;
   one.via = to_string(grant.via);
   one.opened = epoch_seconds(std::chrono::system_clock::now()) - ms(grant.opened, now) / 1000;
   one.left_ms = ms(now, grant.ends);
   one.cap_ms = ms(now, grant.cap);
+  one.close = to_string(grant.terms.close);
+  if (grant.set == GrantSet::once) one.uses_left = grant.uses_left;
+  one.packets = traffic.packets;
+  one.bytes = traffic.bytes;
   one.adopted = grant.adopted;
   return one;
 }
@@ -81,8 +71,9 @@ Status Keeper::status(Instant now) {
             [](const auto& a, const auto& b) { return a.port < b.port; });
   status.grant_limit = config_.limits.grants;
   status.open = ledger_.grants().size();
-  for (const auto& [id, grant] : ledger_.grants()) status.grants.push_back(shown(grant, now));
-  if (const auto elements = gate_.grants(config_)) add_traffic(status.grants, ledger_.grants(), *elements);
+  if (const auto elements = gate_.grants(config_)) ledger_.note(*elements);
+  for (const auto& [id, grant] : ledger_.grants())
+    status.grants.push_back(shown(grant, ledger_.traffic(grant), now));
   count(status, now);
   warn(status, now);
   return status;
@@ -92,7 +83,9 @@ void Keeper::count(Status& status, Instant now) {
   auto& counters = status.counters;
   for (const auto& [reason, times] : refused_) counters["refused_" + reason] = times;
   counters["healed"] = healed_;
-  counters["runs"] = runs_;
+  counters["runs"] = commands_.started();
+  counters["refused_cooldown"] = commands_.cooled();
+  counters["refused_runner"] = commands_.failed();
   if (!engine_) return;
   engine_->ask_numbers(now);
   const auto& groups = engine_->groups();
@@ -150,7 +143,15 @@ void Keeper::warn(Status& status, Instant now) const {
   if (engine_ && !engine_->answered())
     add("engine", "the engine does not answer: knocks wait until it is restarted",
         "journalctl -u knockgated");
-  if (runner_error_) add("runner", "no command can run: " + runner_error_->what, runner_error_->advice);
+  if (const auto& error = commands_.error())
+    add("runner", "no command can run: " + error->what, error->advice);
+  if (flows_error_)
+    add("conntrack", "connections are not known: grants end by their time alone", flows_error_->advice);
+  if (const auto until = heals_.paused_until(now); until && !status.gate.loaded)
+    add("healing",
+        fmt::format("the table is removed again and again by {}: put back in {}",
+                    disturber_.empty() ? "somebody" : disturber_, span_text(ms(now, *until))),
+        "sudo knockctl reload --now");
   if (status.nflog.lost != 0)
     add("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost), "");
 }

@@ -216,17 +216,22 @@ Reply Keeper::open_by_hand(const Request& request, Instant now) {
   if (off_since_)
     return refuse(ExitCode::failed, "failed", "knockgate is off: every port is open", "sudo knockctl on");
   std::vector<std::string> texts;
-  if (!found->opens.empty()) {
+  if (!request_for(*found, *source).ports.empty()) {
     if (auto refused = grant_by_hand(request, *found, *source, now, texts);
         refused.failure.exit != ExitCode::done)
       return refused;
   }
   if (!found->run.empty()) {
-    const bool may = run(*found, *source, Via::hand, now);
-    if (runner_error_) return refuse(*runner_error_);
-    texts.push_back(may ? fmt::format("started {}", found->run[0])
-                        : fmt::format("{} did not start: cooldown", found->run[0]));
+    const bool cooled = !commands_.ready(*found, now);
+    if (!commands_.open(*found, *source, Via::hand, now) && !cooled) return refuse(*commands_.error());
+    texts.push_back(cooled ? fmt::format("{} did not start: cooldown", found->run[0])
+                           : fmt::format("started {}", found->run[0]));
   }
+  if (texts.empty())
+    return refuse(ExitCode::failed, "failed",
+                  fmt::format("door {} leads nowhere over {}", found->name,
+                              source->family == Family::ipv4 ? "IPv4" : "IPv6"),
+                  "give its forward a target of that family");
   return told(texts);
 }
 
@@ -234,6 +239,7 @@ Reply Keeper::grant_by_hand(const Request& request, const Door& found, const Add
                             std::vector<std::string>& texts) {
   auto asked = request_for(found, source);
   asked.via = Via::hand;
+  asked.terms.says_close = !found.run_close.empty() && commands_.ready(found, now);
   if (const auto time = request.find("for")) {
     const auto span = parse_duration(*time);
     if (!span || *span < Seconds{1} || *span > found.max)
@@ -242,7 +248,8 @@ Reply Keeper::grant_by_hand(const Request& request, const Door& found, const Add
     asked.open_for = *span;
   }
   (void)work(now);
-  const auto plan = ledger_.plan_open(std::vector{asked}, now);
+  watch_flows({&asked, 1}, now);
+  const auto plan = ledger_.plan_open({&asked, 1}, now);
   const auto& event = plan.events.front();
   if (auto done = carry_out(plan, now); !done) return refuse(done.error());
   if (event.verb == LedgerEvent::Verb::refused)

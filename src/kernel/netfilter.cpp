@@ -188,6 +188,18 @@ Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& tabl
   return found;
 }
 
+Result<std::optional<wire::RawElement>> Nftables::element(const std::string& table, const GrantKey& key) {
+  std::vector<wire::RawElement> found;
+  const auto request = wire::encode_element_get(table, key, socket_.next_sequence());
+  const auto code =
+      socket_.request(request, [&](const nlmsghdr* message) { wire::parse_elements(message, found); });
+  if (!code) return tl::unexpected(code.error());
+  if (*code == ENOENT || (*code == 0 && found.empty())) return std::nullopt;
+  if (*code != 0)
+    return tl::unexpected(system_error(fmt::format("read an element of table inet {}", table), *code, ""));
+  return std::move(found.front());
+}
+
 Result<std::map<std::string, wire::SetInfo>> Nftables::sets(const std::string& table) {
   std::map<std::string, wire::SetInfo> found;
   const auto code = dump([&](std::uint32_t sequence) { return wire::encode_set_dump(table, sequence); },

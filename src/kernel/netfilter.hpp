@@ -87,6 +87,8 @@ class Nftables {
   Result<void> commit(const Batch& batch, const std::string& table);
   /// Errors: ENOENT when table or set is missing.
   Result<std::vector<wire::RawElement>> elements(const std::string& table, const std::string& set);
+  /// One element; nothing when it, its set or the table is not there.
+  Result<std::optional<wire::RawElement>> element(const std::string& table, const GrantKey& key);
   /// The sets of `inet table` by name; empty when there is no such table.
   Result<std::map<std::string, wire::SetInfo>> sets(const std::string& table);
 

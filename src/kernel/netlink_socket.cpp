@@ -58,19 +58,4 @@ Result<std::optional<std::span<const std::byte>>> NetlinkSocket::receive() {
   }
 }
 
-Result<int> NetlinkSocket::request(const wire::Bytes& message) {
-  const auto wanted = reinterpret_cast<const nlmsghdr*>(message.data())->nlmsg_seq;
-  if (auto sent = send(message); !sent) return tl::unexpected(sent.error());
-  for (;;) {
-    const auto datagram = receive();
-    if (!datagram) return tl::unexpected(datagram.error());
-    if (!*datagram) return EAGAIN;
-    std::optional<int> answer;
-    wire::for_each_message(**datagram, [&](const nlmsghdr* part) {
-      if (part->nlmsg_type == NLMSG_ERROR && part->nlmsg_seq == wanted) answer = wire::parse_ack(part).error;
-    });
-    if (answer) return *answer;
-  }
-}
-
 } // namespace knock::kernel

@@ -34,7 +34,12 @@ class NetlinkSocket {
   /// The next datagram, valid until the next call; nothing when none waits.
   Result<std::optional<std::span<const std::byte>>> receive();
   /// Sends a request that ends in an ack, and reads it. Returns the kernel's errno, 0 when done.
-  Result<int> request(const wire::Bytes& message);
+  Result<int> request(const wire::Bytes& message) {
+    return request(message, [](const nlmsghdr*) {});
+  }
+  /// The same, with `visit(const nlmsghdr*)` for what comes before the ack.
+  template<class Visit>
+  Result<int> request(const wire::Bytes& message, Visit&& visit);
   /// Sends a dump request and calls `visit(const nlmsghdr*)` for every message of the answer.
   /// Returns the kernel's errno, 0 when whole, EINTR when somebody changed what was being dumped.
   template<class Visit>
@@ -55,6 +60,26 @@ class NetlinkSocket {
   wire::Bytes buffer_;
   std::uint32_t sequence_ = 0;
 };
+
+template<class Visit>
+Result<int> NetlinkSocket::request(const wire::Bytes& message, Visit&& visit) {
+  const auto wanted = reinterpret_cast<const nlmsghdr*>(message.data())->nlmsg_seq;
+  if (auto sent = send(message); !sent) return tl::unexpected(sent.error());
+  std::optional<int> answer;
+  while (!answer) {
+    const auto datagram = receive();
+    if (!datagram) return tl::unexpected(datagram.error());
+    if (!*datagram) return EAGAIN;
+    wire::for_each_message(**datagram, [&](const nlmsghdr* part) {
+      if (part->nlmsg_seq != wanted || answer) return;
+      if (part->nlmsg_type == NLMSG_ERROR)
+        answer = wire::parse_ack(part).error;
+      else
+        visit(part);
+    });
+  }
+  return *answer;
+}
 
 template<class Visit>
 Result<int> NetlinkSocket::dump(const wire::Bytes& message, Visit&& visit) {

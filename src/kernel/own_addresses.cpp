@@ -18,15 +18,12 @@ Result<OwnAddresses> OwnAddresses::open() {
   return own;
 }
 
-bool OwnAddresses::contains(const Address& address) {
-  bool changed = false;
+void OwnAddresses::drain() {
   for (;;) {
     const auto datagram = changes_.receive();
-    changed = changed || !datagram || *datagram; // an overrun is a change too
-    if (!datagram || !*datagram) break;
+    if (!datagram || !*datagram) break; // an overrun is a change too
   }
-  if (changed) look();
-  return addresses_.contains(address);
+  look();
 }
 
 void OwnAddresses::look() {

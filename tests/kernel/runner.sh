@@ -74,7 +74,7 @@ env=$(grep -Ev '^(_|PWD|SHLVL)=' "$OUT/env" | tr '\n' ' ') # bash adds these its
 [ "$(tr '\n\t' '  ' <"$OUT/who")" = "nobody nogroup CapPrm: 0000000000000000 CapEff: 0000000000000000 0 256 / /dev/null " ] || fail "who: $(tr '\n\t' '  ' <"$OUT/who")"
 [ "$(tr '\n' ' ' <"$OUT/fds")" = "0 1 2 3 " ] || fail "descriptors: $(tr '\n' ' ' <"$OUT/fds")" # 3 is ls's own
 await logged 'ran door=tell source=2001:db8:9::9 result="exited with 0" ms='
-logged '^run door=tell source=2001:db8:9::9 by=- via=knock$' || fail "the audit line is missing"
+logged '^run door=tell source=2001:db8:9::9 by=- via=knock event=open$' || fail "the audit line is missing"
 ok "nobody, no capability, a clean environment, no descriptor of ours; the log says what ran, for whom, how it ended"
 
 knock_at 7002 $R4

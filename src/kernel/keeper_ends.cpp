@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What ends grants: their time, their last connection, no packet for a while.
+#include <algorithm>
+#include <utility>
+
+#include "kernel/audit.hpp"
+#include "kernel/keeper.hpp"
+#include "kernel/log.hpp"
+
+namespace knock::kernel {
+namespace {
+
+constexpr Millis kLookAhead{100};      // the counter goes with the element: it is read so long before
+constexpr std::size_t kManyKeys = 256; // from here on one dump costs less than so many questions
+
+bool counts(const Change& change) {
+  return change.key.set == GrantSet::open || change.key.set == GrantSet::net;
+}
+
+} // namespace
+
+/// What the kernel counted at these elements.
+void Keeper::look(const std::vector<GrantKey>& keys) {
+  if (keys.empty()) return;
+  auto found = keys.size() < kManyKeys ? gate_.find(config_, keys) : gate_.grants(config_);
+  if (found) ledger_.note(*found);
+}
+
+/// An element put anew counts on from where the old one stood, and an audit line tells what is true now.
+void Keeper::refresh(Plan& plan) {
+  std::vector<GrantKey> keys;
+  for (const auto& change : plan.batch)
+    if (counts(change) && ledger_.has(change.key)) keys.push_back(change.key);
+  if (keys.empty()) return;
+  look(keys);
+  for (auto& change : plan.batch)
+    if (counts(change)) change.traffic = ledger_.counted(change.key);
+  for (auto& event : plan.events) event.traffic = ledger_.traffic(event.grant);
+}
+
+/// Listens to connections exactly while an open grant, or one that is about to open, has to know of them.
+void Keeper::watch_flows(std::span<const GrantRequest> requests, Instant now) {
+  const bool asked = std::any_of(requests.begin(), requests.end(), [](const GrantRequest& request) {
+    return request.uses != 0 || request.terms.close == Close::on_disconnect;
+  });
+  if (!asked && !ledger_.needs_flows()) {
+    if (flows_) ledger_.forget_flows();
+    flows_.reset();
+    return;
+  }
+  if (flows_) return flows_->drain(now);
+  auto opened = FlowWatch::open(
+      loop_, [this](const Address& source, Port port) { return ledger_.watches(source, port); },
+      [this](const FlowWatch::News& news, Instant at) { hear(news, at); });
+  if (opened) {
+    flows_ = std::move(*opened);
+    flows_error_.reset();
+  } else {
+    if (!flows_error_)
+      log_line(LogLevel::warn, to_string(opened.error()) + "; grants end by their time alone");
+    flows_error_ = opened.error();
+  }
+}
+
+void Keeper::hear(const FlowWatch::News& news, Instant now) {
+  for (const auto& event : ledger_.expire(now)) report(event, now);
+  const auto& flow = news.event.flow;
+  auto plan = news.event.kind == wire::FlowEvent::Kind::begun
+                  ? ledger_.flow_begun(flow.source, flow.port, news.known, now)
+                  : ledger_.flow_ended(flow.source, flow.port, now);
+  push(std::move(plan), now);
+}
+
+/// Reads the counters of what ends in a moment; what moved at an on-idle door stays open.
+void Keeper::look_ahead(Instant now) {
+  const auto until = now + kLookAhead;
+  const auto keys = ledger_.ending(std::exchange(looked_until_, until), until);
+  look(keys);
+  if (!keys.empty()) push(ledger_.plan_idle(now), now);
+}
+
+void Keeper::push(Plan plan, Instant now) {
+  if (plan.empty()) return;
+  if (auto done = carry_out(std::move(plan), now); !done) log_line(LogLevel::error, to_string(done.error()));
+}
+
+std::optional<Instant> Keeper::end_what_is_over(Instant now) {
+  std::optional<Instant> next;
+  const auto sooner = [&](std::optional<Instant> other) {
+    if (other) next = std::min(next.value_or(*other), *other);
+  };
+  look_ahead(now);
+  const auto idle = ledger_.shortest_idle();
+  if (!idle) {
+    next_idle_.reset();
+  } else if (!next_idle_ || *next_idle_ <= now) {
+    if (const auto found = gate_.grants(config_)) ledger_.note(*found);
+    push(ledger_.plan_idle(now), now);
+    next_idle_ = now + *idle / 3;
+  }
+  if (!ledger_.leases()) {
+    next_lease_.reset();
+  } else if (!next_lease_ || *next_lease_ <= now) {
+    push(ledger_.plan_leases(now), now);
+    next_lease_ = now + kLease / 4;
+  }
+  for (const auto& event : ledger_.expire(now)) report(event, now);
+  watch_flows({}, now);
+  if (flows_) sooner(flows_->work(now));
+  sooner(next_idle_);
+  sooner(next_lease_);
+  sooner(ledger_.next_end());
+  if (const auto ahead = ledger_.next_end_after(looked_until_)) sooner(*ahead - kLookAhead);
+  return next;
+}
+
+} // namespace knock::kernel
