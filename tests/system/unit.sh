@@ -263,14 +263,15 @@ write /etc/knockgate/doors.d/web.toml <<<'[door.web]
 opens = ["tcp/81"]
 knock = ["tcp/1301", "udp/1207", "tcp/1409", "udp/1003"]'
 inside knockctl reload --confirm 10m >/dev/null
-trial='.gate.guarded[] | select(.port == "tcp/81") | .confirmed == false and .left_ms > 0'
+trial='any(.gate.guarded[]; .port == "tcp/81" and .confirmed == false and .left_ms > 0)'
 expect "$trial"
 inside systemctl restart knockgated.service
-expect "$trial"
+expect "$trial and ([.warnings[].code] | index(\"runner\") == null)"
+inside systemctl -q enable knockgated.service
 halt
 in_ns router chroot "$LAB/root" nft delete table inet knockgate # as the power does
 boot
-inside systemctl start knockgated.service
+await active
 expect '(.gate.guarded | map(.port) == ["tcp/22"]) and ([.warnings[].code] | contains(["not-confirmed"])) and .grants == []'
 ok "a port on trial stays so over a restart; after a reboot it is not guarded, though its time has not come"
 
@@ -285,6 +286,7 @@ inside systemctl stop knockgated.service
 [ "$(property Result)" = success ] || fail "$(property Result)"
 [ -z "$(processes knockgated.service)" ] || fail "left: $(processes knockgated.service)"
 ! inside test -e /run/knockgate/control.sock || fail "the socket stays"
+inside test -S /run/knockgate/runner.sock || fail "it takes the runner's socket with it"
 await never active knockgate-runner.service
 [ -z "$(processes knockgate-runner.service)" ] || fail "left: $(processes knockgate-runner.service)"
 opens client $R4 22
