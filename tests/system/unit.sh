@@ -6,8 +6,12 @@ skip() { echo "skip: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root"
 if [ -z "${IN_MOUNTS-}" ]; then # whatever is mounted from here on ends with this script, also when it is killed
   unshare -m true 2>/dev/null || skip "no mount namespaces"
-  IN_MOUNTS=1 exec unshare -m --propagation private "$0" "$@"
+  { ip netns add kg$$ && ip netns del kg$$; } 2>/dev/null || skip "no network namespaces"
+  IN_MOUNTS=1 exec unshare -m --propagation unchanged "$0" "$@"
 fi
+# But the names of network namespaces, which `ip netns` shares by now: others list them too.
+findmnt -rno TARGET | grep -v '^/run/netns' | xargs -d '\n' -n 1 mount --make-private
+[ "$(findmnt -no PROPAGATION / | sort -u)" = private ] || skip "mounts stay shared"
 for tool in systemd-nspawn mmdebstrap nsenter; do command -v $tool >/dev/null || skip "no $tool (packaging/prepare test)"; done
 if mountpoint -q /sys/fs/cgroup; then umount -R /sys/fs/cgroup || skip "cannot replace /sys/fs/cgroup"; fi
 mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null || skip "no cgroup v2"
@@ -58,8 +62,8 @@ boot() {
       --console=pipe -b </dev/null >>"$TMP/log" 2>&1 ) &
   NSPAWN=$!
   started() { kill -0 $NSPAWN && LEADER=$(pgrep -P $NSPAWN -x systemd); }
-  local i
-  for i in $(seq 200); do ! started || break; sleep 0.05; done
+  local end=$((SECONDS + 10))
+  until started || [ $SECONDS -gt $end ]; do sleep 0.05; done
   [ -n "$LEADER" ] || { wait $NSPAWN 2>/dev/null || true; NSPAWN=''; cat "$TMP/log"; [ -n "${BOOTED-}" ] || skip "systemd-nspawn does not start"; fail "it does not boot"; }
   BOOTED=1
   # shellcheck disable=SC2016
@@ -133,7 +137,6 @@ active() { [ "$(property ActiveState "${1:-knockgated.service}")" = active ]; }
 processes() { # UNIT: their numbers, as we see them from outside
   find "$CGROUP" -type d -name "$1" -exec cat {}/cgroup.procs \; 2>/dev/null
 }
-# shellcheck disable=SC2046
 engine() { pgrep -f -- '--engine' | grep -xF "$(processes knockgated.service)"; }
 keeper() { processes knockgated.service | grep -vxF "$(engine)"; }
 field() { awk -v name="$2:" '$1 == name {print $2}' "/proc/$1/status"; }
