@@ -88,6 +88,9 @@ class Ledger {
   [[nodiscard]] Plan plan_leases(Instant now) const;
   /// Pushes on grants whose counters moved. `note` first.
   [[nodiscard]] Plan plan_idle(Instant now) const;
+  /// The elements with counters: of all grants, of on-idle ones.
+  [[nodiscard]] std::vector<GrantKey> keys() const;
+  [[nodiscard]] std::vector<GrantKey> idle_keys() const;
   /// Takes over what the kernel counted.
   void note(std::span<const Element> elements);
   [[nodiscard]] Traffic traffic(const OpenGrant& grant) const;

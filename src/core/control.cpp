@@ -173,13 +173,15 @@ std::optional<bool> parse_reply(std::string_view datagram, Reply& reply) {
     if (end == std::string_view::npos) return std::nullopt;
     const auto line = datagram.substr(0, end);
     datagram.remove_prefix(end + 1);
+    if (!line.starts_with("{\"end\":")) { // whoever wants it parses it, once
+      if (!line.starts_with('{')) return std::nullopt;
+      reply.lines.emplace_back(line);
+      continue;
+    }
     const auto object = json::parse(line, nullptr, false);
     if (!object.is_object()) return std::nullopt;
-    if (object.contains("end")) {
-      reply.failure = failure_from(object);
-      return true;
-    }
-    reply.lines.emplace_back(line);
+    reply.failure = failure_from(object);
+    return true;
   }
   return false;
 }

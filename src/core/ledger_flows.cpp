@@ -11,6 +11,10 @@ bool on_disconnect(const OpenGrant& grant) {
   return grant.terms.close == Close::on_disconnect;
 }
 
+bool counts(const GrantKey& key) {
+  return key.set == GrantSet::open || key.set == GrantSet::net;
+}
+
 Traffic& operator+=(Traffic& sum, const Traffic& more) {
   sum.packets += more.packets;
   sum.bytes += more.bytes;
@@ -121,6 +125,22 @@ Plan Ledger::plan_idle(Instant now) const {
   return plan_change(std::move(changed), now);
 }
 
+std::vector<GrantKey> Ledger::keys() const {
+  std::vector<GrantKey> keys;
+  keys.reserve(elements_.size());
+  for (const auto& [key, held] : elements_)
+    if (counts(key)) keys.push_back(key);
+  return keys;
+}
+
+std::vector<GrantKey> Ledger::idle_keys() const {
+  std::vector<GrantKey> keys;
+  for (const auto& [idle, id] : by_idle_)
+    for (const auto& key : keys_of(grants_.at(id)))
+      if (counts(key)) keys.push_back(key);
+  return keys;
+}
+
 void Ledger::note(std::span<const Element> elements) {
   for (const auto& element : elements)
     if (const auto held = elements_.find(element.key); held != elements_.end())
@@ -150,7 +170,7 @@ std::vector<GrantKey> Ledger::ending(Instant from, Instant until) const {
   for (auto it = by_end_.upper_bound({from, ~std::uint64_t{0}}); it != by_end_.end() && it->first <= until;
        ++it)
     for (const auto& key : keys_of(grants_.at(it->second)))
-      if (key.set == GrantSet::open || key.set == GrantSet::net) keys.push_back(key);
+      if (counts(key)) keys.push_back(key);
   return keys;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/gate.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -63,7 +65,24 @@ Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batc
     if (resized) text += batch_text(table, held);
   }
   text += elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
-  return load_ruleset(text);
+  if (auto loaded = load_ruleset(text); !loaded) return loaded;
+  if (config.nft.mode == Mode::gate) rules_ = nft_.rules(table).value_or(0);
+  return {};
+}
+
+Result<bool> Gate::intact(const Config& config, const StaticSets& sets) {
+  const auto there = loaded(config);
+  if (!there) return tl::unexpected(there.error());
+  if (!*there) return false;
+  auto now = guarded(config);
+  if (!now) return tl::unexpected(now.error());
+  const auto same = [](const Guarded& a, const Guarded& b) { return a.port == b.port; };
+  std::sort(now->begin(), now->end());
+  if (!std::equal(now->begin(), now->end(), sets.guarded.begin(), sets.guarded.end(), same)) return false;
+  if (config.nft.mode == Mode::embed) return true;
+  const auto rules = nft_.rules(config.nft.table);
+  if (!rules) return tl::unexpected(rules.error());
+  return *rules == rules_;
 }
 
 Result<void> Gate::unload(const Config& config) {
@@ -99,14 +118,18 @@ Result<std::vector<Element>> Gate::grants(const Config& config) {
   return grants;
 }
 
-Result<std::vector<Element>> Gate::find(const Config& config, const std::vector<GrantKey>& keys) {
+Result<std::vector<Element>> Gate::find(const Config& config, std::span<const GrantKey> keys) {
   std::vector<Element> found;
-  for (const auto& key : keys) {
-    auto raw = nft_.element(config.nft.table, key);
-    if (!raw) return tl::unexpected(raw.error());
-    if (!*raw) continue;
-    if (auto element = element_of(std::move(**raw), key.set)) found.push_back(std::move(*element));
-  }
+  for (const auto set : kGrantSets)
+    for (const auto family : {Family::ipv4, Family::ipv6}) {
+      std::vector<GrantKey> here;
+      std::copy_if(keys.begin(), keys.end(), std::back_inserter(here),
+                   [&](const GrantKey& key) { return key.set == set && key.source.family == family; });
+      auto raws = nft_.find(config.nft.table, here);
+      if (!raws) return tl::unexpected(raws.error());
+      for (auto& raw : *raws)
+        if (auto element = element_of(std::move(raw), set)) found.push_back(std::move(*element));
+    }
   return found;
 }
 

@@ -26,10 +26,12 @@ class Gate {
 
   /// Whether the table, or in embed mode our sets in it, is there.
   Result<bool> loaded(const Config& config);
+  /// Whether sets, rules and what is guarded are as they were loaded, without a look at grants.
+  Result<bool> intact(const Config& config, const StaticSets& sets);
   /// Elements of all grant sets, with counters; none when the table is missing.
   Result<std::vector<Element>> grants(const Config& config);
-  /// Of these elements the ones that are there. None of them is anybody's guess: each is asked for.
-  Result<std::vector<Element>> find(const Config& config, const std::vector<GrantKey>& keys);
+  /// Of these elements the ones that are there.
+  Result<std::vector<Element>> find(const Config& config, std::span<const GrantKey> keys);
   /// What is guarded now; none when the table is missing.
   Result<std::vector<Guarded>> guarded(const Config& config);
 
@@ -47,6 +49,7 @@ class Gate {
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
 
   Nftables nft_;
+  std::size_t rules_ = 0; // of the table when it was loaded; in embed mode the admin's are his own
 };
 
 } // namespace knock::kernel

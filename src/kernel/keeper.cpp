@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/policy.hpp>
+
 #include "kernel/audit.hpp"
 #include "kernel/files.hpp"
 #include "kernel/log.hpp"

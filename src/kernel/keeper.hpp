@@ -6,15 +6,11 @@
 /// Threads: one, the event loop's. Time is the loop's Instant.
 /// Start and stop leave open grants alone: the kernel holds them, and they end by themselves.
 /// Rooms:   keeper (config to kernel), keeper_grants (grants to kernel and runner), keeper_ends (what ends
-/// them),
-///          keeper_heal (what others did to our table), keeper_verbs (requests), keeper_status (what is
-///          true).
+///          them), keeper_heal (what others did to our table), keeper_verbs, keeper_status.
 #pragma once
 
 #include <map>
 #include <memory>
-#include <optional>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -23,7 +19,6 @@
 #include <knock/control.hpp>
 #include <knock/heal_budget.hpp>
 #include <knock/ledger.hpp>
-#include <knock/policy.hpp>
 #include <knock/status.hpp>
 
 #include "kernel/commands.hpp"
@@ -58,6 +53,7 @@ class Keeper {
 
   // keeper.cpp: config -> kernel
   void recall();
+  Result<void> remember(const Unconfirmed& unconfirmed, std::optional<std::int64_t> off_since);
   Result<void> adopt(const Config& config, Instant now);
   Result<Applied> apply(Config next, const ReloadOptions& options, Instant now);
   Result<Applied> enforce(const Config& next, const ReloadOptions& options, Instant now);
@@ -88,9 +84,10 @@ class Keeper {
   // keeper_heal.cpp
   void watch_table(const Config& next);
   void heed(Instant now);
+  void inspect(Instant now);
+  Result<void> commit(const Batch& batch, Instant now);
   void forget_removed(const std::vector<GrantKey>& removed, Instant now);
   Result<void> heal(Instant now, const std::string& by);
-  Result<void> remember(const Unconfirmed& unconfirmed, std::optional<std::int64_t> off_since);
 
   // keeper_verbs.cpp
   Reply dispatch(const Request& request, const Peer& peer, Instant now);
@@ -124,7 +121,6 @@ class Keeper {
   Gate gate_;
   std::string state_; // directory
   std::string boot_;  // id of this boot
-
   Config config_;
   std::unordered_map<std::uint64_t, const Door*> doors_; // enabled ones of config_, by id
   Ledger ledger_{{}};

@@ -10,8 +10,7 @@
 namespace knock::kernel {
 namespace {
 
-constexpr Millis kLookAhead{100};      // the counter goes with the element: it is read so long before
-constexpr std::size_t kManyKeys = 256; // from here on one dump costs less than so many questions
+constexpr Millis kLookAhead{100}; // the counter goes with the element: it is read so long before
 
 bool counts(const Change& change) {
   return change.key.set == GrantSet::open || change.key.set == GrantSet::net;
@@ -22,8 +21,7 @@ bool counts(const Change& change) {
 /// What the kernel counted at these elements.
 void Keeper::look(const std::vector<GrantKey>& keys) {
   if (keys.empty()) return;
-  auto found = keys.size() < kManyKeys ? gate_.find(config_, keys) : gate_.grants(config_);
-  if (found) ledger_.note(*found);
+  if (const auto found = gate_.find(config_, keys)) ledger_.note(*found);
 }
 
 /// An element put anew counts on from where the old one stood, and an audit line tells what is true now.
@@ -94,7 +92,7 @@ std::optional<Instant> Keeper::end_what_is_over(Instant now) {
   if (!idle) {
     next_idle_.reset();
   } else if (!next_idle_ || *next_idle_ <= now) {
-    if (const auto found = gate_.grants(config_)) ledger_.note(*found);
+    look(ledger_.idle_keys());
     push(ledger_.plan_idle(now), now);
     next_idle_ = now + *idle / 3;
   }

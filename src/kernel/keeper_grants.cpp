@@ -98,10 +98,10 @@ Result<void> Keeper::carry_out(Plan plan, Instant now) {
     return {};
   }
   refresh(plan);
-  auto committed = gate_.commit(config_, plan.batch);
+  auto committed = commit(plan.batch, now);
   if (!committed && committed.error().code == ENOENT) {
     if (auto healed = heal(now, disturber_); !healed) return healed;
-    committed = gate_.commit(config_, plan.batch);
+    committed = commit(plan.batch, now);
   }
   if (!committed) {
     for (const auto& event : plan.events)

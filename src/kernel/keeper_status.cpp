@@ -71,7 +71,7 @@ Status Keeper::status(Instant now) {
             [](const auto& a, const auto& b) { return a.port < b.port; });
   status.grant_limit = config_.limits.grants;
   status.open = ledger_.grants().size();
-  if (const auto elements = gate_.grants(config_)) ledger_.note(*elements);
+  look(ledger_.keys());
   for (const auto& [id, grant] : ledger_.grants())
     status.grants.push_back(shown(grant, ledger_.traffic(grant), now));
   count(status, now);

@@ -188,16 +188,21 @@ Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& tabl
   return found;
 }
 
-Result<std::optional<wire::RawElement>> Nftables::element(const std::string& table, const GrantKey& key) {
+Result<std::vector<wire::RawElement>> Nftables::find(const std::string& table,
+                                                     std::span<const GrantKey> keys) {
   std::vector<wire::RawElement> found;
-  const auto request = wire::encode_element_get(table, key, socket_.next_sequence());
-  const auto code =
-      socket_.request(request, [&](const nlmsghdr* message) { wire::parse_elements(message, found); });
-  if (!code) return tl::unexpected(code.error());
-  if (*code == ENOENT || (*code == 0 && found.empty())) return std::nullopt;
-  if (*code != 0)
-    return tl::unexpected(system_error(fmt::format("read an element of table inet {}", table), *code, ""));
-  return std::move(found.front());
+  while (!keys.empty()) {
+    const auto some = keys.first(std::min(keys.size(), wire::kElementsPerMessage));
+    const auto before = found.size();
+    const auto code = socket_.request(wire::encode_element_get(table, some, socket_.next_sequence()),
+                                      [&](const nlmsghdr* message) { wire::parse_elements(message, found); });
+    if (!code) return tl::unexpected(code.error());
+    if (*code != 0 && *code != ENOENT)
+      return tl::unexpected(system_error(fmt::format("read elements of table inet {}", table), *code, ""));
+    // Behind the first that is gone the kernel answers no more.
+    keys = keys.subspan(*code == 0 ? some.size() : found.size() - before + 1);
+  }
+  return found;
 }
 
 Result<std::map<std::string, wire::SetInfo>> Nftables::sets(const std::string& table) {
@@ -211,6 +216,21 @@ Result<std::map<std::string, wire::SetInfo>> Nftables::sets(const std::string& t
   if (*code == ENOENT) return found;
   if (*code != 0)
     return tl::unexpected(system_error(fmt::format("list table inet {}", table), *code, kNeedsCapability));
+  return found;
+}
+
+Result<std::size_t> Nftables::rules(const std::string& table) {
+  std::size_t found = 0;
+  const auto code = dump([&](std::uint32_t sequence) { return wire::encode_rule_dump(table, sequence); },
+                         [&](const nlmsghdr* message) {
+                           if (message == nullptr)
+                             found = 0;
+                           else if (wire::is_rule(message))
+                             ++found;
+                         });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0 && *code != ENOENT)
+    return tl::unexpected(system_error(fmt::format("list rules of table inet {}", table), *code, ""));
   return found;
 }
 

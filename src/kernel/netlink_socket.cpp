@@ -27,6 +27,11 @@ std::uint32_t set_receive_buffer(int fd, std::uint32_t bytes) {
   return static_cast<std::uint32_t>(doubled) / 2;
 }
 
+void NetlinkSocket::hear(int group, bool wanted) {
+  ::setsockopt(fd_.get(), SOL_NETLINK, wanted ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group,
+               sizeof group);
+}
+
 Result<void> NetlinkSocket::ignore_overruns() {
   const int on = 1;
   if (::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0)

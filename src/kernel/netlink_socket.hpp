@@ -27,6 +27,8 @@ class NetlinkSocket {
   /// The descriptor alone, for who does not read here.
   Fd release() && { return std::move(fd_); }
 
+  /// Joins or leaves a multicast group (by number, not as a mask).
+  void hear(int group, bool wanted);
   /// Overruns are not reported as errors: reports carry numbers, gaps are counted instead.
   Result<void> ignore_overruns();
 

@@ -14,7 +14,6 @@
 namespace knock::kernel {
 namespace {
 
-constexpr std::uint32_t kGroups = 1U << (NFNLGRP_NFTABLES - 1U);
 constexpr std::uint32_t kBufferBytes = 4U << 20U; // flushing a set sends 130 bytes an element, and overhead
 
 /// Filled by the rules themselves; nobody misses an element.
@@ -25,7 +24,8 @@ bool is_fleeting(std::string_view set) {
 } // namespace
 
 Result<TableWatch> TableWatch::open(std::string table, Mode mode) {
-  auto events = NetlinkSocket::open(NETLINK_NETFILTER, kGroups);
+  static_assert(kGroup == NFNLGRP_NFTABLES);
+  auto events = NetlinkSocket::open(NETLINK_NETFILTER, 1U << (kGroup - 1U));
   if (!events) return tl::unexpected(events.error());
   set_receive_buffer(events->fd(), kBufferBytes);
   return TableWatch(std::move(*events), std::move(table), mode);

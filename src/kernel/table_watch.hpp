@@ -44,12 +44,18 @@ class TableWatch {
   static Result<TableWatch> open(std::string table, Mode mode = Mode::gate);
 
   [[nodiscard]] int fd() const { return events_.fd(); }
+  /// For the length of a large commit of ours: the kernel builds a message of 4 KiB for every single element
+  /// as soon as anybody listens. What others do meanwhile is not heard.
+  void pause() { events_.hear(kGroup, false); }
+  void resume() { events_.hear(kGroup, true); }
   /// All that happened since. `own_port_id`: Nftables::port_id(), whose commits are ours. So are those of
   /// libnftables in this process, by its number, which is learned from the commits of that socket: in a
   /// pid namespace it is not getpid(), and until then such a commit is taken for somebody else's.
   std::vector<Disturbance> drain(std::uint32_t own_port_id);
 
  private:
+  static constexpr int kGroup = 7; // NFNLGRP_NFTABLES
+
   /// A commit whose NEWGEN has not come yet.
   struct Commit {
     std::uint32_t port_id = 0;

@@ -22,7 +22,6 @@ struct FreeSet {
 };
 using Set = std::unique_ptr<nftnl_set, FreeSet>;
 
-constexpr std::size_t kElementsPerMessage = 128; // a nested attribute ends at 64 KiB; ours are <= 288 bytes
 constexpr std::size_t kElementBytes = 288; // key 24, data 20, timeout 8, comment <= 130, counter 16, headers
 constexpr std::size_t kMessageBytes = 256; // header, table and set name
 
@@ -203,14 +202,22 @@ Bytes encode_element_dump(const std::string& table, const std::string& set, std:
   return encode_dump(NFT_MSG_GETSETELEM, table, set.c_str(), sequence);
 }
 
-Bytes encode_element_get(const std::string& table, const GrantKey& key, std::uint32_t sequence) {
-  MessageWriter writer(kMessageBytes + table.size() + kElementBytes);
-  const auto set = make_set(table, set_name(key.set, key.source.family));
-  add_element(set.get(), {Change::Kind::remove, key}, Form::key_only);
+Bytes encode_element_get(const std::string& table, std::span<const GrantKey> keys, std::uint32_t sequence) {
+  MessageWriter writer(kMessageBytes + table.size() + keys.size() * kElementBytes);
+  const auto set = make_set(table, set_name(keys.front().set, keys.front().source.family));
+  for (const auto& key : keys) add_element(set.get(), {Change::Kind::remove, key}, Form::key_only);
   auto* message = nftnl_nlmsg_build_hdr(writer.next(), NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_ACK, sequence);
   nftnl_set_elems_nlmsg_build_payload(message, set.get());
   writer.finish(message);
   return std::move(writer).take();
+}
+
+Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence) {
+  return encode_dump(NFT_MSG_GETRULE, table, nullptr, sequence); // NFTA_RULE_TABLE is that number too
+}
+
+bool is_rule(const nlmsghdr* message) {
+  return is_message(message, NFT_MSG_NEWRULE);
 }
 
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence) {

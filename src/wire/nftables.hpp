@@ -28,8 +28,14 @@ struct EncodedBatch {
 EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence);
 
 Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence);
-/// Asks for one element, which comes before the ack; ENOENT when it is gone.
-Bytes encode_element_get(const std::string& table, const GrantKey& key, std::uint32_t sequence);
+inline constexpr std::size_t kElementsPerMessage =
+    128; // a nested attribute ends at 64 KiB; ours are <= 288 bytes
+
+/// Asks for elements of one set: they come one by one, in this order, then an ack; or ENOENT at the first
+/// that is gone. Requires: 1 to kElementsPerMessage keys, of one set and family.
+Bytes encode_element_get(const std::string& table, std::span<const GrantKey> keys, std::uint32_t sequence);
+Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence);
+bool is_rule(const nlmsghdr* message);
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence);
 
 /// A set as the kernel knows it.

@@ -147,3 +147,16 @@ TEST_CASE("an element put anew counts on from where the old one stood") {
   REQUIRE(elements.size() == 2);
   CHECK(elements[1].traffic == put.traffic);
 }
+
+TEST_CASE("elements are asked for by key alone, many in one message of their set") {
+  std::vector<GrantKey> keys{key("203.0.113.9", 22), key("203.0.113.10", 22)};
+  for (auto& one : keys) one.set = GrantSet::net;
+  const auto messages = messages_of(wire::encode_element_get("knockgate", keys, 7));
+  REQUIRE(messages.size() == 1);
+  CHECK(messages[0].type == NFT_MSG_GETSETELEM);
+  CHECK((messages[0].flags & NLM_F_ACK) != 0);
+  CHECK(messages[0].sequence == 7);
+  CHECK(messages[0].body.find("net4\0"sv) != std::string::npos);
+  CHECK(messages[0].body.find("\xcb\0\x71\x09"sv) < messages[0].body.find("\xcb\0\x71\x0a"sv));
+  CHECK(messages[0].body.find("\xcb\0\x71\x0a"sv) != std::string::npos);
+}

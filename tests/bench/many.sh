@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A hundred thousand grants open at once: status, adoption at start, healing, close --all, and memory.
+. "$(dirname "$0")/../harness/lib.sh"
+COUNT=${COUNT:-100000}
+
+world
+config <<<'[door.many]
+opens = ["tcp/22"]
+for = "2h"
+[limits]
+grants = 131072
+[log]
+level = "warn"'
+many() { in_ns router python3 "${BASH_SOURCE[0]%.sh}.py" "$KNOCKGATE_SOCKET" "$@"; }
+ms() { date +%s%3N; }
+memory() { awk -v of="$1" '/^Pss:/ {print "{\"name\": \"memory " of "\", \"pss_kib\": " $2 "}"}' "/proc/$DAEMON/smaps_rollup"; }
+timed() { local name=$1 begun; shift; begun=$(ms); "$@" >/dev/null; echo "{\"name\": \"$name\", \"ms\": $(($(ms) - begun))}"; }
+
+start
+memory "of the keeper without a grant"
+many open "$COUNT"
+memory "of the keeper with $COUNT grants"
+many status
+timed "knockctl status" ctl status
+timed "knockctl --json" ctl --json
+stop KILL
+begun=$(ms)
+start
+echo "{\"name\": \"start, adoption of $COUNT grants included\", \"ms\": $(($(ms) - begun))}"
+many status
+healed=$(ctl --json | jq -s '.[0].gate.healed')
+begun=$(ms)
+in_ns router nft flush ruleset
+await status ".gate.loaded and .gate.healed == $((healed + 1)) and (.grants | length) == $COUNT"
+echo "{\"name\": \"flush ruleset to all back, status included\", \"ms\": $(($(ms) - begun))}"
+many close
+many status
