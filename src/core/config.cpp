@@ -153,6 +153,58 @@ std::optional<Spot> first_door(const ConfigText& text, std::uint32_t line, std::
   return std::nullopt;
 }
 
+constexpr std::string_view kBlanks = " \t";
+constexpr std::string_view kBeforeKey = " \t\n{,";
+
+bool begins_letter(char c) {
+  return (static_cast<std::uint8_t>(c) & 0xc0U) != 0x80;
+}
+
+/// The text before line and column; columns count letters, as the library does.
+std::string_view before_spot(std::string_view text, const Spot& spot) {
+  auto end = before_line(text, spot.line).size();
+  for (std::uint32_t column = 0; end < text.size(); ++end)
+    if (begins_letter(text[end]) && ++column >= spot.column) break;
+  return text.substr(0, end);
+}
+
+Spot spot_behind(std::string_view before, std::string_view file) {
+  const auto lines = std::count(before.begin(), before.end(), '\n');
+  const auto line = before.substr(before.rfind('\n') + 1); // npos + 1 is 0
+  const auto letters = std::count_if(line.begin(), line.end(), begins_letter);
+  return {file, static_cast<std::uint32_t>(lines + 1), static_cast<std::uint32_t>(letters + 1)};
+}
+
+std::string_view without_blanks_behind(std::string_view text) {
+  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
+}
+
+/// A key written twice in one table: the library knows the place of its second value alone, and misspells
+/// quoted keys (3.3).
+std::optional<Finding> twice_finding(const ConfigText& text, const Spot& value, std::string_view message) {
+  if (message.find("key-value pair: cannot redefine existing") == message.npos) return std::nullopt;
+  auto before = without_blanks_behind(before_spot(text.text, value));
+  if (!before.ends_with('=')) return std::nullopt;
+  before = without_blanks_behind(before.substr(0, before.size() - 1));
+  const bool in_quotes = before.ends_with('"') || before.ends_with('\'');
+  const auto from = in_quotes ? before.rfind(before.back(), before.size() - 2)
+                              : before.find_last_of(kBeforeKey) + 1; // npos + 1 is 0
+  if (from >= before.size() - 1 && in_quotes) return std::nullopt;
+  const auto key = before.substr(from);
+  before = before.substr(0, from);
+  if (key.empty()) return std::nullopt;
+  for (auto at = before.rfind(key); at != before.npos;
+       at = at == 0 ? before.npos : before.rfind(key, at - 1)) {
+    const auto behind = before.find_first_not_of(kBlanks, at + key.size());
+    const bool whole = at == 0 || kBeforeKey.find(before[at - 1]) != kBeforeKey.npos;
+    if (!whole || behind == before.npos || before[behind] != '=') continue;
+    const auto first = to_string(spot_behind(before.substr(0, at), text.file));
+    return Finding{Finding::Level::error, place_of(spot_behind(before, text.file)),
+                   fmt::format("{} stands twice, first at {}", one_line(key), first), "remove one of them"};
+  }
+  return std::nullopt;
+}
+
 Finding syntax_finding(const ConfigText& text, const toml::parse_error& error) {
   const auto spot = spot_of(error.source().begin, text.file);
   std::string message(error.description());
@@ -162,6 +214,7 @@ Finding syntax_finding(const ConfigText& text, const toml::parse_error& error) {
     return {Finding::Level::error, place_of(spot),
             fmt::format("{}, first at {}", message.substr(message.find("cannot")), to_string(*first)),
             "rename or remove one of them"};
+  if (auto twice = twice_finding(text, spot, message)) return *std::move(twice);
   if (const auto prefix = std::string_view("Error while parsing "); message.starts_with(prefix))
     message.erase(0, prefix.size());
   return {Finding::Level::error, place_of(spot), "no TOML: " + one_line(message),

@@ -91,7 +91,9 @@ TEST_CASE("what is no forward is refused with its place") {
                 "k.toml:2:42: error: tcp/1 has two targets of IPv4; write one, or one of each family"));
   CHECK(refused("\"tcp/1\" = [\"[2001:db8::1]:1\", \"[2001:db8::2]:1\"]").find("two targets of IPv6") !=
         std::string::npos);
-  CHECK(refused("\"tcp/1\" = \"192.0.2.1:1\", \"tcp/1\" = \"192.0.2.1:1\"").starts_with("k.toml:2:"));
+  CHECK(refused("\"tcp/1\" = \"192.0.2.1:1\", \"tcp/1\" = \"192.0.2.1:1\"")
+            .starts_with(
+                "k.toml:2:38: error: \"tcp/1\" stands twice, first at k.toml:2:13; remove one of them"));
 }
 
 TEST_CASE("a forwarded port belongs to one door") {

@@ -59,6 +59,8 @@ TEST_CASE("each mistake has its line and column and says what to do") {
             .starts_with("k.toml:4:7: error: kn1 = true is not in this version"));
   CHECK(first_error("[engine]\nworkers = 2\n").find("not in this version") != std::string::npos);
   CHECK(first_error(kDoor + kDoor).find("k.toml:1:") != std::string::npos);
+  CHECK(first_error(kDoor + "for = \"1m\"\nwithin = \"9s\"\nfor   =   \"2m\"\n")
+            .starts_with("k.toml:6:1: error: for stands twice, first at k.toml:4:1; remove one of them"));
 }
 
 TEST_CASE("what a later version adds is refused, and its default is not") {
