@@ -20,6 +20,7 @@
 #include "kernel/control_client.hpp"
 #include "kernel/event_loop.hpp"
 #include "kernel/files.hpp"
+#include "kernel/host_check.hpp"
 #include "kernel/process.hpp"
 
 namespace {
@@ -77,7 +78,9 @@ int run_check(const CommandLine& given) {
   const auto key = random_key();
   std::uint64_t seed = 0;
   std::copy_n(key.begin(), sizeof seed, reinterpret_cast<std::uint8_t*>(&seed));
-  const auto parsed = load_config(given.words.empty() ? kDefaultConfig : given.words[0], seed);
+  auto parsed = load_config(given.words.empty() ? kDefaultConfig : given.words[0], seed);
+  if (parsed.config)
+    for (auto& finding : check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
   for (const auto& finding : parsed.findings) {
     if (!given.json)
       fmt::print(stderr, "{}\n", to_string(finding));

@@ -15,6 +15,7 @@
 #include "kernel/control_socket.hpp"
 #include "kernel/engine.hpp"
 #include "kernel/files.hpp"
+#include "kernel/host_check.hpp"
 #include "kernel/keeper.hpp"
 #include "kernel/log.hpp"
 #include "kernel/process.hpp"
@@ -49,6 +50,8 @@ int fail(const Error& error, ExitCode code) {
 /// Reads the config and logs every finding. Returns nothing when one is an error.
 std::optional<Config> read_config(const std::string& path) {
   auto parsed = load_config(path);
+  if (parsed.config)
+    for (auto& finding : check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
   for (const auto& finding : parsed.findings)
     log_line(finding.level == Finding::Level::error ? LogLevel::error : LogLevel::warn, to_string(finding));
   return std::move(parsed.config);

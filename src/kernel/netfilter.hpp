@@ -107,6 +107,8 @@ class Nftables {
 Result<void> load_ruleset(const std::string& text);
 /// The same without changing anything.
 Result<void> check_ruleset(const std::string& text);
+/// What nft says to a `list` statement, as JSON. Errors: EPERM without CAP_NET_ADMIN.
+Result<std::string> list_ruleset(const std::string& statement);
 
 /// Who has an established TCP connection to us, and at which of our ports.
 Result<std::vector<GrantKey>> established_peers();
