@@ -58,6 +58,18 @@ std::string list(const std::string& statement) {
   return list_ruleset(statement).value_or("");
 }
 
+/// Whether nft takes it as it stands: the kernel allows any bytes in a name.
+bool is_plain(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+bool has_exception(const InTable& chain) {
+  if (!is_plain(chain.table) || !is_plain(chain.name)) return false;
+  return accepts_dnat(list(fmt::format("list chain {} {} {}", chain.family, chain.table, chain.name)));
+}
+
 bool is_ours(const InTable& chain, const Config& config) {
   return config.nft.mode == Mode::gate && chain.family == "inet" && chain.table == config.nft.table;
 }
@@ -150,9 +162,7 @@ HostFacts look_at_host(const Config& config) {
   if ((!forwarded && !watched) || !may_list(config)) return facts;
   if (forwarded)
     for (auto& chain : parse_dropping_chains(list("list chains")))
-      if (!is_ours(chain, config) &&
-          !accepts_dnat(list(fmt::format("list chain {} {} {}", chain.family, chain.table, chain.name))))
-        facts.dropping.push_back(std::move(chain));
+      if (!is_ours(chain, config) && !has_exception(chain)) facts.dropping.push_back(std::move(chain));
   if (watched) facts.flowtables = parse_flowtables(list("list flowtables"));
   return facts;
 }
