@@ -111,7 +111,7 @@ constexpr auto kOther =
 
 std::vector<wire::NftEvent> events_of(std::string_view recorded) {
   wire::Bytes bytes(recorded.size()); // aligned, as a string need not be
-  std::memcpy(bytes.data(), recorded.data(), recorded.size());
+  if (!bytes.empty()) std::memcpy(bytes.data(), recorded.data(), recorded.size());
   std::vector<wire::NftEvent> events;
   wire::for_each_message(bytes, [&](const nlmsghdr* message) {
     if (auto event = wire::parse_nft_event(message)) events.push_back(std::move(*event));
