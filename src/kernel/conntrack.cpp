@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint32_t kGroups =
     NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;
 constexpr std::uint32_t kEventBytes = 4U << 20U; // 6,500 events: 1,280 bytes each, as the kernel counts
+constexpr int kFairEvents = 4'096;               // of one drain: a busy router must not starve the rest
 constexpr int kDumpTries = 4;                    // a table that grows meanwhile interrupts a dump
 
 Error open_error(int code) {
@@ -45,7 +46,7 @@ Result<Conntrack> Conntrack::open() {
 
 Result<Conntrack::Drained> Conntrack::drain(std::vector<wire::FlowEvent>& out) {
   Drained drained;
-  for (;;) {
+  for (int i = 0; i < kFairEvents; ++i) {
     const auto datagram = events_.receive();
     if (!datagram) {
       if (datagram.error().code != ENOBUFS) return tl::unexpected(datagram.error());
@@ -57,6 +58,7 @@ Result<Conntrack::Drained> Conntrack::drain(std::vector<wire::FlowEvent>& out) {
       if (auto event = wire::parse_flow_event(message)) out.push_back(*event);
     });
   }
+  return drained; // the descriptor stays readable
 }
 
 Result<std::vector<wire::Flow>> Conntrack::flows() {

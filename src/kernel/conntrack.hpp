@@ -29,7 +29,7 @@ class Conntrack {
   struct Drained {
     bool overran = false; ///< events were lost: look at flows() again
   };
-  /// Appends the events that wait to `out`. The order is the kernel's.
+  /// Appends the events that wait, or a first part of them, to `out`. The order is the kernel's.
   Result<Drained> drain(std::vector<wire::FlowEvent>& out);
 
   /// All flows that are there and not closed, each once. A flow that begins or ends meanwhile may be missing.

@@ -100,6 +100,10 @@ Result<void> Keeper::carry_out(Plan plan, Instant now) {
   refresh(plan);
   auto committed = commit(plan.batch, now);
   if (!committed && committed.error().code == ENOENT) {
+    heed(now); // who did it is told already, and is healed once
+    committed = commit(plan.batch, now);
+  }
+  if (!committed && committed.error().code == ENOENT) {
     if (auto healed = heal(now, disturber_); !healed) return healed;
     committed = commit(plan.batch, now);
   }

@@ -35,6 +35,7 @@ void Keeper::watch_table(const Config& next) {
 }
 
 void Keeper::heed(Instant now) {
+  if (!watch_) return;
   for (const auto& [broken, set_made, removed, by, overran] : watch_->drain(gate_.port_id())) {
     const bool embed = config_.nft.mode == Mode::embed;
     if (broken) disturber_ = by;
