@@ -14,7 +14,6 @@
 namespace knock::kernel {
 namespace {
 
-constexpr int kFairDatagrams = 1'024; // of one drain: somebody who never stops must not starve the rest
 constexpr std::uint32_t kBufferBytes = 4U << 20U; // flushing a set sends 130 bytes an element, and overhead
 
 /// Filled by the rules themselves; nobody misses an element.
@@ -38,7 +37,7 @@ TableWatch::TableWatch(NetlinkSocket events, std::string table, Mode mode)
 
 std::vector<Disturbance> TableWatch::drain(std::uint32_t own_port_id) {
   std::vector<Disturbance> found;
-  for (int i = 0; i < kFairDatagrams; ++i) {
+  for (;;) {
     const auto datagram = events_.receive();
     if (!datagram) {
       if (found.empty() || !found.back().overran) {
@@ -51,7 +50,6 @@ std::vector<Disturbance> TableWatch::drain(std::uint32_t own_port_id) {
     if (!*datagram) return found;
     wire::for_each_message(**datagram, [&](const nlmsghdr* message) { read(message, own_port_id, found); });
   }
-  return found; // the descriptor stays readable
 }
 
 void TableWatch::read(const nlmsghdr* message, std::uint32_t own_port_id, std::vector<Disturbance>& found) {

@@ -48,7 +48,7 @@ class TableWatch {
   /// as soon as anybody listens. What others do meanwhile is not heard.
   void pause() { events_.hear(kGroup, false); }
   void resume() { events_.hear(kGroup, true); }
-  /// What happened since, or the first part of it. `own_port_id`: Nftables::port_id(), whose commits are
+  /// All that happened since. `own_port_id`: Nftables::port_id(), whose commits are
   /// ours. So are those of libnftables in this process, by its number, which is learned from the commits of
   /// that socket: in a pid namespace it is not getpid(), and until then such a commit is taken for somebody
   /// else's.
