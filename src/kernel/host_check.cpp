@@ -85,6 +85,10 @@ bool needs_every_packet(const Door& door, const Config& config) {
          (!door.forwards.empty() || !config.gate.also.empty() || config.nft.mode == Mode::embed);
 }
 
+bool needs_flows(const Door& door) {
+  return door.enabled && (door.close == Close::on_disconnect || door.uses != 0);
+}
+
 bool has_target(const Door& door, std::optional<Target> Forward::*family) {
   return std::any_of(door.forwards.begin(), door.forwards.end(),
                      [&](const Forward& forward) { return (forward.*family).has_value(); });
@@ -159,6 +163,7 @@ HostFacts look_at_host(const Config& config) {
     facts.forwards4 = !is_off("/proc/sys/net/ipv4/ip_forward");
     facts.forwards6 = !is_off("/proc/sys/net/ipv6/conf/all/forwarding");
   }
+  if (any(needs_flows)) facts.tells_flows = !is_off("/proc/sys/net/netfilter/nf_conntrack_events");
   if ((!forwarded && !watched) || !may_list(config)) return facts;
   if (forwarded)
     for (auto& chain : parse_dropping_chains(list("list chains")))
@@ -172,6 +177,11 @@ std::vector<Finding> check_host(const Config& config, const HostFacts& facts) {
   for (const auto& door : config.doors) {
     if (forwards(door)) check_forwards(door, facts, findings);
     if (needs_every_packet(door, config)) check_flowtables(door, facts, findings);
+    if (needs_flows(door) && !facts.tells_flows)
+      findings.push_back(
+          {Finding::Level::warning, door.place,
+           fmt::format("door {} follows connections, but this host tells nobody of them", door.name),
+           "run: sysctl -w net.netfilter.nf_conntrack_events=2"});
   }
   return findings;
 }

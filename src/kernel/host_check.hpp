@@ -24,8 +24,9 @@ struct InTable {
 };
 
 struct HostFacts {
-  bool forwards4 = true; ///< net.ipv4.ip_forward
-  bool forwards6 = true; ///< net.ipv6.conf.all.forwarding
+  bool forwards4 = true;   ///< net.ipv4.ip_forward
+  bool forwards6 = true;   ///< net.ipv6.conf.all.forwarding
+  bool tells_flows = true; ///< net.netfilter.nf_conntrack_events
   std::vector<InTable>
       dropping; ///< base chains at hook forward that drop what DNAT turned, unless a rule says otherwise
   std::vector<InTable> flowtables;

@@ -155,6 +155,23 @@ TEST_CASE("a real flowtable is found where the kernel has them") {
   CHECK(lines(config).size() == 1);
 }
 
+TEST_CASE("a door that follows connections is warned of where conntrack tells nobody") {
+  if (!enter_router()) return;
+  Config config = with(door({}));
+  config.doors[0].forwards.clear();
+  set_sysctl("/proc/sys/net/netfilter/nf_conntrack_events", 0);
+  CHECK(check_host(config).empty());
+  config.doors[0].close = Close::on_disconnect;
+  CHECK(lines(config) ==
+        Lines{"web.toml:3:1: warning: door web follows connections, but this host tells nobody of "
+              "them; run: sysctl -w net.netfilter.nf_conntrack_events=2"});
+  config.doors[0].close = Close::after;
+  config.doors[0].uses = 1;
+  CHECK(lines(config).size() == 1);
+  set_sysctl("/proc/sys/net/netfilter/nf_conntrack_events", 2);
+  CHECK(check_host(config).empty());
+}
+
 TEST_CASE("what is no answer of nft holds nothing") {
   for (const auto* text : {"", "{", "[]", "{}", R"({"nftables": 1})", R"({"nftables": [1, {"chain": 2}]})",
                            R"({"nftables": [{"chain": {"family": 1, "hook": [], "policy": null}}]})",
