@@ -20,7 +20,10 @@ cleanup() {
   trap - EXIT INT TERM
   for pid in $PIDS $DAEMON; do kill -9 "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
-  for ns in $(ip netns list | awk -v run="$RUN-" 'index($1, run) == 1 {print $1}'); do ip netns del "$ns"; done
+  for ns in $(ip netns list | awk -v run="$RUN-" 'index($1, run) == 1 {print $1}'); do
+    for pid in $(ip netns pids "$ns"); do kill -9 "$pid" 2>/dev/null || true; done # what a service forked
+    ip netns del "$ns"
+  done
   [ $code = 0 ] || { echo "--- daemon's log"; tail -n 50 "$TMP/log" 2>/dev/null; }
   rm -rf "$TMP"
   exit $code
@@ -112,3 +115,41 @@ opens = ["tcp/22"]
 knock = ["tcp/7143", "udp/12899", "tcp/4021", "udp/33710"]
 '
 knock_ssh() { in_ns "$1" knock "$2" 7143:tcp 12899:udp 4021:tcp 33710:udp; }
+
+knock_at() { in_ns "$2" knock "$3" "$1:udp"; } # PORT NS ADDRESS
+ms() { date +%s%3N; }
+
+# A service that sends a line every 50 ms to whoever stays.
+chatter() { # NS PORT
+  background ip netns exec "$RUN-$1" socat -U "TCP6-LISTEN:$2,ipv6only=0,fork,reuseaddr" SYSTEM:'while echo chat; do sleep 0.05; done' 2>/dev/null
+  await in_ns "$1" socat -u /dev/null "TCP4:127.0.0.1:$2"
+}
+at() { case $1 in *:*) echo "[$1]:$2" ;; *) echo "$1:$2" ;; esac; }
+# A connection that stays; what it hears goes to $TMP/heard.NAME, its process is HELD[NAME].
+declare -A HELD
+hold() { # NAME NS ADDRESS PORT
+  background ip netns exec "$RUN-$2" socat -u "TCP:$(at "$3" "$4")" STDOUT >"$TMP/heard.$1" 2>/dev/null
+  HELD[$1]=$!
+  await test -s "$TMP/heard.$1"
+}
+let_go() { kill "${HELD[$1]}"; wait "${HELD[$1]}" 2>/dev/null || true; }
+heard() { wc -l <"$TMP/heard.$1"; }
+# Hears more from now on: as many lines.
+goes_on() { # NAME [LINES]
+  local name=$1 until=$(($(heard "$1") + ${2:-3}))
+  goes_on_now() { [ "$(heard "$name")" -ge $until ]; }
+  await goes_on_now
+}
+# Hears nothing any more while OTHER hears what is sent in a second.
+is_dead() { # NAME OTHER
+  local before
+  goes_on "$2" 20
+  before=$(heard "$1")
+  goes_on "$2" 20
+  [ "$(heard "$1")" = "$before" ] || fail "$1 still hears"
+}
+reaches_from() { [ -n "$(in_ns "$1" timeout 2 nc -s "$2" -w 1 "$3" "$4" </dev/null 2>/dev/null)" ]; } # NS SOURCE ADDRESS PORT
+# What the kernel holds; unlike `knockctl status` it does not make the daemon look.
+granted() { set_has "$1" "$2 \. .* \. $3 "; } # SET ADDRESS PORT
+# Whether the daemon listens to connection tracking: its NEW, UPDATE and DESTROY.
+listens() { in_ns router awk '$2 == 12 && $4 == "00000007" {found = 1} END {exit !found}' /proc/net/netlink; }
