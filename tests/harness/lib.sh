@@ -12,6 +12,7 @@ export PATH="$KNOCKGATE_BUILD:/usr/sbin:/sbin:$PATH"
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/knockgate.XXXXXX")
 RUN=kg$$ # of the namespaces' names, so that several runs never meet
 DAEMON= PIDS=
+SLOW=${KNOCKGATE_SLOW:-1} # times more patience, on a slow machine; tests multiply their own times with it
 R4=203.0.113.1 R6=2001:db8:f::1
 export KNOCKGATE_SOCKET="$TMP/control.sock"
 
@@ -34,9 +35,9 @@ trap 'exit 1' INT TERM
 in_ns() { local ns=$1; shift; ip netns exec "$RUN-$ns" "$@"; }
 fail() { echo "FAILED (${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}): $*"; exit 1; }
 ok() { echo "ok  $*"; }
-# Runs a command until it succeeds, at most 25 seconds.
+# Runs a command until it succeeds, at most 25 seconds (times SLOW).
 await() {
-  local end=$((SECONDS + 25))
+  local end=$((SECONDS + 25 * SLOW))
   until "$@" >/dev/null 2>&1; do
     [ $SECONDS -lt $end ] || fail "never became true: $*"
     sleep 0.02
@@ -81,7 +82,7 @@ serve() { # NS PORT: a TCP service that greets, over both families
 }
 
 # Whether a connection comes about and the service greets.
-reaches() { [ -n "$(in_ns "$1" timeout 2 nc -w 1 "$2" "$3" </dev/null 2>/dev/null)" ]; }
+reaches() { [ -n "$(in_ns "$1" timeout $((2 * SLOW)) nc -w "$SLOW" "$2" "$3" </dev/null 2>/dev/null)" ]; }
 refused() { ! in_ns "$1" timeout 1 nc -z -w 1 "$2" "$3" 2>/dev/null; }
 opens() { reaches "$@" || fail "$1 does not reach $2 port $3"; }
 stays_closed() { refused "$@" || fail "$1 reaches $2 port $3"; }
@@ -96,7 +97,7 @@ config() {
 start() {
   ip netns exec "$RUN-router" knockgated --config "$TMP/knockgate.toml" 2>>"$TMP/log" &
   DAEMON=$!
-  in_ns router knockctl wait --timeout 10s || fail "the daemon does not start"
+  in_ns router knockctl wait --timeout $((10 * SLOW))s || fail "the daemon does not start"
 }
 # Children of the daemon in their roles; empty when there is none.
 engine() { pgrep -P "$DAEMON" -f -- '--engine'; }

@@ -8,7 +8,7 @@ serve router 22
 NFT_MORE='mode = "embed"
 table = "inet filter"'
 config <<<"$FOUR_STEPS
-for = \"8s\""
+for = \"$((8 * SLOW))s\""
 code=0; ip netns exec "$RUN-router" knockgated --config "$TMP/knockgate.toml" 2>"$TMP/said" || code=$?
 [ $code = 1 ] && grep -q 'embed.nft' "$TMP/said" || fail "code $code: $(cat "$TMP/said")"
 ok "a missing table: it says what to include"

@@ -6,7 +6,7 @@
 world
 serve router 22
 config <<<"$FOUR_STEPS
-for = \"8s\""
+for = \"$((8 * SLOW))s\""
 opens client $R4 22
 start
 for target in $R4 $R6; do
@@ -27,7 +27,7 @@ config <<<"
 [door.three]
 opens = [\"tcp/22\"]
 knock = [\"$tcp\"]
-for = \"2s\""
+for = \"$((2 * SLOW))s\""
 ctl reload --now >/dev/null
 by() {
   for target in $R4 $R6; do
@@ -81,6 +81,6 @@ for port, kind in ((7143, "tcp"), (12899, "udp"), (4021, "tcp"), (33710, "udp"))
             s.connect_ex(("203.0.113.1", port))
 PY
 await status '(.grants | length) == 10'
-for i in $(seq 10 19); do [ -n "$(in_ns client nc -s 203.0.113.$i -w 1 $R4 22 </dev/null)" ] || fail "203.0.113.$i is not let in"; done
+for i in $(seq 10 19); do [ -n "$(in_ns client nc -s 203.0.113.$i -w "$SLOW" $R4 22 </dev/null)" ] || fail "203.0.113.$i is not let in"; done
 stays_closed client $R4 22
 ok "ten sources at once: each opens for itself alone"

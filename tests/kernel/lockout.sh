@@ -30,18 +30,18 @@ config <<<"$NO_DOOR
 [door.echo]
 opens = [\"tcp/2222\", \"tcp/22\"]
 knock = [\"tcp/7143\", \"udp/12899\", \"tcp/4021\", \"udp/33710\"]"
-ctl reload --confirm 3s >"$TMP/said"
-grep -q 'tcp/22 tcp/2222 guarded from now, for 3 s unless confirmed' "$TMP/said" || fail "reload says: $(cat "$TMP/said")"
+ctl reload --confirm $((3 * SLOW))s >"$TMP/said"
+grep -q "tcp/22 tcp/2222 guarded from now, for $((3 * SLOW)) s unless confirmed" "$TMP/said" || fail "reload says: $(cat "$TMP/said")"
 grep -q 'The session from 203.0.113.9 stays open' "$TMP/said" || fail "reload says: $(cat "$TMP/said")"
 echoes after || fail "the session died"
-in_ns client nc -z -w 1 $R4 2222 || fail "the session's user cannot connect again"
+in_ns client nc -z -w "$SLOW" $R4 2222 || fail "the session's user cannot connect again"
 never in_ns intruder nc -z -w 1 $R4 2222 || fail "the intruder reaches the guarded port"
 ok "a session from before the first door goes on, and its user may connect again"
 expect '.warnings | map(.code) | index("unconfirmed")'
 await reaches intruder $R4 22
 ok "unconfirmed in time: the kernel unguards it by itself"
 in_ns router knockctl confirm 2>/dev/null && fail "confirmed too late" || true
-ctl reload --confirm 3s >/dev/null
+ctl reload --confirm $((3 * SLOW))s >/dev/null
 stop KILL
 await reaches intruder $R4 22
 start

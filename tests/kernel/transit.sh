@@ -15,6 +15,7 @@ table ip nat {
 }
 NFT
 config <<<"$FOUR_STEPS
+within = \"$((10 * SLOW))s\"
 [gate]
 trust = []"
 start
@@ -52,7 +53,7 @@ knock_ssh lan $R4
 await reaches lan $R4 22
 ok "wrong order and another source's last step: closed; an honest knock: open"
 config <<<"$FOUR_STEPS
-within = \"1s\""
+within = \"${SLOW}s\""
 ctl reload --now >/dev/null
 in_ns client knock $R4 7143:tcp 12899:udp
 late() { status '.tracker.attempts == 0'; }
