@@ -23,7 +23,7 @@ namespace {
 
 constexpr Millis kFirstBackOff{100};
 constexpr Millis kLongestBackOff{5'000};
-constexpr Millis kPatience{200};   // a table of 2^24 attempts is counted in 40 ms
+constexpr Millis kPatience{200};   // with who asks for numbers: a table of 2^24 attempts is counted in 40 ms
 constexpr int kMaxStrikes = 16;    // between two pings; an honest engine has none
 constexpr int kFairDatagrams = 64; // an engine that never stops talking must not starve the rest
 
@@ -39,8 +39,8 @@ std::optional<Identity> engine_identity() {
 } // namespace
 
 Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EventLoop& loop, std::uint32_t attempts,
-                                                            NflogGroups groups, Fd policy, Judge judge,
-                                                            Instant now) {
+                                                            NflogGroups groups, Fd policy,
+                                                            Judge judge) {
   std::unique_ptr<EngineProcess> engine(
       new EngineProcess(loop, attempts, std::move(groups), std::move(policy), std::move(judge)));
   auto page = open_shared("knockgate-engine", sizeof(EnginePage));
@@ -55,7 +55,7 @@ Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EventLoop& loop, std
   engine->page_fd_ = std::move(*page);
   engine->page_ = std::launder(static_cast<const EnginePage*>(mapping->get()));
   engine->mapping_ = std::move(*mapping);
-  if (auto launched = engine->launch(now); !launched) return tl::unexpected(launched.error());
+  if (auto launched = engine->launch(); !launched) return tl::unexpected(launched.error());
   return engine;
 }
 
@@ -69,7 +69,7 @@ EngineProcess::~EngineProcess() {
   if (child_) loop_.unwatch(child_->fd());
 }
 
-Result<void> EngineProcess::launch(Instant now) {
+Result<void> EngineProcess::launch() {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
     return tl::unexpected(system_error("open a pair of sockets"));
@@ -89,8 +89,9 @@ Result<void> EngineProcess::launch(Instant now) {
   loop_.watch(pair_.get(), [this](Instant at) { read(at); });
   loop_.watch(child_->fd(), [this](Instant at) { ended(at); });
   (void)order(Order::Kind::policy, 0, policy_.get());
-  unanswered_since_ = now;
-  ping(now);
+  ping();
+  asked_ = last_ping_;
+  probed_ = false;
   return {};
 }
 
@@ -117,8 +118,7 @@ bool EngineProcess::answered() const {
   return page_->answered.load(std::memory_order_acquire) == last_ping_;
 }
 
-void EngineProcess::ping(Instant now) {
-  if (answered()) unanswered_since_ = now;
+void EngineProcess::ping() {
   (void)order(Order::Kind::ping, ++last_ping_, -1); // one that cannot be sent is not answered
 }
 
@@ -193,28 +193,32 @@ void EngineProcess::ended(Instant now) {
 
 std::optional<Instant> EngineProcess::work(Instant now) {
   if (!restart_at_ || *restart_at_ > now) return restart_at_;
-  if (auto launched = launch(now); !launched) {
+  if (auto launched = launch(); !launched) {
     log_line(LogLevel::error, "restart: " + to_string(launched.error()));
     restart_at_ = now + back_off_;
   }
   return restart_at_;
 }
 
-bool EngineProcess::probe(Instant now) {
+bool EngineProcess::probe() {
   if (!child_) return false;
-  if (!answered()) {
-    if (now - unanswered_since_ >= kPatience) give_up_on("does not answer");
+  const auto unanswered = last_ping_ - page_->answered.load(std::memory_order_acquire);
+  if (unanswered > last_ping_ - asked_) {
+    if (probed_) give_up_on("does not answer");
+    probed_ = true; // one that starts has a whole period, too
     return false;
   }
   back_off_ = kFirstBackOff;
   strikes_ = 0;
-  ping(now);
+  ping();
+  asked_ = last_ping_;
+  probed_ = true;
   return true;
 }
 
 void EngineProcess::ask_numbers(Instant now) {
   if (!child_) return;
-  ping(now);
+  ping();
   for (auto left = Instant::duration{kPatience}; !answered() && left > Instant::duration{0};
        left = now + kPatience - monotonic_now()) {
     const timespec timeout{0, left.count()};

@@ -27,7 +27,7 @@ class EngineProcess {
 
   /// `policy`: a sealed image. Errors: EAGAIN, ENOMEM; a program that does not start is tried again later.
   static Result<std::unique_ptr<EngineProcess>>
-  start(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy, Judge judge, Instant now);
+  start(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy, Judge judge);
   ~EngineProcess();
 
   void follow(Fd policy);
@@ -36,8 +36,8 @@ class EngineProcess {
 
   /// Restarts what is due. Returns when something will be.
   std::optional<Instant> work(Instant now);
-  /// Once a watchdog period: whether the engine answered since the last call; one that did not is restarted.
-  bool probe(Instant now);
+  /// Once a watchdog period: whether the engine answered what the last call asked; one that did not is restarted.
+  bool probe();
   /// One more thing an honest engine never sends. Who goes on is restarted.
   void suspect();
   /// Has the engine bring its numbers up to date; waits for it at most 200 ms.
@@ -53,13 +53,13 @@ class EngineProcess {
 
  private:
   EngineProcess(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy, Judge judge);
-  Result<void> launch(Instant now);
+  Result<void> launch();
   void read(Instant now);
   bool read_one(Instant now);
   void ended(Instant now);
   void give_up_on(std::string why);
   bool order(Order::Kind kind, std::uint32_t value, int descriptor);
-  void ping(Instant now);
+  void ping();
 
   EventLoop& loop_;
   std::uint32_t attempts_;
@@ -76,7 +76,8 @@ class EngineProcess {
   std::optional<Instant> restart_at_;
   Millis back_off_;
   std::uint32_t last_ping_ = 0;
-  Instant unanswered_since_{}; // means something while the last ping has no answer
+  std::uint32_t asked_ = 0; // the ping of the last probe, or of the start; later ones may still be under way
+  bool probed_ = false;     // since the start
   int strikes_ = 0;
   std::uint64_t restarts_ = 0;
   std::uint64_t malformed_ = 0;

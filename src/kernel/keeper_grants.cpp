@@ -146,7 +146,7 @@ void Keeper::watch_over(Instant now) {
     return;
   }
   if (next_probe_ && *next_probe_ > now) return;
-  const bool well = !engine_ || engine_->probe(now);
+  const bool well = !engine_ || engine_->probe();
   if (well && watchdog_) notify_service("WATCHDOG=1");
   next_probe_ = now + watchdog_.value_or(kProbeEvery);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Each process is killed or stopped in turn while people knock: grants stay, and soon new knocks open again.
 . "$(dirname "$0")/../harness/lib.sh"
-export WATCHDOG_USEC=2000000
+export WATCHDOG_USEC=$((2000000 * SLOW))
 
 world
 serve router 22
@@ -104,3 +104,22 @@ await gone
 [ ! -e "$TMP/control.sock" ] || fail "the socket stays"
 opens client $R4 22
 ok "SIGTERM, the engine stopped: nothing is left behind but the grants"
+
+# Silent for less than a period, and asked by somebody shortly before the probe: a busy machine, no reason to kill.
+export NOTIFY_SOCKET="$TMP/notify" WATCHDOG_USEC=$((8000000 * SLOW)) # a probe every 2 seconds
+background socat -u "UNIX-RECV:$NOTIFY_SOCKET" "OPEN:$TMP/notes,creat,append"
+await test -S "$NOTIFY_SOCKET"
+start
+notes() { grep -ao WATCHDOG=1 "$TMP/notes" | wc -l; }
+probed() { [ "$(notes)" -gt "$before" ]; }
+before=$(notes); await probed
+since=$(ms)
+kill -STOP "$(engine)"
+ctl status >/dev/null
+later() { [ $(($(ms) - since)) -ge $((2500 * SLOW)) ]; }
+await later
+before=$(notes)
+kill -CONT "$(engine)"
+await probed
+expect '.counters.engine_restarts == 0'
+ok "an engine that is silent for less than a watchdog period stays"
