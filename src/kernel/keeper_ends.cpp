@@ -32,7 +32,7 @@ void Keeper::refresh(Plan& plan) {
   if (keys.empty()) return;
   look(keys);
   for (auto& change : plan.batch)
-    if (counts(change)) change.traffic = ledger_.counted(change.key);
+    if (change.kind == Change::Kind::put && counts(change)) change.traffic = ledger_.counted(change.key);
   for (auto& event : plan.events) event.traffic = ledger_.traffic(event.grant);
 }
 

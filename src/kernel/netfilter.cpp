@@ -20,6 +20,7 @@ namespace knock::kernel {
 namespace {
 
 constexpr const char* kNeedsCapability = "run as root, or give the service AmbientCapabilities=CAP_NET_ADMIN";
+constexpr std::size_t kLargeBatch = 1'024;
 constexpr int kDumpTries =
     20; // another writer can interrupt a dump; only a permanent one interrupts this many
 
@@ -143,7 +144,14 @@ Result<Nftables> Nftables::open() {
 
 Result<void> Nftables::commit(const Batch& batch, const std::string& table) {
   if (batch.empty()) return {};
-  const auto encoded = wire::encode(batch, table, socket_.next_sequence());
+  if (batch.size() >= kLargeBatch) { // one that ended a moment ago refuses it all; then the longer way
+    auto done = transact(wire::encode(batch, table, socket_.next_sequence(), true), table);
+    if (done || done.error().code != ENOENT) return done;
+  }
+  return transact(wire::encode(batch, table, socket_.next_sequence()), table);
+}
+
+Result<void> Nftables::transact(const wire::EncodedBatch& encoded, const std::string& table) {
   while (socket_.next_sequence() < encoded.last_sequence + 1) {
   }
   if (auto sent = socket_.send(encoded.bytes); !sent) return sent;

@@ -97,6 +97,7 @@ class Nftables {
 
  private:
   explicit Nftables(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  Result<void> transact(const wire::EncodedBatch& encoded, const std::string& table);
   template<class Collect>
   Result<int> dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect);
 

@@ -121,13 +121,15 @@ class BatchWriter {
   nlmsghdr* last_ = nullptr;
 };
 
-void put_changes(BatchWriter& writer, std::string_view set, std::span<const Change* const> changes) {
+void put_changes(BatchWriter& writer, std::string_view set, std::span<const Change* const> changes,
+                 bool removals_there) {
   for (std::size_t at = 0; at < changes.size(); at += kElementsPerMessage) {
     const auto chunk = changes.subspan(at, std::min(kElementsPerMessage, changes.size() - at));
     std::vector<const Change*> puts;
     std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(puts),
                  [](const Change* change) { return change->kind == Change::Kind::put; });
-    writer.put(NFT_MSG_NEWSETELEM, set, chunk, Form::held);
+    writer.put(NFT_MSG_NEWSETELEM, set, removals_there ? std::span<const Change* const>(puts) : chunk,
+               Form::held);
     writer.put(NFT_MSG_DELSETELEM, set, chunk, Form::key_only);
     writer.put(NFT_MSG_NEWSETELEM, set, puts, Form::whole);
   }
@@ -183,7 +185,8 @@ bool is_message(const nlmsghdr* message, std::uint16_t type) {
 
 } // namespace
 
-EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence) {
+EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence,
+                    bool removals_there) {
   const auto messages = 3 * (batch.size() / kElementsPerMessage + 2 * kGrantSets.size()) + 2;
   BatchWriter writer(messages * (kMessageBytes + table.size()) + 3 * batch.size() * kElementBytes, table,
                      sequence);
@@ -193,7 +196,7 @@ EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t 
       changes.clear();
       for (const auto& change : batch)
         if (change.key.source.family == family && change.key.set == set) changes.push_back(&change);
-      put_changes(writer, set_name(set, family), changes);
+      put_changes(writer, set_name(set, family), changes, removals_there);
     }
   return std::move(writer).finish(sequence);
 }

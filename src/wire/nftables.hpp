@@ -25,7 +25,9 @@ struct EncodedBatch {
 /// Each change as add, delete, add (or add, delete): an upsert on every kernel, in a full set and over an
 /// element that ended but is not collected yet. Linux before 6.12 cannot update an element in place. The
 /// first add of a map element leads where the old one does: another target would be refused (EBUSY).
-EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence);
+/// With `removals_there` what is removed has to exist (else ENOENT): half the work for the kernel.
+EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence,
+                    bool removals_there = false);
 
 Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence);
 inline constexpr std::size_t kElementsPerMessage =

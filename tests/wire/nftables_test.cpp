@@ -160,3 +160,15 @@ TEST_CASE("elements are asked for by key alone, many in one message of their set
   CHECK(messages[0].body.find("\xcb\0\x71\x09"sv) < messages[0].body.find("\xcb\0\x71\x0a"sv));
   CHECK(messages[0].body.find("\xcb\0\x71\x0a"sv) != std::string::npos);
 }
+
+TEST_CASE("a removal of what is surely there is a delete alone, a put beside it stays an upsert") {
+  const Batch batch{{Change::Kind::remove, key("203.0.113.9", 22)},
+                    {Change::Kind::put, key("203.0.113.9", 80), Millis{1'000}, "ssh - knock 1 2"}};
+  const auto messages = messages_of(wire::encode(batch, "knockgate", 1, true).bytes);
+  REQUIRE(messages.size() == 5);
+  const auto port_22 = "\x06\0\0\0\0\x16"sv;
+  CHECK(messages[1].body.find(port_22) == std::string::npos); // not added first
+  CHECK(messages[2].body.find(port_22) != std::string::npos);
+  const auto careful = messages_of(wire::encode(batch, "knockgate", 1).bytes);
+  CHECK(careful[1].body.find(port_22) != std::string::npos);
+}
