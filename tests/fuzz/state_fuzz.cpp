@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     KNOCK_ASSERT(parse_unconfirmed(encode_unconfirmed(*ports, "boot"), "boot").has_value());
   Ledger ledger({});
   const std::vector<Element> elements{
-      {{*parse_address("192.0.2.1"), {}}, Seconds{5}, std::string(text), 0, 0}};
+      {{*parse_address("192.0.2.1"), {}}, Seconds{5}, std::string(text), {}, {}}};
   ledger.adopt(
       elements, [](std::string_view) { return Terms{}; }, Instant{Seconds{1000}});
   KNOCK_ASSERT(ledger.grants().size() == 1);
