@@ -303,20 +303,20 @@ opens = ["tcp/22"]
 run = ["/bin/true"]
 run_close = ["$TMP/bye", "$OUT/ports"]
 cooldown = "0s"
-knock = ["udp/7001"]
+knock = ["udp/7011"]
 within = "1s"
 for = "2s"
 [door.only]
 run = ["/bin/true"]
 run_close = ["$TMP/bye", "$OUT/only"]
 cooldown = "0s"
-knock = ["udp/7002"]
+knock = ["udp/7012"]
 within = "1s"
 for = "$((5 * SLOW))s"
 TOML
 ctl reload --now >/dev/null
 for target in $R4 $R6; do
-  knock_at 7001 client $target
+  knock_at 7011 client $target
   await reaches client $target 22
   [ ! -e "$OUT/ports" ] || fail "said while open: $(cat "$OUT/ports")"
   await test -s "$OUT/ports"
@@ -325,7 +325,7 @@ for target in $R4 $R6; do
   [ "$(cat "$OUT/ports")" = "close ${FROM[$target]} nobody" ] || fail "ports: $(cat "$OUT/ports")"
   rm "$OUT/ports"
 done
-for target in $R4 $R6; do knock_at 7002 client $target; done
+for target in $R4 $R6; do knock_at 7012 client $target; done
 await status '[.grants[] | select(.door == "only")] | length == 2'
 stop KILL
 start
