@@ -122,10 +122,10 @@ for target in $R4 $R6; do
   await forwards $target 8445
   hold visit$target client $target 8445
 done
+for target in $R4 $R6; do goes_on visit$target 70; done # longer than `for` and `linger`
 for target in $R4 $R6; do
-  goes_on visit$target 70 # longer than `for` and `linger`
   forwards $target 8445 || fail "closed while connected"
-  opens client $target 8445
+  never refused client $target 8445 || fail "refused while connected"
   stays_closed intruder $target 8445
   let_go visit$target
   await logged "^expire door=visit source=${FROM[$target]} .* reason=disconnect$"
