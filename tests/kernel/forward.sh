@@ -109,6 +109,10 @@ for target in $R4 $R6; do
 done
 [ "$(in_ns router sysctl -n net.netfilter.nf_conntrack_tcp_loose)" = 1 ] || fail "tcp_loose is not 1"
 await nothing_open
+in_ns client nft 'table inet heard { chain in { type filter hook prerouting priority raw; tcp sport 8448 counter; }; }'
+arrived() { in_ns client nft list table inet heard | grep -o 'packets [0-9]*'; }
+for target in $R4 $R6; do goes_on kept$target 40; done # the inner host sends again what nobody acknowledged
+[ "$(arrived)" = 'packets 0' ] || fail "what the inner host sends still arrives: $(arrived)"
 for target in $R4 $R6; do
   is_dead cut$target kept$target
   goes_on kept$target 20
