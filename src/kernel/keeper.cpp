@@ -201,8 +201,15 @@ Result<Applied> Keeper::enforce(const Config& next, const ReloadOptions& options
   if (auto written = remember(unconfirmed, off_since_); !written) return tl::unexpected(written.error());
   const auto sessions = plan_sessions(next, applied.guarded, now);
   if (!sessions) return tl::unexpected(sessions.error());
+  const auto there = gate_.loaded(next);
+  const bool lost = !disturber_.empty() || !there.value_or(true);
   if (auto loaded = gate_.load(next, sets, sessions->batch, ledger_.all(now)); !loaded)
     return tl::unexpected(loaded.error());
+  if (lost) { // in a pause of healing, or while off: what was open went with the table
+    if (flows_) flows_->drain(now); // a spent use must not come back
+    if (auto back = gate_.commit(next, ledger_.all(now)); !back) return tl::unexpected(back.error());
+    disturber_.clear();
+  }
   unconfirmed_ = std::move(unconfirmed);
   heals_ = {}; // whoever reloads wants the table, whatever was
   settle(*sessions, now);

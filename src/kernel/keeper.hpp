@@ -131,7 +131,7 @@ class Keeper {
   std::optional<Error> flows_error_; // why connections are not known
   std::optional<TableWatch> watch_;  // absent: no door
   HealBudget heals_;
-  std::string disturber_;             // who last removed what is ours
+  std::string disturber_;             // who removed what is ours, until it is back
   std::optional<Instant> heal_at_;    // put off until then
   Instant looked_until_{};            // counters of what ends by then are known
   std::optional<Instant> next_idle_;  // look at the counters of on-idle grants

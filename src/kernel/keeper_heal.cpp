@@ -111,6 +111,7 @@ Result<void> Keeper::heal(Instant now, const std::string& by) {
     heal_at_ = now + kTryAgain; // somebody was at it while we did not listen
   log_line(LogLevel::warn, fmt::format("healed by={}: table inet {} was gone, {} elements are back",
                                        quoted(by.empty() ? "-" : by), config_.nft.table, open.size()));
+  if (!heal_at_) disturber_.clear();
   return {};
 }
 

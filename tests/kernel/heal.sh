@@ -1,0 +1,236 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What others do to our table is noticed by itself: it comes back, with every grant and the time that is left.
+. "$(dirname "$0")/../harness/lib.sh"
+
+world
+serve router 22
+GREETER=${PIDS##* }
+TABLE=knockgate
+export BOOT_FILE="$TMP/boot.d/knockgate.nft"
+doors() { # FLOWS-OF-SSH
+  cat <<TOML
+[door.ssh]
+opens = ["tcp/22"]
+knock = ["udp/7001"]
+within = "${SLOW}s"
+for = "1h"
+flows = "$1"
+[door.net]
+opens = ["tcp/23"]
+for = "1h"
+grant = ["/24", "/64"]
+[door.once]
+opens = ["tcp/24"]
+for = "1h"
+uses = 3
+TOML
+}
+WEB='[door.web]
+forward = { "tcp/8443" = ["192.0.2.20:443", "[2001:db8:20::20]:443"] }
+for = "1h"'
+open_doors() { # DOORS: for one source of each family
+  local source door
+  for source in 203.0.113.9 2001:db8:9::9; do
+    for door in "$@"; do ctl open "$door" $source >/dev/null; done
+  done
+}
+grants() { ctl --json status | jq -cs '[.[].grants[] | {id, door, source, prefix, ports, forward, uses_left}]'; }
+# Seconds left of every grant in the kernel.
+lefts() {
+  in_ns router nft -j list table inet $TABLE | jq -c '[.nftables[] | (.set // .map // empty) | select(.name | test("^(open|net|once|forward)"))
+    | .name as $name | .elem[]? | (if type == "array" then .[0] else . end) | {name: $name, key: .elem.val, left: .elem.expires}] | sort_by([.name, .key])'
+}
+# How it was, less the time since: not more, and not less than that and two seconds of rounding.
+later() { # BEFORE AFTER SECONDS
+  jq -en --argjson a "$1" --argjson b "$2" --argjson passed "$3" '($a | map(del(.left))) == ($b | map(del(.left))) and
+    ([$a, $b] | transpose | map(.[1].left <= .[0].left and .[1].left >= .[0].left - $passed - 2) | all)' >/dev/null
+}
+in_kernel() { in_ns router nft get element inet $TABLE "$1" "{ $2 }" >/dev/null 2>&1; }
+guarded() { in_kernel guarded 'tcp . 22'; }
+granted() {
+  in_kernel open4 '203.0.113.9 . tcp . 22' && in_kernel open6 '2001:db8:9::9 . tcp . 22' &&
+    in_kernel net4 '203.0.113.0 . tcp . 23' && in_kernel net6 '2001:db8:9:: . tcp . 23' &&
+    in_kernel once4 '203.0.113.9 . tcp . 24' && in_kernel once6 '2001:db8:9::9 . tcp . 24'
+}
+# Asks nft alone: any request of knockctl would make the daemon look.
+whole() {
+  guarded && granted && in_kernel forward4 '203.0.113.9 . tcp . 8443' && in_kernel forward6 '2001:db8:9::9 . tcp . 8443' &&
+    in_ns router nft list chain inet $TABLE guard | grep -q drop
+}
+
+count=0
+# One nft command; then all is back by itself. Prints the time until the port is guarded, looks of 10 ms included.
+removed() { # WHAT BACK NFT-TEXT [LEFTS SINCE]
+  local was left since took
+  was=$(grants) left=${4:-$(lefts)} since=${5:-$SECONDS}
+  took=$(in_ns router bash -c 'nft -f - || exit; began=${EPOCHREALTIME/./}
+    until nft get element inet "$0" guarded "{ tcp . 22 }" >/dev/null 2>&1; do
+      [ $((${EPOCHREALTIME/./} - began)) -lt "${1}0000000" ] || { echo never; exit; }
+    done
+    echo $(((${EPOCHREALTIME/./} - began) / 1000)) ms' $TABLE $((2 * SLOW)) <<<"$3") || fail "nft refuses: $3"
+  [ "$took" != never ] || fail "$1: the port stays unguarded"
+  await "$2"
+  stays_closed intruder $R4 22
+  opens client $R4 22
+  later "$left" "$(lefts)" $((SECONDS - since)) || fail "before: $left after: $(lefts)"
+  count=$((count + 1))
+  expect ".gate.healed == $count and .gate.loaded"
+  [ "$(grants)" = "$was" ] || fail "before: $was after: $(grants)"
+  [ "$(count_logged '^healed by=nft: ')" = $count ] || fail "$1: not said whom by"
+  ok "$1: guarded after $took, every grant back with the time it had left"
+  [ $((count % 5)) != 0 ] || ctl reload --now >/dev/null # the budget begins anew
+}
+
+{ doors keep; echo "$WEB"; } | config
+start
+ctl save >/dev/null
+open_doors ssh net once web
+whole || fail "not all is open: $(ctl)"
+printf 'flush ruleset\ninclude "%s/*.nft"\n' "$TMP/boot.d" >"$TMP/nftables.conf"
+removed "flush ruleset" whole 'flush ruleset'
+removed "delete table" whole 'delete table inet knockgate'
+removed "a deleted set" whole 'flush table inet knockgate; delete set inet knockgate open4'
+removed "a flushed chain" whole 'flush chain inet knockgate guard'
+removed "a flushed set of guarded ports" whole 'flush set inet knockgate guarded'
+removed "reload of a firewall that includes the boot file" whole "include \"$TMP/nftables.conf\""
+
+ctl open ssh 203.0.113.66 >/dev/null
+in_ns router nft delete element inet knockgate open4 '{ 203.0.113.66 . tcp . 22 }'
+await logged '^close door=ssh source=203.0.113.66 .*reason=foreign'
+expect ".gate.healed == $count and (.grants | length) == 8"
+whole || fail "more was closed than the one"
+ok "an element somebody deletes closes its grant, and no other"
+in_ns router nft flush set inet knockgate open4
+for door in ssh web; do await logged "^close door=$door source=203.0.113.9 .*reason=foreign"; done # a forward has its part in open4
+expect ".gate.healed == $count"' and (.grants | length) == 6 and ([.grants[] | select(.door == "ssh" or .door == "web") | .source] | unique == ["2001:db8:9::9"])'
+stays_closed client $R4 22
+opens client $R6 22
+in_kernel open6 '2001:db8:9::9 . tcp . 22' && in_kernel net4 '203.0.113.0 . tcp . 23' &&
+  in_kernel once4 '203.0.113.9 . tcp . 24' && in_kernel forward6 '2001:db8:9::9 . tcp . 8443' || fail "other sets lost grants"
+ok "a set of grants somebody empties closes those, and no other"
+
+storm() { for _ in $(seq 200); do nft add table inet storm; nft delete table inet storm; done; }
+export -f storm
+background ip netns exec "$RUN-router" bash -c storm
+for i in $(seq 50); do ctl open ssh "198.51.100.$((100 + i))" >/dev/null || fail "refused beside another writer"; done
+wait "${PIDS##* }"
+expect ".gate.healed == $count and .counters.refused_kernel == null"
+for i in $(seq 50); do ctl close ssh "198.51.100.$((100 + i))" >/dev/null; done
+ok "200 commits of somebody else: no grant fails, nothing is healed"
+
+ctl reload --now >/dev/null
+for door in ssh web; do ctl open $door 203.0.113.9 >/dev/null; done
+for _ in $(seq 10); do
+  in_ns router nft delete table inet knockgate
+  await whole
+done
+count=$((count + 10))
+expect ".gate.healed == $count"
+in_ns router nft delete table inet knockgate
+await status '.warnings | map(select(.code == "healing" and (.text | test("by nft")))) | length == 1'
+opens intruder $R4 22
+expect ".gate.healed == $count and .gate.loaded == false"
+ctl reload --now >/dev/null
+whole || fail "reload does not bring all back: $(ctl)"
+stays_closed intruder $R4 22
+expect '(.warnings | map(.code) | index("healing")) == null and (.grants | length) == 8'
+ok "ten times in a minute, then a pause and a warning; reload --now ends it"
+
+ctl off >/dev/null
+in_ns router nft flush ruleset
+for _ in 1 2 3; do ctl wait; done
+opens intruder $R4 22
+never guarded
+expect '.state == "off" and .gate.loaded == false and .gate.healed == '$count
+ctl on >/dev/null
+whole || fail "on does not bring all back: $(ctl)"
+stays_closed intruder $R4 22
+ok "never against off; on brings all back"
+ctl close --all >/dev/null
+stop
+in_ns router nft delete table inet knockgate
+
+# A real session: every line it sends comes back once, whatever happens to the table.
+kill "$GREETER"
+ssh-keygen -qt ed25519 -N '' -f "$TMP/host"; ssh-keygen -qt ed25519 -N '' -f "$TMP/key"
+mkdir -p /run/sshd
+background ip netns exec "$RUN-router" /usr/sbin/sshd -D -e -f /dev/null -h "$TMP/host" -o AuthorizedKeysFile="$TMP/key.pub" \
+  -o StrictModes=no -o PermitRootLogin=yes -o PidFile=none -o UsePAM=no -p 22 2>"$TMP/sshd"
+SSHD=${PIDS##* }
+await reaches client $R4 22
+no_session() { [ -z "$(in_ns router ss -Htn state established sport = :22)" ]; } # it would get a grant of its own
+for flows in keep cut; do
+  await no_session
+  doors $flows | config
+  start
+  expect '.grants == []'
+  in_ns client knock $R4 7001:udp
+  await in_kernel open4 '203.0.113.9 . tcp . 22'
+  mkfifo "$TMP/in.$flows" "$TMP/out.$flows"
+  background ip netns exec "$RUN-client" ssh -F none -i "$TMP/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+    -o LogLevel=ERROR root@$R4 cat <>"$TMP/in.$flows" 1<>"$TMP/out.$flows"
+  session=${PIDS##* }
+  exec 8<>"$TMP/in.$flows" 9<>"$TMP/out.$flows"
+  echoes() { local answer; echo "$1" >&8; read -r -t $((20 * SLOW)) answer <&9 && [ "$answer" = "$1" ]; }
+  echoes hello || fail "the session does not begin: $(cat "$TMP/sshd")"
+  for i in $(seq 50); do
+    in_ns router nft flush ruleset
+    echoes "line $i of $flows" || fail "round $i: the session is broken"
+    await in_kernel open4 '203.0.113.9 . tcp . 22'
+    echoes "line $i of $flows, again" || fail "round $i: the session is broken when the table is back"
+    [ $((i % 9)) != 0 ] || ctl reload --now >/dev/null
+  done
+  expect '.gate.healed == 50 and (.grants | length) == 1'
+  stays_closed intruder $R4 22
+  echoes goodbye || fail "the session is broken"
+  never read -r -t 0 <&9 || fail "more came back than was sent"
+  kill "$session"; wait "$session" 2>/dev/null || true
+  ctl close --all >/dev/null
+  stop
+  in_ns router nft delete table inet knockgate
+  ok "flows = $flows: a session lives through 50 flushes, and every line comes back once"
+done
+kill "$SSHD"; wait "$SSHD" 2>/dev/null || true
+serve router 22
+
+# Embed: the sets are back when the admin's own reload brings them.
+TABLE=filter BOOT_FILE='' NFT_MORE='mode = "embed"
+table = "inet filter"'
+knockctl template embed >"$TMP/embed.nft"
+cat >"$TMP/admin.nft" <<NFT
+flush ruleset
+table inet filter {
+  include "$TMP/embed.nft"
+  chain input {
+    type filter hook input priority filter; policy accept;
+    jump knockgate_grants
+    ct state established,related accept
+    jump knockgate_knocks
+  }
+}
+NFT
+in_ns router nft -f "$TMP/admin.nft"
+doors keep | config
+: >"$TMP/log"
+count=0
+start
+open_doors ssh net once
+guarded && granted || fail "not all is open: $(ctl)"
+removed "embed, the admin's reload" granted "include \"$TMP/admin.nft\""
+left=$(lefts) since=$SECONDS
+in_ns router nft flush ruleset
+expect '.gate.healed == 1 and (.grants | length) == 6'
+never guarded
+removed "embed, his reload after his table was gone" granted "include \"$TMP/admin.nft\"" "$left" $since
+
+ctl off >/dev/null
+in_ns router nft -f "$TMP/admin.nft"
+for _ in 1 2 3; do ctl wait; done
+never granted
+opens intruder $R4 22
+ctl on >/dev/null
+guarded && granted || fail "on does not bring all back: $(ctl)"
+stays_closed intruder $R4 22
+expect ".gate.healed == $count and (.grants | length) == 6"
+ok "embed, off: his reload stays as it is until on"
