@@ -205,7 +205,8 @@ Result<Applied> Keeper::enforce(const Config& next, const ReloadOptions& options
   const bool lost = !disturber_.empty() || !there.value_or(true);
   if (auto loaded = gate_.load(next, sets, sessions->batch, ledger_.all(now)); !loaded)
     return tl::unexpected(loaded.error());
-  if (lost) { // in a pause of healing, or while off: what was open went with the table
+  // In a pause of healing, or while off, what was open went with the table.
+  if (lost) {
     if (flows_) flows_->drain(now); // a spent use must not come back
     if (auto back = gate_.commit(next, ledger_.all(now)); !back) return tl::unexpected(back.error());
     disturber_.clear();

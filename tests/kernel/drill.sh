@@ -35,12 +35,13 @@ TOML
 start
 background ip netns exec "$RUN-router" python3 "$(dirname "$0")/../harness/drill.py" "$KNOCKGATE_SOCKET" "$SECONDS_LONG" 1000 "$SEED" "$TMP/model"
 driver=${PIDS##* }
-fill() { # open4 to its size, with elements of two seconds
-  local i elements=
-  for i in $(seq 4000); do elements+="203.0.$((113 + i / 250)).$((i % 250)) . tcp . 9 timeout 2s comment \"filler\", "; done
-  echo "add element inet knockgate open4 { ${elements%, } }"
-}
-fill >"$TMP/fill"
+# open4 to its size, a hundred foreign elements of two seconds a time, as long as they fit
+for chunk in $(seq 0 39); do
+  elements=
+  for i in $(seq 100); do elements+="203.0.$((113 + chunk)).$i . tcp . 9 timeout 2s comment \"filler\", "; done
+  echo "add element inet knockgate open4 { ${elements%, } }" >"$TMP/fill.$chunk"
+done
+fill() { for chunk in $(seq 0 39); do in_ns router nft -f "$TMP/fill.$chunk" 2>/dev/null || return 0; done; }
 killed=0 removals=0 fills=0
 while kill -0 "$driver" 2>/dev/null; do
   in_ns router nft -f - 2>/dev/null <<<'flush set inet knockgate knocking4' || true # somebody else's harmless commit
@@ -48,7 +49,7 @@ while kill -0 "$driver" 2>/dev/null; do
     0) in_ns router nft flush ruleset; removals=$((removals + 1)) ;;
     1) in_ns router nft delete table inet knockgate 2>/dev/null || true; removals=$((removals + 1)) ;;
     2) in_ns router nft -f - 2>/dev/null <<<'flush table inet knockgate; delete set inet knockgate open4' || true; removals=$((removals + 1)) ;;
-    3) in_ns router nft -f "$TMP/fill" 2>/dev/null || true; fills=$((fills + 1)) ;;
+    3) fill; fills=$((fills + 1)) ;;
     *) stop KILL; killed=$((killed + 1)); start ;;
   esac
   [ $((removals % 6)) != 5 ] || { ctl reload --now >/dev/null; removals=$((removals + 1)); } # the budget of healing is not the subject
@@ -59,6 +60,7 @@ jq -c '{counts, refusals}' "$TMP/model"
 echo "killed $killed times, $removals removals and reloads, $fills times filled; keeper: $(awk '/^VmRSS/ {print $2 " KiB"}' "/proc/$DAEMON/status")"
 ctl reload --now >/dev/null # ends a pause of healing
 expect '.gate.loaded'
+[ $fills = 0 ] || jq -e '.refusals | keys | any(test("a set is full"))' "$TMP/model" >/dev/null || fail "a full set was not said"
 [ "$(jq '.counts.open' "$TMP/model")" -gt $((SECONDS_LONG * 100)) ] || fail "hardly anything was opened"
 
 cat >"$TMP/compare" <<'PY'
@@ -100,10 +102,13 @@ for key, left in sets.items():
     if key not in ports: wrong.append(f"in the kernel alone: {key}, {left} s")
 for key, holders in ports.items():
     if key not in sets and max(one["left_ms"] for one in holders) > 1500: wrong.append(f"in the status alone: {key}")
-# A /24 may have been closed by another of its sources. Nobody removes a table within a second before a kill.
-missing = [key for key, end in model["open"].items()
-           if end - now > 1000 and not key.startswith("net ") and prefixed(key) not in seen]
-wrong += [f"promised, and gone: {key}" for key in missing]
+# What was promised can be used. Not judged: a /24, which another of its sources may have closed; and door a, since after
+# a kill an element that two doors hold is known as that of the one that ends last alone, and closes with it.
+opens = {"b": [80], "once": [24], "web": [8443]}
+for key, end in model["open"].items():
+    door, source = key.split()
+    for port in opens.get(door, []):
+        if end - now > 1000 and (source, f"tcp/{port}") not in sets: wrong.append(f"promised, and gone: {key} {port}")
 print(f"compared: {len(grants)} grants, {len(sets)} elements")
 for line in wrong[:20]: print(line)
 sys.exit(bool(wrong))
