@@ -35,13 +35,20 @@ TOML
 start
 background ip netns exec "$RUN-router" python3 "$(dirname "$0")/../harness/drill.py" "$KNOCKGATE_SOCKET" "$SECONDS_LONG" 1000 "$SEED" "$TMP/model"
 driver=${PIDS##* }
-# open4 to its size, a hundred foreign elements of two seconds a time, as long as they fit
+# open4 to its size, with foreign elements of four seconds: a hundred a time as long as they fit, then three a time.
+filler() { # COUNT FIRST-OCTETS
+  local i elements=
+  for i in $(seq "$1"); do elements+="$2.$i . tcp . 9 timeout 4s comment \"filler\", "; done
+  echo "add element inet knockgate open4 { ${elements%, } }"
+}
 for chunk in $(seq 0 39); do
-  elements=
-  for i in $(seq 100); do elements+="203.0.$((113 + chunk)).$i . tcp . 9 timeout 2s comment \"filler\", "; done
-  echo "add element inet knockgate open4 { ${elements%, } }" >"$TMP/fill.$chunk"
+  filler 100 "203.0.$((113 + chunk))" >"$TMP/fill.100.$chunk"
+  filler 3 "203.1.$((113 + chunk))" >"$TMP/fill.3.$chunk"
 done
-fill() { for chunk in $(seq 0 39); do in_ns router nft -f "$TMP/fill.$chunk" 2>/dev/null || return 0; done; }
+# shellcheck disable=SC2016
+fill() {
+  in_ns router sh -c 'for size in 100 3; do for chunk in $(seq 0 39); do nft -f "$0.$size.$chunk" 2>/dev/null || break; done; done' "$TMP/fill"
+}
 killed=0 removals=0 fills=0
 while kill -0 "$driver" 2>/dev/null; do
   in_ns router nft -f - 2>/dev/null <<<'flush set inet knockgate knocking4' || true # somebody else's harmless commit
