@@ -3,12 +3,12 @@
 ///
 /// In:      events of ctnetlink, and answers to what is asked.   Out: tcp and udp flows (wire/conntrack.hpp).
 /// Threads: one. Nothing blocks. Closing the object ends the subscription.
-/// Silence: a flow that began while nobody in this network namespace listened never sends an event, neither
-///          UPDATE nor DESTROY, also when somebody listens later: with net.netfilter.nf_conntrack_events = 2
-///          (the default since 5.19) the kernel gives events only to flows that begin under a listener
-///          (nf_conntrack_ecache.c, nf_ct_ecache_ext_add). Seen on 6.18: closing a connection of before sent
-///          0 events with 2, and 4 with 1 (tests/kernel/flows_test.cpp). With 0, or in a kernel without
-///          NF_CONNTRACK_EVENTS, no flow sends any. So flows found by flows() are to be asked for by lives().
+/// Silence: a flow that began while nobody listened, here or in another network namespace, never sends an
+/// event,
+///          neither UPDATE nor DESTROY, also when somebody listens later: with nf_conntrack_events = 2 (the
+///          default since 5.19) the kernel gives events only to flows that begin under a listener
+///          (nf_conntrack_ecache.c, nf_ct_ecache_ext_add; seen on 6.18, tests/kernel/flows_test.cpp). With 0
+///          no flow sends any. So flows found by flows() at start have to be asked for by lives().
 /// Hooks:   the kernel tracks only while some rule uses ct; without one there are no flows and no events.
 #pragma once
 

@@ -55,9 +55,10 @@ constexpr std::array kEngineCalls{SCMP_SYS(read),          SCMP_SYS(pread64),   
                                   SCMP_SYS(rt_sigreturn),  SCMP_SYS(exit_group), SCMP_SYS(getrandom)};
 
 #if defined(__SANITIZE_ADDRESS__)
-// What the sanitizers' runtime does beside; to print a finding it needs more, and dies: seen all the same.
+// What the sanitizers' runtime does beside (pipe2: UBSan looks whether an object is readable); to print a
+// finding it needs more, and dies: seen all the same.
 constexpr std::array kSanitizerCalls{SCMP_SYS(madvise), SCMP_SYS(sched_yield), SCMP_SYS(gettid),
-                                     SCMP_SYS(getpid), SCMP_SYS(sigaltstack)};
+                                     SCMP_SYS(getpid),  SCMP_SYS(sigaltstack), SCMP_SYS(pipe2)};
 #else
 constexpr std::array<int, 0> kSanitizerCalls{};
 #endif

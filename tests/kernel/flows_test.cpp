@@ -282,8 +282,12 @@ TEST_CASE("a flow that began unheard is listed and can be asked for, though it s
   const Fd heard = datagram_from_40000(); // whatever the first had to say would come before this
   std::vector<wire::FlowEvent> events;
   REQUIRE(conntrack->drain(events));
-  REQUIRE(events.size() == 1);
-  CHECK(events.front().flow.port == kDns);
+  REQUIRE_FALSE(events.empty());
+  CHECK(events.back().flow.port == kDns);
+  events.pop_back();
+  if (events.empty()) return;
+  MESSAGE("not silent: somebody listens in another network namespace");
+  for (const auto& event : events) CHECK(event == wire::FlowEvent{wire::FlowEvent::Kind::ended, flow});
 }
 
 TEST_CASE("an overrun is told once, and all flows are there to be looked at") {
