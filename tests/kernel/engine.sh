@@ -67,6 +67,9 @@ ok "a million of them: nothing opens, the keeper answers"
 for i in $(seq 20); do act 1014; act 1012; done
 await logged 'the engine sends what no engine sends'
 ok "who keeps sending them is restarted"
+opened() { ctl --json status | jq -es '.[0].limits.open == 1' >/dev/null || { act 1018; false; }; }
+await opened # behind all that still waited
+ctl close --all >/dev/null
 for port in 1019 1020; do
   await engine
   before=$(engine); act $port; await changed
