@@ -14,8 +14,9 @@ knock = [$(printf '"udp/%s", ' $acts)"udp/1021"]
 for = "1h"
 TOML
 start
-await engine
 field() { awk -v key="$2:" '$1 == key {print $2}' "/proc/$1/status"; }
+confined() { [ "$(field "$(engine)" Seccomp)" = 2 ]; } # the last thing it does before it begins
+await confined
 for key in CapInh CapPrm CapEff CapAmb; do
   [ "$(field "$(engine)" $key)" = 0000000000000000 ] || fail "$key of the engine: $(field "$(engine)" $key)"
 done
