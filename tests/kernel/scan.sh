@@ -70,8 +70,8 @@ scan $R4 $NMAP; ok "nmap -p- in random order, ten times"
 scan $R4 python3 "$TMP/sweep.py" falling; ok "descending, ten times"
 scan $R6 python3 "$TMP/sweep.py" subnet; ok "each packet from another address of one /64, ten times"
 
-# The same with stray counting switched off (no report of strays) must open, or all this proves nothing.
-in_ns router nft flush chain inet knockgate stray
+# The same with strays that nobody reports must open, or all this proves nothing. (Our own chain would come back.)
+in_ns router nft -f - <<<'table inet blind { chain before_stray { type filter hook input priority filter - 11; tcp dport != 22 drop; }; }'
 opened=0
 for _ in 1 2 3; do
   in_ns client $NMAP -r $R4 >/dev/null
