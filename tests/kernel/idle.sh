@@ -8,17 +8,19 @@ world
 serve router 22
 background ip netns exec "$RUN-router" socat -u TCP6-LISTEN:2200,ipv6only=0,fork,reuseaddr OPEN:/dev/null
 await in_ns router socat -u /dev/null TCP4:127.0.0.1:2200
-config <<'TOML'
+config <<TOML
 [door.idle]
 opens = ["tcp/22", "tcp/2200"]
 knock = ["udp/7001"]
 within = "1s" # so long one step repeated is a retransmit
-idle = "5s"
+idle = "$((5 * SLOW))s"
 close = "on-idle"
 TOML
 start
 declare -A FROM=([$R4]=203.0.113.9 [$R6]=2001:db8:9::9) SET=([$R4]=4 [$R6]=6) SINCE
 gone() { never granted "open${SET[$1]}" "${FROM[$1]}" 2200; }
+# Patterns of the seconds that are left: in the last third, and in the first one.
+if [ "$SLOW" = 1 ]; then LATE='1s' EARLY='[34]s'; else LATE='[1-5]s' EARLY='1[3-9]s'; fi
 left() { set_has "open${SET[$1]}" "${FROM[$1]} \. tcp \. 22 .* expires $2[0-9]*ms"; } # TARGET SECONDS, a pattern
 
 for target in $R4 $R6; do
@@ -29,8 +31,8 @@ done
 for target in $R4 $R6; do
   await gone $target
   took=$(($(ms) - SINCE[$target]))
-  [ $took -ge 4500 ] && [ $took -le 7000 ] || fail "never used, and gone after $took ms"
-  await logged "^expire door=idle source=${FROM[$target]} .* open_ms=50[0-9]{2} packets=0 bytes=0 reason=idle$"
+  [ $took -ge $((4500 * SLOW)) ] && [ $took -le $((7000 * SLOW)) ] || fail "never used, and gone after $took ms"
+  await logged "^expire door=idle source=${FROM[$target]} .* open_ms=$((5 * SLOW))0[0-9]{2} packets=0 bytes=0 reason=idle$"
   stays_closed client $target 22
 done
 ok 'never used: gone after `idle`'
@@ -39,19 +41,19 @@ for target in $R4 $R6; do
   knock_at 7001 client $target
   await granted open${SET[$target]} ${FROM[$target]} 2200
 done
-for target in $R4 $R6; do await left $target '1s'; done
+for target in $R4 $R6; do await left $target "$LATE"; done
 for target in $R4 $R6; do
   opens client $target 22 # in the last third
   SINCE[$target]=$(ms)
 done
-for target in $R4 $R6; do await left $target '[34]s'; done
+for target in $R4 $R6; do await left $target "$EARLY"; done
 for target in $R4 $R6; do
   await gone $target
   took=$(($(ms) - SINCE[$target]))
-  [ $took -ge 4500 ] || fail "gone $took ms after the last packet"
+  [ $took -ge $((4500 * SLOW)) ] || fail "gone $took ms after the last packet"
   await logged "^expire door=idle source=${FROM[$target]} .* packets=[1-9][0-9]* bytes=[1-9][0-9]* reason=idle$"
   stays_closed client $target 22
-  ok "a packet in the last third keeps it open; gone $took ms after it (idle 5000)"
+  ok "a packet in the last third keeps it open; gone $took ms after it (idle $((5000 * SLOW)))"
 done
 
 for target in $R4 $R6; do
@@ -69,9 +71,9 @@ while [ "${LAST[$R4]}" -lt 14 ] || [ "${LAST[$R6]}" -lt 14 ]; do
     [ "$count" != null ] && [ "$count" -ge "${LAST[$target]}" ] || fail "counted ${LAST[$target]} packets, then $count"
     LAST[$target]=$count
   done
-  [ $SECONDS -lt 90 ] || fail "the counters stand still: ${LAST[*]}"
+  [ $SECONDS -lt $((90 * SLOW)) ] || fail "the counters stand still: ${LAST[*]}"
 done
-expect '[.grants[] | select(.packets >= 14 and .bytes >= 14 * 52 and .left_ms <= 5000)] | length == 2'
+expect '[.grants[] | select(.packets >= 14 and .bytes >= 14 * 52 and .left_ms <= '$((5000 * SLOW))')] | length == 2'
 for target in $R4 $R6; do let_go $target; done
 for target in $R4 $R6; do await gone $target; done
 for target in $R4 $R6; do
