@@ -62,7 +62,7 @@ restart() {
   stop KILL
   [ "$(count_logged '^healed by=')" -gt "$healed" ] || happens unhealed
   start
-  killed=$((killed + 1))
+  killed=$((killed + 1)) healed=-1
 }
 : >"$TMP/happened"
 while kill -0 "$driver" 2>/dev/null; do
