@@ -279,11 +279,12 @@ Reply Keeper::close_by_hand(const Request& request, Instant now) {
     if (!which.source) return refuse(ExitCode::usage, "usage", fmt::format("{} is no address", *text));
   }
   (void)work(now);
-  const auto plan = ledger_.plan_close(which, "hand", now);
-  if (plan.closed.empty() && !request.find("all"))
+  auto plan = ledger_.plan_close(which, "hand", now);
+  const auto closed = plan.closed.size();
+  if (closed == 0 && !request.find("all"))
     return refuse(ExitCode::failed, "failed", "nothing open matches", "knockctl status shows what is open");
-  if (auto done = carry_out(plan, now); !done) return refuse(done.error());
-  return told({fmt::format("{} closed.", plural(plan.closed.size(), "grant"))});
+  if (auto done = carry_out(std::move(plan), now); !done) return refuse(done.error());
+  return told({fmt::format("{} closed.", plural(closed, "grant"))});
 }
 
 Reply Keeper::boot_file(Instant now) {
