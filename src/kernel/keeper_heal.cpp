@@ -73,9 +73,7 @@ void Keeper::forget_removed(const std::vector<GrantKey>& removed, Instant now) {
     if (!ledger_.has(key)) continue;
     const auto there = gate_.find(config_, {&key, 1});
     if (!there || !there->empty()) continue;
-    auto plan = ledger_.plan_close({.key = key}, "foreign", now);
-    if (auto done = carry_out(std::move(plan), now); !done)
-      log_line(LogLevel::error, to_string(done.error()));
+    push(ledger_.plan_close({.key = key}, "foreign", now), now);
   }
 }
 
