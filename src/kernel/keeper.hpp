@@ -86,7 +86,7 @@ class Keeper {
   void heed(Instant now);
   void inspect(Instant now);
   Result<void> commit(const Batch& batch, Instant now);
-  void forget_removed(const std::vector<GrantKey>& removed, Instant now);
+  Batch forget_removed(std::vector<GrantKey> removed, Instant now);
   Result<void> heal(Instant now, const std::string& by);
 
   // keeper_verbs.cpp

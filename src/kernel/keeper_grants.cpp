@@ -71,6 +71,7 @@ void Keeper::judge(std::span<const Grant> grants, Instant now) {
 
 Result<void> Keeper::open(std::span<const GrantRequest> requests, Instant now) {
   if (requests.empty()) return {};
+  heed(now); // a plan knows nothing of what is heard after it
   for (const auto& event : ledger_.expire(now)) report(event, now); // must not count as open
   watch_flows(requests, now);
   return carry_out(ledger_.plan_open(requests, now), now);
@@ -152,6 +153,7 @@ void Keeper::watch_over(Instant now) {
 }
 
 std::optional<Instant> Keeper::work(Instant now) {
+  heed(now);
   watch_over(now);
   auto next = end_what_is_over(now);
   const auto sooner = [&](std::optional<Instant> other) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What others do to our table: it comes back, with what was open and the time that is left of it.
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -34,21 +36,29 @@ void Keeper::watch_table(const Config& next) {
   (void)gate_.commit(next, {{Change::Kind::remove, {Address{}, kNoPort}}});
 }
 
+/// Hears all that waits before anything is put back: one removal is healed once, and what somebody took
+/// back before it stays closed.
 void Keeper::heed(Instant now) {
   if (!watch_) return;
+  bool gone = false, unheard = false;
+  std::vector<GrantKey> taken_back;
   for (const auto& [broken, set_made, removed, by, overran] : watch_->drain(gate_.port_id())) {
-    const bool embed = config_.nft.mode == Mode::embed;
     if (broken) disturber_ = by;
-    if (off_since_) continue;
     // In embed mode the sets come back by his hand; until then there is nothing to do.
-    if (broken || (embed && set_made)) {
-      (void)heal(now, disturber_);
-    } else if (overran) {
-      inspect(now);
-    } else if (!removed.empty()) {
-      forget_removed(removed, now);
-    }
+    if (broken || (config_.nft.mode == Mode::embed && set_made))
+      gone = true;
+    else if (overran)
+      unheard = true;
+    else
+      taken_back.insert(taken_back.end(), removed.begin(), removed.end());
   }
+  if (off_since_) return;
+  const auto left_over = forget_removed(taken_back, now);
+  if (gone)
+    (void)heal(now, disturber_);
+  else if (unheard)
+    inspect(now);
+  if (!left_over.empty()) (void)gate_.commit(config_, left_over);
 }
 
 /// After a time in which nothing was heard.
@@ -66,15 +76,32 @@ Result<void> Keeper::commit(const Batch& batch, Instant now) {
   return committed;
 }
 
-/// Somebody took a grant back by hand. What we put again meanwhile stands.
-void Keeper::forget_removed(const std::vector<GrantKey>& removed, Instant now) {
+/// Somebody took grants back by hand. What we put again meanwhile stands.
+/// Returns what could not be removed yet, because the table or a set is gone, too.
+Batch Keeper::forget_removed(std::vector<GrantKey> removed, Instant now) {
+  Batch left_over;
+  if (removed.empty()) return left_over;
   for (const auto& event : ledger_.expire(now)) report(event, now);
-  for (const auto& key : removed) {
-    if (!ledger_.has(key)) continue;
+  std::erase_if(removed, [&](const GrantKey& key) {
+    if (!ledger_.has(key)) return true;
     const auto there = gate_.find(config_, {&key, 1});
-    if (!there || !there->empty()) continue;
-    push(ledger_.plan_close({.key = key}, "foreign", now), now);
+    return !there || !there->empty();
+  });
+  for (const auto& key : removed) {
+    auto plan = ledger_.plan_close({.key = key}, "foreign", now);
+    if (plan.empty()) continue; // closed with another of its keys
+    refresh(plan);
+    const auto committed = commit(plan.batch, now);
+    if (!committed && committed.error().code != ENOENT) {
+      log_line(LogLevel::error, to_string(committed.error()));
+      continue;
+    }
+    if (!committed)
+      std::copy_if(plan.batch.begin(), plan.batch.end(), std::back_inserter(left_over),
+                   [](const Change& change) { return change.comment.empty(); }); // nobody's
+    settle(plan, now);
   }
+  return left_over;
 }
 
 Result<void> Keeper::heal(Instant now, const std::string& by) {
@@ -85,7 +112,9 @@ Result<void> Keeper::heal(Instant now, const std::string& by) {
                                             config_.nft.table, by.empty() ? "somebody" : by),
                                 ENOENT, "run: knockctl reload --now"});
   }
-  if (flows_) flows_->drain(now); // a spent use must not come back
+  const auto before = healed_;
+  if (flows_) flows_->drain(now);   // a spent use must not come back
+  if (healed_ != before) return {}; // what was heard asked for the table, too
   for (const auto& event : ledger_.expire(now)) report(event, now);
   const auto open = ledger_.all(now);
   if (watch_) watch_->pause();
