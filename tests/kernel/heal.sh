@@ -53,10 +53,11 @@ granted() {
     in_kernel net4 '203.0.113.0 . tcp . 23' && in_kernel net6 '2001:db8:9:: . tcp . 23' &&
     in_kernel once4 '203.0.113.9 . tcp . 24' && in_kernel once6 '2001:db8:9::9 . tcp . 24'
 }
+guard_drops() { in_ns router nft list chain inet $TABLE guard | grep -q drop; }
 # Asks nft alone: any request of knockctl would make the daemon look.
 whole() {
   guarded && granted && in_kernel forward4 '203.0.113.9 . tcp . 8443' && in_kernel forward6 '2001:db8:9::9 . tcp . 8443' &&
-    in_ns router nft list chain inet $TABLE guard | grep -q drop
+    guard_drops
 }
 
 count=0
@@ -152,6 +153,20 @@ never in_kernel open4 '203.0.113.77 . tcp . 22'
 ctl close ssh 203.0.113.9 >/dev/null
 ok "taken back, then removed, before anybody looked: healed once, and without what was taken back"
 
+# The same with one set: what a forward leaves in the others ends with it.
+ctl open web 203.0.113.9 >/dev/null
+kill -STOP "$DAEMON"
+in_ns router nft delete element inet knockgate open4 '{ 203.0.113.9 . tcp . 8443 }'
+in_ns router nft -f - <<<'flush table inet knockgate; delete set inet knockgate open4'
+kill -CONT "$DAEMON"
+await guard_drops
+await never in_kernel forward4 '203.0.113.9 . tcp . 8443'
+count=$((count + 1))
+expect ".gate.healed == $count"' and ([.grants[] | select(.door == "web") | .source] == ["2001:db8:9::9"]) and (.grants | length) == 6'
+never in_kernel open4 '203.0.113.9 . tcp . 8443'
+in_kernel forward6 '2001:db8:9::9 . tcp . 8443' || fail "another forward ended, too"
+ok "taken back, then its set deleted: it leads nowhere any more"
+
 # A connection that spends a use needs the table, too.
 ctl open once 198.51.100.7 >/dev/null
 kill -STOP "$DAEMON"
@@ -161,7 +176,7 @@ kill -CONT "$DAEMON"
 await in_kernel once4 '198.51.100.7 . tcp . 24'
 count=$((count + 1))
 expect ".gate.healed == $count"' and ([.grants[] | select(.source == "198.51.100.7") | .uses_left] == [2])'
-[ "$(count_logged '^healed')" = $((before + 2)) ] || fail "not healed once"
+[ "$(count_logged '^healed')" = $((before + 3)) ] || fail "not healed once"
 ctl close once 198.51.100.7 >/dev/null
 expect '(.grants | length) == 6'
 ok "a connection and a removal before anybody looked: healed once, a use spent"
