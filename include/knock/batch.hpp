@@ -17,23 +17,26 @@
 
 namespace knock {
 
-/// The sets that hold grants, one a family each (nft-templates/README.md): open4, net6, once4, forward6 ...
+/// The sets that hold grants, one a family each (nft-templates/README.md): open4, net6, uses4, forward6 ...
 enum class GrantSet : std::uint8_t {
   open,    ///< an address
   net,     ///< a prefix: an IPv4 /24, an IPv6 /64
-  once,    ///< an address, for one connection: the kernel removes the element with its first packet
+  uses,    ///< an address, for so many connections: the kernel counts them in the element
+  session, ///< one connection that is older than the guard: address, its port, our port
   forward, ///< an address, and where its packets go: a map
 };
 
 /// "open4", "net6" ...
 std::string_view set_name(GrantSet set, Family family);
-inline constexpr std::array kGrantSets{GrantSet::open, GrantSet::net, GrantSet::once, GrantSet::forward};
+inline constexpr std::array kGrantSets{GrantSet::open, GrantSet::net, GrantSet::uses, GrantSet::session,
+                                       GrantSet::forward};
 
 /// The key of one element.
 struct GrantKey {
   Address source; ///< net: the first address of the prefix
   Port port;
   GrantSet set = GrantSet::open;
+  std::uint16_t source_port = 0; ///< session only, which is TCP alone
   auto operator<=>(const GrantKey&) const = default;
 };
 
@@ -52,7 +55,8 @@ struct Change {
   GrantKey key{};
   Millis timeout{0};     ///< put only, at least 1 ms
   std::string comment{}; ///< put only, at most 128 characters (nft's limit)
-  Traffic traffic{};     ///< put only: where its counter goes on; forward has none
+  Traffic traffic{};     ///< put only: where its counter goes on; of uses it begins anew, forward has none
+  std::uint32_t uses = 0; ///< put only, uses only: connections it lets in from now on, at least 1
   Target target{};       ///< forward only
   Target held{};         ///< forward only: where an element that may be there leads
   bool operator==(const Change&) const = default;

@@ -27,6 +27,7 @@
 namespace knock {
 
 inline constexpr Millis kLease{60'000};          // how far ahead of a live connection its grant ends
+inline constexpr Millis kSentAgain{10'000};      // TCP sends a SYN again after 1, 3 and 7 s (RFC 6298)
 inline constexpr Millis kForwardOutlives{1'000}; // else the last packet meets a local service of that port
 
 struct LedgerLimits {
@@ -81,9 +82,21 @@ class Ledger {
 
   /// Whether a connection of `source` to `port` means anything to a grant.
   [[nodiscard]] bool watches(const Address& source, Port port) const;
-  /// It began: counted at once, spends a use unless `known` from before, and keeps a grant open.
-  Plan flow_begun(const Address& source, Port port, bool known, Instant now);
+  /// It began: counted at once, and keeps a grant open.
+  Plan flow_begun(const Address& source, Port port, Instant now);
   Plan flow_ended(const Address& source, Port port, Instant now);
+  /// The elements that may have let it in and count their uses. What the kernel counted there is to be noted.
+  [[nodiscard]] std::vector<GrantKey> counted_uses(const Address& source, Port port) const;
+  /// Connections beyond those that the element's counter told: what is left becomes less.
+  void spend(const GrantKey& key, std::uint64_t connections);
+  /// Grants without a use left, a while after the last: the packet of it may have to be sent again.
+  std::vector<std::uint64_t> used_up(Instant now);
+  [[nodiscard]] std::optional<Instant> next_used_up() const;
+  /// The elements that count uses: all, and those that the requests share.
+  [[nodiscard]] std::vector<GrantKey> uses_keys() const;
+  [[nodiscard]] std::vector<GrantKey> uses_keys_of(std::span<const GrantRequest> requests) const;
+  /// The elements of connections that are older than the guard.
+  [[nodiscard]] std::vector<GrantKey> sessions() const;
   /// Pushes on grants whose connections live.
   [[nodiscard]] Plan plan_leases(Instant now) const;
   /// Pushes on grants whose counters moved. `note` first.
@@ -123,7 +136,7 @@ class Ledger {
   [[nodiscard]] Pointers of_source(const Address& source) const;
   [[nodiscard]] Pointers letting_in(const Address& source, Port port) const;
   [[nodiscard]] bool has_flows(const OpenGrant& grant) const;
-  [[nodiscard]] Change put_change(const OpenGrant& owner, const GrantKey& key, Instant now) const;
+  [[nodiscard]] Change put_change(const Pointers& holders, const GrantKey& key, Instant now) const;
   [[nodiscard]] Change end_change(const GrantKey& key) const;
   /// Puts the elements of changed grants, each for whoever keeps it longest.
   [[nodiscard]] Plan plan_change(std::vector<OpenGrant> changed, Instant now) const;
@@ -138,6 +151,9 @@ class Ledger {
   std::set<std::pair<Instant, std::uint64_t>> by_end_;
   std::set<std::pair<Millis, std::uint64_t>> by_idle_;      // on_idle only
   std::set<std::uint64_t> flowing_;                         // on_disconnect with live connections
+  std::set<std::uint64_t> sessions_;                        // connections older than the guard
+  std::vector<std::uint64_t> used_up_;                      // since a moment ago
+  std::set<std::pair<Instant, std::uint64_t>> by_used_up_;  // when they are closed
   std::map<std::pair<Address, Port>, std::uint32_t> flows_; // alive, by who and whereto
   std::size_t flow_watchers_ = 0;
 };

@@ -48,7 +48,8 @@ struct GrantRequest {
   Via via = Via::knock;
   Millis open_for{};
   Millis max{};
-  std::uint32_t uses = 0; ///< connections; 0: any number
+  std::uint32_t uses = 0;        ///< connections; 0: any number
+  std::uint16_t source_port = 0; ///< Via::session: of the one connection that goes on
   Terms terms{};
 };
 
@@ -65,7 +66,8 @@ struct OpenGrant {
   Instant ends{};
   Instant cap{}; ///< nothing extends beyond
   Terms terms{};
-  std::uint32_t uses_left = 0; ///< of a `once` grant
+  std::uint32_t uses_left = 0;   ///< of a `uses` grant: connections to come
+  std::uint16_t source_port = 0; ///< of a `session` grant
   Instant arrive{};            ///< on_disconnect: until then a connection is awaited
   bool used = false;           ///< on_disconnect: there was a connection
   Traffic marked{};            ///< on_idle: what had passed when it was last extended
@@ -83,7 +85,8 @@ const Target* target_of(const OpenGrant& grant, Port port);
 /// The keys of its elements, those of the forward maps behind the others.
 std::vector<GrantKey> keys_of(const OpenGrant& grant);
 
-/// `DOOR BY VIA OPENED CAP`, the times in seconds of CLOCK_MONOTONIC; of a `once` grant ` USES` behind it.
+/// `DOOR BY VIA OPENED CAP`, the times in seconds of CLOCK_MONOTONIC; of a `uses` grant ` USES` behind it:
+/// what is left of it is this less what the element counted.
 std::string comment_of(const OpenGrant& grant);
 /// What a comment says, as a grant without ports. Returns nothing for one we did not write.
 std::optional<OpenGrant> parse_comment(std::string_view comment);

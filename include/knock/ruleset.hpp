@@ -22,6 +22,7 @@ struct TemplateTokens {
   std::uint16_t group = 40;        ///< the first of four
   std::uint32_t grants = 65'536;   ///< a set's size is twice this: an ended element keeps its slot a while
   std::uint32_t mark = 0;
+  std::uint32_t seed = 1; ///< of the hash that gives a source its group; the same in every rule
 };
 
 TemplateTokens tokens_of(const Config& config);

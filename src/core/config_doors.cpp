@@ -173,6 +173,13 @@ bool is_read(const Written* written, Millis value) {
   return written == nullptr || parse_duration(written->text) == value;
 }
 
+/// The kernel gives one use back in a week (a limit's longest unit): no grant of this kind may live longer.
+void check_uses(Reader& in, const Written& written, const Door& door) {
+  const auto* max = written.find("max");
+  if (door.uses != 0 && max != nullptr && door.max > 7 * kDay)
+    in.refuse(max->spot, shown(*max) + " is more than 7d, the most with uses", "write max = \"7d\" or less");
+}
+
 /// `max` is the end of everything, so `span` must fit into it.
 void check_max(Reader& in, const Written& written, const Door& door, std::string_view key, Millis span) {
   const auto* own = written.find(key);
@@ -240,6 +247,7 @@ ReadDoor read_door(Reader& in, const Written& written) {
   check_rules(in, written);
   check_max(in, written, read.door, "for", read.door.open_for);
   if (read.door.close == Close::on_idle) check_max(in, written, read.door, "idle", read.door.idle);
+  check_uses(in, written, read.door);
   check_sequence(in, written, read.door);
   read.sound = in.complaints() == before;
   return read;

@@ -17,9 +17,13 @@ Address last_of(Address subnet) {
 }
 
 bool holds_key(const OpenGrant& grant, const GrantKey& key) {
-  if (grant.source != key.source) return false;
+  if (grant.source != key.source || grant.source_port != key.source_port) return false;
   if (key.set == GrantSet::forward) return target_of(grant, key.port) != nullptr;
   return key.set == grant.set && holds(grant, key.port);
+}
+
+bool spent(const OpenGrant& grant) {
+  return grant.set == GrantSet::uses && grant.uses_left == 0;
 }
 
 /// The grant that keeps an element longest among `grants`.
@@ -27,8 +31,18 @@ template<class Grants>
 const OpenGrant* latest(const Grants& grants, const GrantKey& key) {
   const OpenGrant* best = nullptr;
   for (const auto* grant : grants)
-    if (holds_key(*grant, key) && (best == nullptr || grant->ends > best->ends)) best = grant;
+    if (holds_key(*grant, key) && !spent(*grant) && (best == nullptr || grant->ends > best->ends))
+      best = grant;
   return best;
+}
+
+std::uint32_t left_of(std::uint32_t uses, std::uint64_t counted) {
+  return counted < uses ? uses - static_cast<std::uint32_t>(counted) : 0;
+}
+
+/// Whose element it is. Of `uses` the comment's last word is of the element, not of its owner.
+std::string_view owner_of(std::string_view comment, GrantSet set) {
+  return set == GrantSet::uses ? comment.substr(0, comment.rfind(' ')) : comment;
 }
 
 bool matches(const CloseWhich& which, const OpenGrant& grant) {
@@ -40,8 +54,8 @@ bool matches(const CloseWhich& which, const OpenGrant& grant) {
 
 void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now) {
   *this = Ledger(limits_);
-  // Elements of one owner carry one comment, to the byte.
-  std::map<std::tuple<Address, GrantSet, std::string_view>, OpenGrant> owners;
+  // Elements of one owner carry one comment, to the byte; each connection that goes on is an owner.
+  std::map<std::tuple<Address, GrantSet, std::string_view, std::uint16_t>, OpenGrant> owners;
   std::map<std::pair<Address, std::string_view>, std::vector<Lead>> leads;
   for (const auto& [key, left, comment, traffic, target] : elements) {
     elements_[key] = {traffic, target};
@@ -49,17 +63,21 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
       leads[{key.source, comment}].push_back({key.port, target});
       continue;
     }
-    auto& grant = owners[{key.source, key.set, comment}];
+    auto& grant = owners[{key.source, key.set, owner_of(comment, key.set), key.source_port}];
+    if (const auto known = key.set == GrantSet::uses ? parse_comment(comment) : std::nullopt)
+      grant.uses_left = std::max(grant.uses_left, left_of(known->uses_left, traffic.packets));
     if (key.port != kNoPort || grant.ports.empty()) grant.ports.push_back(key.port);
     grant.ends = std::max(grant.ends, now + left);
   }
   for (auto& [owner, held] : owners) {
-    const auto& [source, set, comment] = owner;
+    const auto& [source, set, comment, source_port] = owner;
     auto known = parse_comment(comment);
-    const bool ours = known && (set == GrantSet::once) == (known->uses_left != 0);
+    const bool ours = known && known->uses_left == 0 && (set == GrantSet::session) == (known->via == Via::session);
     OpenGrant grant = ours ? std::move(*known) : OpenGrant{};
     grant.source = source;
     grant.set = set;
+    grant.source_port = source_port;
+    grant.uses_left = held.uses_left;
     grant.ports = std::move(held.ports);
     std::sort(grant.ports.begin(), grant.ports.end());
     grant.ends = held.ends;
@@ -76,6 +94,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
       grant.cap = grant.ends;
     }
     grant.id = ++last_id_;
+    if (ours && spent(grant)) used_up_.push_back(grant.id);
     put(std::move(grant));
   }
 }
@@ -95,8 +114,20 @@ Ledger::Pointers Ledger::of_source(const Address& source) const {
   return found;
 }
 
-Change Ledger::put_change(const OpenGrant& owner, const GrantKey& key, Instant now) const {
+/// An element for those of `holders` that hold `key`. One of `uses` lets in as many as they have left in all.
+Change Ledger::put_change(const Pointers& holders, const GrantKey& key, Instant now) const {
+  const auto* latest_holder = latest(holders, key);
+  if (latest_holder == nullptr) return end_change(key);
+  const auto& owner = *latest_holder;
   Change change{Change::Kind::put, key, left_until(owner.ends, now), comment_of(owner)};
+  if (key.set == GrantSet::uses) {
+    for (const auto* one : holders)
+      if (holds_key(*one, key)) change.uses += one->uses_left;
+    auto told = owner;
+    told.uses_left = change.uses;
+    change.comment = comment_of(told);
+    return change;
+  }
   const auto held = elements_.find(key);
   if (held != elements_.end()) change.traffic = held->second.traffic;
   if (key.set != GrantSet::forward) return change;
@@ -135,9 +166,12 @@ Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) cons
     const bool fresh = old == held.end();
     auto grant = wished(request, fresh ? nullptr : *old, now);
     if (fresh) {
-      const bool full = grants_.size() + added >= limits_.grants;
-      // A session that was there before the gate is never refused: it may be the admin's own.
-      if (request.via != Via::session && (full || held.size() >= limits_.per_source)) {
+      const bool full = grants_.size() - sessions_.size() + added >= limits_.grants;
+      const auto own = std::count_if(held.begin(), held.end(), [](const OpenGrant* one) {
+        return one->set != GrantSet::session;
+      });
+      // A connection that was there before the gate is never refused: it may be the admin's own.
+      if (request.via != Via::session && (full || own >= limits_.per_source)) {
         plan.events.push_back({LedgerEvent::Verb::refused, grant, full ? "grants" : "per_source"});
         continue;
       }
@@ -149,7 +183,7 @@ Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) cons
     std::erase_if(held, [&](const OpenGrant* one) { return one->id == grant.id; });
     held.push_back(&grant);
     for (const auto& key : keys_of(grant))
-      changes.insert_or_assign(key, put_change(*latest(held, key), key, now));
+      changes.insert_or_assign(key, put_change(held, key, now));
     plan.events.push_back({fresh ? LedgerEvent::Verb::open : LedgerEvent::Verb::extend, grant, {}});
     planned.insert_or_assign(grant.id, std::move(grant));
   }
@@ -181,8 +215,7 @@ Plan Ledger::plan_close(const CloseWhich& which, std::string_view reason, Instan
                   [&](const OpenGrant* held) { return closed.contains(held->id) || held->ends <= now; });
     for (const auto& key : keys_of(event.grant)) {
       if (!done.insert(key).second) continue;
-      const auto* other = latest(others, key);
-      plan.batch.push_back(other != nullptr ? put_change(*other, key, now) : end_change(key));
+      plan.batch.push_back(put_change(others, key, now));
     }
   }
   return plan;
@@ -200,7 +233,7 @@ Plan Ledger::plan_change(std::vector<OpenGrant> changed, Instant now) const {
     for (const auto& other : changed)
       if (other.source == grant.source) held.push_back(&other);
     for (const auto& key : keys_of(grant))
-      changes.insert_or_assign(key, put_change(*latest(held, key), key, now));
+      changes.insert_or_assign(key, put_change(held, key, now));
   }
   for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
   plan.after = std::move(changed);
@@ -208,17 +241,14 @@ Plan Ledger::plan_change(std::vector<OpenGrant> changed, Instant now) const {
 }
 
 Batch Ledger::all(Instant now) const {
-  std::map<GrantKey, const OpenGrant*> owners;
+  std::map<GrantKey, Pointers> holders;
   for (const auto& [id, grant] : grants_) {
-    if (grant.ends <= now) continue;
-    for (const auto& key : keys_of(grant)) {
-      auto& owner = owners[key];
-      if (owner == nullptr || grant.ends > owner->ends) owner = &grant;
-    }
+    if (grant.ends <= now || spent(grant)) continue;
+    for (const auto& key : keys_of(grant)) holders[key].push_back(&grant);
   }
   Batch batch;
-  batch.reserve(owners.size());
-  for (const auto& [key, owner] : owners) batch.push_back(put_change(*owner, key, now));
+  batch.reserve(holders.size());
+  for (const auto& [key, grants] : holders) batch.push_back(put_change(grants, key, now));
   return batch;
 }
 
@@ -270,7 +300,8 @@ void Ledger::put(OpenGrant grant) {
   by_end_.insert({grant.ends, grant.id});
   const bool disconnects = grant.terms.close == Close::on_disconnect;
   if (grant.terms.close == Close::on_idle) by_idle_.insert({grant.terms.idle, grant.id});
-  if (disconnects || grant.set == GrantSet::once) ++flow_watchers_;
+  if (disconnects || grant.set == GrantSet::uses) ++flow_watchers_;
+  if (grant.set == GrantSet::session) sessions_.insert(grant.id);
   if (disconnects && has_flows(grant)) flowing_.insert(grant.id);
   grants_[grant.id] = std::move(grant);
 }
@@ -283,7 +314,8 @@ void Ledger::erase(std::uint64_t id) {
   by_end_.erase({grant.ends, id});
   by_idle_.erase({grant.terms.idle, id});
   flowing_.erase(id);
-  if (grant.terms.close == Close::on_disconnect || grant.set == GrantSet::once) --flow_watchers_;
+  sessions_.erase(id);
+  if (grant.terms.close == Close::on_disconnect || grant.set == GrantSet::uses) --flow_watchers_;
   grants_.erase(it);
 }
 

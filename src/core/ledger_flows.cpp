@@ -3,6 +3,7 @@
 #include <knock/ledger.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace knock {
 namespace {
@@ -11,6 +12,7 @@ bool on_disconnect(const OpenGrant& grant) {
   return grant.terms.close == Close::on_disconnect;
 }
 
+/// Whether the element counts all that its client sent.
 bool counts(const GrantKey& key) {
   return key.set == GrantSet::open || key.set == GrantSet::net;
 }
@@ -29,15 +31,16 @@ Ledger::Pointers Ledger::letting_in(const Address& source, Port port) const {
   const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
   if (around != source)
     for (const auto* grant : of_source(around)) found.push_back(grant);
-  std::erase_if(found,
-                [&](const OpenGrant* grant) { return !lets_in(*grant, source) || !holds(*grant, port); });
+  std::erase_if(found, [&](const OpenGrant* grant) {
+    return grant->set == GrantSet::session || !lets_in(*grant, source) || !holds(*grant, port);
+  });
   return found;
 }
 
 bool Ledger::watches(const Address& source, Port port) const {
   const auto grants = letting_in(source, port);
   return std::any_of(grants.begin(), grants.end(), [](const OpenGrant* grant) {
-    return on_disconnect(*grant) || grant->set == GrantSet::once;
+    return on_disconnect(*grant) || grant->set == GrantSet::uses;
   });
 }
 
@@ -52,18 +55,11 @@ bool Ledger::has_flows(const OpenGrant& grant) const {
   return false;
 }
 
-Plan Ledger::flow_begun(const Address& source, Port port, bool known, Instant now) {
+Plan Ledger::flow_begun(const Address& source, Port port, Instant now) {
   ++flows_[{source, port}];
   std::vector<OpenGrant> facts;
-  std::optional<OpenGrant> once;
-  bool free = false; // the kernel asks a `once` set last
-  for (const auto* held : letting_in(source, port)) {
-    if (held->set != GrantSet::once)
-      free = true;
-    else if (!once || held->ends < once->ends)
-      once = *held;
+  for (const auto* held : letting_in(source, port))
     if (on_disconnect(*held)) facts.push_back(*held);
-  }
   std::vector<OpenGrant> changed;
   for (auto& grant : facts) {
     grant.used = true;
@@ -74,12 +70,73 @@ Plan Ledger::flow_begun(const Address& source, Port port, bool known, Instant no
     grant.ends = ends;
     changed.push_back(std::move(grant));
   }
-  if (once && !free && !known) {
-    if (once->uses_left <= 1) return plan_close({.id = once->id}, "uses", now);
-    --once->uses_left;
-    changed.push_back(std::move(*once)); // the kernel removed the element: it comes back
-  }
   return plan_change(std::move(changed), now);
+}
+
+std::vector<GrantKey> Ledger::counted_uses(const Address& source, Port port) const {
+  const GrantKey key{source, port, GrantSet::uses};
+  for (const auto* held : letting_in(source, port))
+    if (held->set != GrantSet::uses) return {}; // the kernel asks a `uses` set last
+  return elements_.contains(key) ? std::vector{key} : std::vector<GrantKey>{};
+}
+
+void Ledger::spend(const GrantKey& key, std::uint64_t connections) {
+  auto holders = of_source(key.source);
+  std::erase_if(holders, [&](const OpenGrant* one) {
+    return one->set != GrantSet::uses || one->uses_left == 0 || !holds(*one, key.port);
+  });
+  std::sort(holders.begin(), holders.end(),
+            [](const OpenGrant* a, const OpenGrant* b) { return a->ends < b->ends; });
+  for (const auto* holder : holders) { // the one that ends first pays first
+    auto& grant = grants_.at(holder->id);
+    const auto paid = static_cast<std::uint32_t>(std::min<std::uint64_t>(grant.uses_left, connections));
+    connections -= paid;
+    grant.uses_left -= paid;
+    if (grant.uses_left == 0) used_up_.push_back(grant.id);
+  }
+}
+
+std::vector<std::uint64_t> Ledger::used_up(Instant now) {
+  const auto over = [&](std::uint64_t id) {
+    const auto it = grants_.find(id);
+    return it != grants_.end() && it->second.set == GrantSet::uses && it->second.uses_left == 0;
+  };
+  for (const auto id : std::exchange(used_up_, {}))
+    // With several ports the others would let in as many again.
+    if (over(id)) by_used_up_.insert({grants_.at(id).ports.size() == 1 ? now + kSentAgain : now, id});
+  std::vector<std::uint64_t> due;
+  while (!by_used_up_.empty() && by_used_up_.begin()->first <= now) {
+    if (over(by_used_up_.begin()->second)) due.push_back(by_used_up_.begin()->second);
+    by_used_up_.erase(by_used_up_.begin());
+  }
+  return due;
+}
+
+std::optional<Instant> Ledger::next_used_up() const {
+  if (by_used_up_.empty()) return std::nullopt;
+  return by_used_up_.begin()->first;
+}
+
+std::vector<GrantKey> Ledger::uses_keys() const {
+  std::vector<GrantKey> keys;
+  for (const auto& [key, held] : elements_)
+    if (key.set == GrantSet::uses) keys.push_back(key);
+  return keys;
+}
+
+std::vector<GrantKey> Ledger::uses_keys_of(std::span<const GrantRequest> requests) const {
+  std::vector<GrantKey> keys;
+  for (const auto& request : requests)
+    for (Port port : request.ports)
+      if (const GrantKey key{request.source, port, GrantSet::uses}; request.uses != 0 && has(key)) keys.push_back(key);
+  return keys;
+}
+
+std::vector<GrantKey> Ledger::sessions() const {
+  std::vector<GrantKey> keys;
+  for (const auto id : sessions_)
+    for (const auto& key : keys_of(grants_.at(id))) keys.push_back(key);
+  return keys;
 }
 
 Plan Ledger::flow_ended(const Address& source, Port port, Instant now) {
@@ -129,7 +186,7 @@ std::vector<GrantKey> Ledger::keys() const {
   std::vector<GrantKey> keys;
   keys.reserve(elements_.size());
   for (const auto& [key, held] : elements_)
-    if (counts(key)) keys.push_back(key);
+    if (counts(key) || key.set == GrantSet::uses) keys.push_back(key);
   return keys;
 }
 
@@ -142,16 +199,20 @@ std::vector<GrantKey> Ledger::idle_keys() const {
 }
 
 void Ledger::note(std::span<const Element> elements) {
-  for (const auto& element : elements)
-    if (const auto held = elements_.find(element.key); held != elements_.end())
-      held->second.traffic = element.traffic;
+  for (const auto& [key, left, comment, traffic, target] : elements) {
+    const auto held = elements_.find(key);
+    if (held == elements_.end()) continue;
+    const auto before = std::exchange(held->second.traffic, traffic).packets;
+    if (key.set == GrantSet::uses && traffic.packets > before) spend(key, traffic.packets - before);
+  }
 }
 
 Traffic Ledger::traffic(const OpenGrant& grant) const {
   Traffic sum;
-  for (Port port : grant.ports)
-    if (const auto held = elements_.find({grant.source, port, grant.set}); held != elements_.end())
-      sum += held->second.traffic;
+  for (Port port : grant.ports) {
+    const GrantKey key{grant.source, port, grant.set};
+    if (const auto held = elements_.find(key); held != elements_.end() && counts(key)) sum += held->second.traffic;
+  }
   return sum;
 }
 

@@ -65,6 +65,12 @@ bool is_prefix(const GrantRequest& request) {
   return request.prefix < 8 * request.source.bytes().size();
 }
 
+GrantSet set_for(const GrantRequest& request) {
+  if (request.via == Via::session) return GrantSet::session;
+  if (request.uses != 0) return GrantSet::uses;
+  return is_prefix(request) ? GrantSet::net : GrantSet::open;
+}
+
 } // namespace
 
 std::string_view to_string(Via via) {
@@ -104,7 +110,7 @@ const Target* target_of(const OpenGrant& grant, Port port) {
 std::vector<GrantKey> keys_of(const OpenGrant& grant) {
   std::vector<GrantKey> keys;
   keys.reserve(grant.ports.size() + grant.leads.size());
-  for (Port port : grant.ports) keys.push_back({grant.source, port, grant.set});
+  for (Port port : grant.ports) keys.push_back({grant.source, port, grant.set, grant.source_port});
   for (const auto& lead : grant.leads) keys.push_back({grant.source, lead.outer, GrantSet::forward});
   return keys;
 }
@@ -112,7 +118,7 @@ std::vector<GrantKey> keys_of(const OpenGrant& grant) {
 std::string comment_of(const OpenGrant& grant) {
   auto text = fmt::format("{} {} {} {} {}", grant.door, grant.by, to_string(grant.via),
                           seconds_of(grant.opened), seconds_of(grant.cap));
-  if (grant.set == GrantSet::once) text += fmt::format(" {}", grant.uses_left);
+  if (grant.set == GrantSet::uses) text += fmt::format(" {}", grant.uses_left);
   return text;
 }
 
@@ -135,10 +141,10 @@ std::optional<OpenGrant> parse_comment(std::string_view comment) {
 }
 
 bool is_owner(const OpenGrant& grant, const GrantRequest& request) {
-  return std::tie(grant.door, grant.by, grant.via) == std::tie(request.door, request.by, request.via) &&
+  return std::tie(grant.door, grant.by, grant.via, grant.source_port) ==
+             std::tie(request.door, request.by, request.via, request.source_port) &&
          grant.source == masked(request.source, prefix_of(grant)) &&
-         (grant.set == GrantSet::net) == is_prefix(request) &&
-         (grant.set == GrantSet::once) == (request.uses != 0);
+         grant.set == set_for(request);
 }
 
 OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now) {
@@ -147,10 +153,11 @@ OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now)
     grant = *old;
   } else {
     grant.door = request.door;
-    grant.set = request.uses != 0 ? GrantSet::once : is_prefix(request) ? GrantSet::net : GrantSet::open;
+    grant.set = set_for(request);
     grant.source = masked(request.source, grant.set == GrantSet::net ? request.prefix : std::uint8_t{128});
     grant.by = request.by;
     grant.via = request.via;
+    grant.source_port = request.source_port;
     grant.opened = now;
     grant.cap = now + request.max;
   }

@@ -36,6 +36,11 @@ std::string key_text(Port port) {
   return port == kNoPort ? "0 . 0" : fmt::format("{} . {}", to_string(port.protocol), port.number);
 }
 
+/// What stands behind the source.
+std::string key_text(const GrantKey& key) {
+  return key.set == GrantSet::session ? fmt::format("{} . {}", key.source_port, key.port.number) : key_text(key.port);
+}
+
 std::vector<std::string> key_texts(const std::vector<Port>& ports) {
   std::vector<std::string> texts;
   for (Port port : ports) texts.push_back(key_text(port));
@@ -50,7 +55,9 @@ std::string lead_text(const Change& change, const Target& target) {
 
 std::string put_text(const std::string& key, const Change& change) {
   auto text = key;
-  if (change.traffic != Traffic{})
+  if (change.key.set == GrantSet::uses)
+    text += fmt::format(" limit rate 1/week burst {} packets counter packets 0 bytes 0", change.uses);
+  else if (change.traffic != Traffic{})
     text += fmt::format(" counter packets {} bytes {}", change.traffic.packets, change.traffic.bytes);
   text += fmt::format(" timeout {}ms", change.timeout.count());
   if (!change.comment.empty()) text += fmt::format(" comment \"{}\"", change.comment);
@@ -71,10 +78,21 @@ std::vector<std::string> prefixes_of(const std::vector<Prefix>& prefixes, Family
   return texts;
 }
 
+/// The same for who else reads this config, and as hard to guess as its knocks: else a source could choose its group.
+std::uint32_t seed_of(const Config& config) {
+  std::string secret;
+  for (const auto& door : config.doors) {
+    secret += door.name;
+    for (Port port : door.knock) secret += to_string(port);
+  }
+  const auto hash = static_cast<std::uint64_t>(door_id(secret));
+  return static_cast<std::uint32_t>(hash ^ hash >> 32U) | 1U;
+}
+
 } // namespace
 
 TemplateTokens tokens_of(const Config& config) {
-  return {config.nft.table, config.nflog.group, config.limits.grants, config.gate.mark};
+  return {config.nft.table, config.nflog.group, config.limits.grants, config.gate.mark, seed_of(config)};
 }
 
 std::optional<std::string> template_text(std::string_view name, const TemplateTokens& tokens) {
@@ -90,6 +108,7 @@ std::optional<std::string> template_text(std::string_view name, const TemplateTo
     replace_all(text, fmt::format("log group #{}", i), fmt::format("log group {}", tokens.group + i));
   replace_all(text, "size 131072", fmt::format("size {}", 2ULL * tokens.grants));
   replace_all(text, "mark or 0x0\n", fmt::format("mark or {:#x}\n", tokens.mark));
+  replace_all(text, "seed 0x1 ", fmt::format("seed {:#x} ", tokens.seed));
   return text;
 }
 
@@ -162,7 +181,7 @@ std::string batch_text(std::string_view table, const Batch& batch) {
       std::vector<std::string> held, puts;
       for (const auto& change : batch) {
         if (change.key.set != set || change.key.source.family != family) continue;
-        const auto key = fmt::format("{} . {}", to_string(change.key.source), key_text(change.key.port));
+        const auto key = fmt::format("{} . {}", to_string(change.key.source), key_text(change.key));
         held.push_back(key + lead_text(change, change.held));
         if (change.kind == Change::Kind::put) puts.push_back(put_text(key, change));
       }
@@ -194,21 +213,28 @@ std::vector<SetShape> embed_shapes() {
   constexpr std::uint32_t kProtoService = 12U << 6U | kService;
   constexpr std::uint32_t kV4 = 7U << 12U | kProtoService;
   constexpr std::uint32_t kV6 = 8U << 12U | kProtoService;
+  constexpr std::uint32_t kFlow = kService << 6U | kService;
   constexpr std::string_view kGrants4 =
       "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;";
   constexpr std::string_view kGrants6 =
       "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;";
-  constexpr std::string_view kOnce4 =
-      "type ipv4_addr . inet_proto . inet_service; flags dynamic,timeout; timeout 30s; size 131072; counter;";
-  constexpr std::string_view kOnce6 =
-      "type ipv6_addr . inet_proto . inet_service; flags dynamic,timeout; timeout 30s; size 131072; counter;";
+  constexpr std::string_view kUses4 = "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; "
+                                      "size 131072; limit rate 1/week burst 1 packets counter;";
+  constexpr std::string_view kUses6 = "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; "
+                                      "size 131072; limit rate 1/week burst 1 packets counter;";
+  constexpr std::string_view kSession4 =
+      "type ipv4_addr . inet_service . inet_service; flags timeout; timeout 5d; size 65535; counter;";
+  constexpr std::string_view kSession6 =
+      "type ipv6_addr . inet_service . inet_service; flags timeout; timeout 5d; size 65535; counter;";
   return {
       {"open4", kV4, 12, kGrants4},
       {"open6", kV6, 24, kGrants6},
       {"net4", kV4, 12, kGrants4},
       {"net6", kV6, 24, kGrants6},
-      {"once4", kV4, 12, kOnce4},
-      {"once6", kV6, 24, kOnce6},
+      {"uses4", kV4, 12, kUses4},
+      {"uses6", kV6, 24, kUses6},
+      {"session4", 7U << 12U | kFlow, 12, kSession4},
+      {"session6", 8U << 12U | kFlow, 24, kSession6},
       {"guarded", kProtoService, 8, "type inet_proto . inet_service; flags timeout;"},
       {"knocks", kProtoService, 8, "type inet_proto . inet_service;"},
       {"cut", kProtoService, 8, "type inet_proto . inet_service;"},

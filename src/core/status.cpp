@@ -53,11 +53,12 @@ std::string grant_json(const StatusGrant& grant) {
     forward += (forward.empty() ? "{" : ",") + string_json(outer) + ":" + string_json(target);
   return fmt::format(
       R"({{"id":{},"door":{},"source":{},"prefix":{},"ports":[{}],"forward":{},"by":{},"via":{},"opened":"{}",)"
-      R"("left_ms":{},"cap_ms":{},"close":{},"uses_left":{},"packets":{},"bytes":{},"adopted":{}}})",
+      R"("left_ms":{},"cap_ms":{},"close":{},"uses_left":{},"packets":{},"bytes":{},"adopted":{},"source_port":{}}})",
       grant.id, string_json(grant.door), string_json(grant.source), grant.prefix, ports,
       forward.empty() ? "null" : forward + "}", string_json(grant.by), string_json(grant.via),
       moment(grant.opened), grant.left_ms, grant.cap_ms, string_json(grant.close),
-      grant.uses_left ? std::to_string(*grant.uses_left) : "null", grant.packets, grant.bytes, grant.adopted);
+      grant.uses_left ? std::to_string(*grant.uses_left) : "null", grant.packets, grant.bytes, grant.adopted,
+      grant.source_port ? std::to_string(*grant.source_port) : "null");
 }
 
 StatusGrant grant_of(const json& one) {
@@ -78,6 +79,8 @@ StatusGrant grant_of(const json& one) {
   one.at("packets").get_to(grant.packets);
   one.at("bytes").get_to(grant.bytes);
   one.at("adopted").get_to(grant.adopted);
+  if (const auto port = one.find("source_port"); port != one.end() && port->is_number())
+    grant.source_port = port->get<unsigned>();
   return grant;
 }
 

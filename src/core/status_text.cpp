@@ -78,6 +78,10 @@ std::string guarded_line(const Status& status) {
 }
 
 std::string source_text(const StatusGrant& grant) {
+  if (grant.source_port) {
+    const bool ipv6 = grant.source.find(':') != std::string::npos;
+    return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", grant.source, ipv6 ? "]" : "", *grant.source_port);
+  }
   const bool prefix = grant.prefix == 24 || grant.prefix == 64;
   return prefix ? fmt::format("{}/{}", grant.source, grant.prefix) : grant.source;
 }
@@ -94,8 +98,8 @@ Row row_of(const StatusGrant& grant, std::int64_t now) {
           grant.by,
           grant.via,
           span_text((now - grant.opened) * 1000) + " ago",
-          span_text(grant.left_ms),
-          bytes_text(grant.bytes),
+          grant.source_port ? "connected" : span_text(grant.left_ms),
+          grant.source_port || grant.uses_left ? "-" : bytes_text(grant.bytes), // counts what came first alone
           ends_text(grant)};
 }
 

@@ -19,7 +19,6 @@
 namespace knock::kernel {
 namespace {
 
-constexpr Millis kSessionGrant{600'000}; // time to find out that the gate works, and to knock
 constexpr Millis kTakenFor{500};         // a killed process lets go of its sockets in less
 
 /// Every enabled door's way in. Also says which door a sequence belongs to: same order as `doors`.
@@ -201,6 +200,7 @@ Result<Applied> Keeper::enforce(const Config& next, const ReloadOptions& options
   if (auto written = remember(unconfirmed, off_since_); !written) return tl::unexpected(written.error());
   const auto sessions = plan_sessions(next, applied.guarded, now);
   if (!sessions) return tl::unexpected(sessions.error());
+  look(ledger_.uses_keys()); // a set that is made anew forgets what it counted
   const auto there = gate_.loaded(next);
   const bool lost = !disturber_.empty() || !there.value_or(true);
   if (auto loaded = gate_.load(next, sets, sessions->batch, ledger_.all(now)); !loaded)
@@ -240,7 +240,7 @@ Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applie
     if (!kept && grant.via != Via::foreign) gone.insert(grant.door);
   }
   for (const auto& name : gone) {
-    auto plan = ledger_.plan_close({.door = name}, "door-removed", now);
+    auto plan = plan_close({.door = name}, "door-removed", now);
     refresh(plan);
     if (auto committed = gate_.commit(next, plan.batch); !committed) return committed;
     settle(plan, now);
@@ -252,23 +252,22 @@ Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applie
 Result<Plan> Keeper::plan_sessions(const Config& next, const std::vector<Port>& ports, Instant now) const {
   Plan nobody;
   if (ports.empty()) return nobody;
-  const auto peers = established_peers();
-  if (!peers) return tl::unexpected(peers.error());
+  const auto connections = open_connections();
+  if (!connections) return tl::unexpected(connections.error());
   std::vector<GrantRequest> requests;
-  for (const auto& peer : *peers) {
-    if (!std::binary_search(ports.begin(), ports.end(), peer.port) || !grantable(peer.source)) continue;
+  for (const auto& flow : *connections) {
+    if (!std::binary_search(ports.begin(), ports.end(), flow.port) || !grantable(flow.source)) continue;
     const auto owner = std::find_if(next.doors.begin(), next.doors.end(), [&](const Door& door) {
-      return door.enabled && std::binary_search(door.opens.begin(), door.opens.end(), peer.port);
+      return door.enabled && std::binary_search(door.opens.begin(), door.opens.end(), flow.port);
     });
     if (owner == next.doors.end()) continue;
-    auto request = request_for(*owner, peer.source);
-    request.ports = {peer.port};
-    request.leads = {};
-    request.prefix = 128;
-    request.uses = 0;
-    request.terms = {};
+    GrantRequest request;
+    request.door = owner->name;
+    request.source = flow.source;
+    request.source_port = flow.source_port;
+    request.ports = {flow.port};
     request.via = Via::session;
-    request.open_for = request.max = kSessionGrant;
+    request.open_for = request.max = owner->max; // without us the kernel keeps it as long, and lets in no other
     requests.push_back(std::move(request));
   }
   return ledger_.plan_open(requests, now);

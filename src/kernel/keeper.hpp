@@ -75,6 +75,9 @@ class Keeper {
   // keeper_ends.cpp
   void look(const std::vector<GrantKey>& keys);
   void refresh(Plan& plan);
+  Plan plan_close(const CloseWhich& which, std::string_view reason, Instant now);
+  void count_use(const Address& source, Port port);
+  void end_sessions(Instant now);
   void watch_flows(std::span<const GrantRequest> requests, Instant now);
   void hear(const FlowWatch::News& news, Instant now);
   void look_ahead(Instant now);
@@ -136,6 +139,7 @@ class Keeper {
   Instant looked_until_{};            // counters of what ends by then are known
   std::optional<Instant> next_idle_;  // look at the counters of on-idle grants
   std::optional<Instant> next_lease_; // push on grants with connections
+  std::optional<Instant> next_session_; // look for connections that are older than the guard
   std::optional<Millis> watchdog_;    // how often the service manager is told that we are well
   std::optional<Instant> next_probe_;
   Unconfirmed unconfirmed_;

@@ -12,6 +12,8 @@ namespace {
 
 constexpr Millis kLookAhead{100}; // the counter goes with the element: it is read so long before
 
+constexpr Millis kSessionsEvery{5'000}; // the end of a connection that is older than the guard is noticed so late
+
 bool counts(const Change& change) {
   return change.key.set == GrantSet::open || change.key.set == GrantSet::net;
 }
@@ -34,6 +36,40 @@ void Keeper::refresh(Plan& plan) {
   for (auto& change : plan.batch)
     if (change.kind == Change::Kind::put && counts(change)) change.traffic = ledger_.counted(change.key);
   for (auto& event : plan.events) event.traffic = ledger_.traffic(event.grant);
+}
+
+/// What is put anew for another owner must not give back what was spent.
+Plan Keeper::plan_close(const CloseWhich& which, std::string_view reason, Instant now) {
+  auto plan = ledger_.plan_close(which, reason, now);
+  std::vector<GrantKey> shared;
+  for (const auto& change : plan.batch)
+    if (change.kind == Change::Kind::put && change.key.set == GrantSet::uses) shared.push_back(change.key);
+  if (shared.empty()) return plan;
+  look(shared);
+  return ledger_.plan_close(which, reason, now);
+}
+
+/// The kernel counted the connection, if it let it in by this element; one that is gone counts no more.
+void Keeper::count_use(const Address& source, Port port) {
+  for (const auto& key : ledger_.counted_uses(source, port)) {
+    const auto found = gate_.find(config_, {&key, 1});
+    if (found && !found->empty())
+      ledger_.note(*found);
+    else
+      ledger_.spend(key, 1);
+  }
+}
+
+void Keeper::end_sessions(Instant now) {
+  const auto sessions = ledger_.sessions();
+  if (sessions.empty()) return next_session_.reset();
+  if (next_session_ && *next_session_ > now) return;
+  next_session_ = now + kSessionsEvery;
+  const auto alive = open_connections();
+  if (!alive) return log_line(LogLevel::warn, to_string(alive.error()));
+  for (const auto& key : sessions)
+    if (!std::binary_search(alive->begin(), alive->end(), key))
+      push(plan_close({.key = key}, "disconnect", now), now);
 }
 
 /// Listens to connections exactly while an open grant, or one that is about to open, has to know of them.
@@ -63,10 +99,11 @@ void Keeper::watch_flows(std::span<const GrantRequest> requests, Instant now) {
 void Keeper::hear(const FlowWatch::News& news, Instant now) {
   for (const auto& event : ledger_.expire(now)) report(event, now);
   const auto& flow = news.event.flow;
-  auto plan = news.event.kind == wire::FlowEvent::Kind::begun
-                  ? ledger_.flow_begun(flow.source, flow.port, news.known, now)
-                  : ledger_.flow_ended(flow.source, flow.port, now);
-  push(std::move(plan), now);
+  const bool begun = news.event.kind == wire::FlowEvent::Kind::begun;
+  if (begun && !news.known) count_use(flow.source, flow.port);
+  push(begun ? ledger_.flow_begun(flow.source, flow.port, now)
+             : ledger_.flow_ended(flow.source, flow.port, now),
+       now);
 }
 
 /// Reads the counters of what ends in a moment; what moved at an on-idle door stays open.
@@ -102,11 +139,15 @@ std::optional<Instant> Keeper::end_what_is_over(Instant now) {
     push(ledger_.plan_leases(now), now);
     next_lease_ = now + kLease / 4;
   }
+  for (const auto id : ledger_.used_up(now)) push(plan_close({.id = id}, "uses", now), now);
+  end_sessions(now);
   for (const auto& event : ledger_.expire(now)) report(event, now);
   watch_flows({}, now);
   if (flows_) sooner(flows_->work(now));
   sooner(next_idle_);
   sooner(next_lease_);
+  sooner(next_session_);
+  sooner(ledger_.next_used_up());
   sooner(ledger_.next_end());
   if (const auto ahead = ledger_.next_end_after(looked_until_)) sooner(*ahead - kLookAhead);
   return next;

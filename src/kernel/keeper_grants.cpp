@@ -74,6 +74,7 @@ Result<void> Keeper::open(std::span<const GrantRequest> requests, Instant now) {
   heed(now); // a plan knows nothing of what is heard after it
   for (const auto& event : ledger_.expire(now)) report(event, now); // must not count as open
   watch_flows(requests, now);
+  look(ledger_.uses_keys_of(requests)); // what is left of another owner's
   return carry_out(ledger_.plan_open(requests, now), now);
 }
 

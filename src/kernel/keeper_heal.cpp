@@ -88,7 +88,7 @@ Batch Keeper::forget_removed(std::vector<GrantKey> removed, Instant now) {
     return !there || !there->empty();
   });
   for (const auto& key : removed) {
-    auto plan = ledger_.plan_close({.key = key}, "foreign", now);
+    auto plan = plan_close({.key = key}, "foreign", now);
     if (plan.empty()) continue; // closed with another of its keys
     refresh(plan);
     const auto committed = commit(plan.batch, now);

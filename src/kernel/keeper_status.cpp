@@ -35,7 +35,11 @@ StatusGrant shown(const OpenGrant& grant, const Traffic& traffic, Instant now) {
   one.left_ms = ms(now, grant.ends);
   one.cap_ms = ms(now, grant.cap);
   one.close = to_string(grant.terms.close);
-  if (grant.set == GrantSet::once) one.uses_left = grant.uses_left;
+  if (grant.set == GrantSet::uses) one.uses_left = grant.uses_left;
+  if (grant.set == GrantSet::session) {
+    one.source_port = grant.source_port;
+    one.close = to_string(Close::on_disconnect);
+  }
   one.packets = traffic.packets;
   one.bytes = traffic.bytes;
   one.adopted = grant.adopted;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -40,6 +39,20 @@ std::string names(const std::vector<Port>& ports) {
 
 std::string plural(std::size_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+std::vector<std::string> session_texts(const std::vector<OpenGrant>& sessions) {
+  constexpr std::size_t kShown = 8;
+  std::vector<std::string> texts;
+  for (const auto& grant : sessions) {
+    if (texts.size() == kShown) {
+      texts.push_back(fmt::format("So do {} more.", sessions.size() - kShown));
+      break;
+    }
+    texts.push_back(fmt::format("The connection from {} port {} goes on; a new one needs the knock.",
+                                to_string(grant.source), grant.source_port));
+  }
+  return texts;
 }
 
 enum class Right { read, write, root };
@@ -137,10 +150,7 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
     texts.push_back(fmt::format("{} guarded from now.", names(applied->guarded)));
   if (!applied->unguarded.empty())
     texts.push_back(fmt::format("{} no longer guarded.", names(applied->unguarded)));
-  std::set<Address> sources;
-  for (const auto& grant : applied->sessions) sources.insert(grant.source);
-  for (const auto& source : sources)
-    texts.push_back(fmt::format("The session from {} stays open (10 min grant).", to_string(source)));
+  for (auto& text : session_texts(applied->sessions)) texts.push_back(std::move(text));
   if (applied->closed != 0)
     texts.push_back(fmt::format("{} closed: the door is gone.", plural(applied->closed, "grant")));
   if (!applied->guarded.empty() && options.confirm)
@@ -279,7 +289,7 @@ Reply Keeper::close_by_hand(const Request& request, Instant now) {
     if (!which.source) return refuse(ExitCode::usage, "usage", fmt::format("{} is no address", *text));
   }
   (void)work(now);
-  auto plan = ledger_.plan_close(which, "hand", now);
+  auto plan = plan_close(which, "hand", now);
   const auto closed = plan.closed.size();
   if (closed == 0 && !request.find("all"))
     return refuse(ExitCode::failed, "failed", "nothing open matches", "knockctl status shows what is open");

@@ -255,18 +255,18 @@ Result<std::string> list_ruleset(const std::string& statement) {
   return run_nft(statement, false, NFT_CTX_OUTPUT_JSON);
 }
 
-Result<std::vector<GrantKey>> established_peers() {
+Result<std::vector<GrantKey>> open_connections() {
   std::vector<GrantKey> peers;
   auto socket = NetlinkSocket::open(NETLINK_SOCK_DIAG);
   if (!socket) return tl::unexpected(socket.error());
   for (const auto family : {Family::ipv4, Family::ipv6}) {
-    const auto code = socket->dump(wire::encode_established_dump(family, socket->next_sequence()),
+    const auto code = socket->dump(wire::encode_connection_dump(family, socket->next_sequence()),
                                    [&](const nlmsghdr* message) {
-                                     if (auto peer = wire::parse_established(message)) peers.push_back(*peer);
+                                     if (auto peer = wire::parse_connection(message)) peers.push_back(*peer);
                                    });
     if (!code) return tl::unexpected(code.error());
     if (*code != 0 && *code != EINTR && *code != ENOENT)
-      return tl::unexpected(system_error("list established connections", *code, ""));
+      return tl::unexpected(system_error("list open connections", *code, ""));
   }
   std::sort(peers.begin(), peers.end());
   peers.erase(std::unique(peers.begin(), peers.end()), peers.end());

@@ -111,7 +111,7 @@ Result<void> check_ruleset(const std::string& text);
 /// What nft says to a `list` statement, as JSON. Errors: EPERM without CAP_NET_ADMIN.
 Result<std::string> list_ruleset(const std::string& statement);
 
-/// Who has an established TCP connection to us, and at which of our ports.
-Result<std::vector<GrantKey>> established_peers();
+/// The TCP connections of this host, each as the key of its `session` element; sorted.
+Result<std::vector<GrantKey>> open_connections();
 
 } // namespace knock::kernel

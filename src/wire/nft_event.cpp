@@ -64,9 +64,8 @@ Span key_of(Span element) {
 
 void put_key(Span key, const std::optional<NamedGrantSet>& grants, NftEvent& event) {
   if (!grants) return event.other_keys.emplace_back(key.begin(), key.end()), void();
-  auto decoded = decode_grant_key(key);
+  const auto decoded = decode_grant_key(key, grants->set);
   if (!decoded || decoded->source.family != grants->family) return; // no set of this name is of our shape
-  decoded->set = grants->set;
   event.keys.push_back(*decoded);
 }
 
@@ -124,7 +123,8 @@ std::optional<NamedGrantSet> grant_set_named(std::string_view name) {
     GrantSet set;
   };
   constexpr std::array kNames{Named{"open", GrantSet::open}, Named{"net", GrantSet::net},
-                              Named{"once", GrantSet::once}, Named{"forward", GrantSet::forward}};
+                              Named{"uses", GrantSet::uses}, Named{"session", GrantSet::session},
+                              Named{"forward", GrantSet::forward}};
   if (name.empty() || (name.back() != '4' && name.back() != '6')) return std::nullopt;
   const auto family = name.back() == '4' ? Family::ipv4 : Family::ipv6;
   name.remove_suffix(1);

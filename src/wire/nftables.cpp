@@ -22,7 +22,9 @@ struct FreeSet {
 };
 using Set = std::unique_ptr<nftnl_set, FreeSet>;
 
-constexpr std::size_t kElementBytes = 288; // key 24, data 20, timeout 8, comment <= 130, counter 16, headers
+constexpr std::size_t kElementBytes = 352; // key 24, data 20, timeout 8, comment <= 130, limit 32, counter 16,
+                                           // headers
+constexpr std::uint64_t kWeek = 7 * 24 * 3'600; // seconds: the longest unit that nft can print
 constexpr std::size_t kMessageBytes = 256; // header, table and set name
 
 Set make_set(const std::string& table, std::string_view name) {
@@ -38,7 +40,11 @@ Bytes encode_key(const GrantKey& key) {
   const auto source = key.source.bytes();
   Bytes bytes(source.size() + 8);
   std::memcpy(bytes.data(), source.data(), source.size());
-  bytes[source.size()] = static_cast<std::byte>(key.port.protocol);
+  const std::uint16_t source_port = htons(key.source_port);
+  if (key.set == GrantSet::session)
+    std::memcpy(bytes.data() + source.size(), &source_port, sizeof source_port);
+  else
+    bytes[source.size()] = static_cast<std::byte>(key.port.protocol);
   const std::uint16_t number = htons(key.port.number);
   std::memcpy(bytes.data() + source.size() + 4, &number, sizeof number);
   return bytes;
@@ -60,6 +66,18 @@ void put_traffic(nftnl_set_elem* element, const Traffic& traffic) {
   nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_PACKETS, traffic.packets);
   nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_BYTES, traffic.bytes);
   nftnl_set_elem_add_expr(element, counter);
+}
+
+/// `limit rate 1/week burst N packets`: a packet takes one of the burst under the kernel's lock, and none comes
+/// back before the grant's `max` is over (net/netfilter/nft_limit.c).
+void put_limit(nftnl_set_elem* element, std::uint32_t uses) {
+  auto* limit = nftnl_expr_alloc("limit");
+  nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, 1);
+  nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, kWeek);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, uses);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, 0);
+  nftnl_set_elem_add_expr(element, limit);
 }
 
 void put_comment(nftnl_set_elem* element, const std::string& comment) {
@@ -84,7 +102,9 @@ void add_element(nftnl_set* set, const Change& change, Form form) {
     nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT,
                            static_cast<std::uint64_t>(change.timeout.count()));
     if (!change.comment.empty()) put_comment(element, change.comment);
-    if (change.traffic != Traffic{}) put_traffic(element, change.traffic);
+    // The kernel wants all statements of the set, or none: `uses` has a limit, then a counter.
+    if (change.key.set == GrantSet::uses) put_limit(element, change.uses);
+    if (change.key.set == GrantSet::uses || change.traffic != Traffic{}) put_traffic(element, change.traffic);
   }
   nftnl_set_elem_add(set, element);
 }
@@ -159,6 +179,15 @@ std::string parse_comment(nftnl_set_elem* element) {
   return {};
 }
 
+/// One statement of an element; those of `uses` are a limit and a counter.
+int add_traffic(nftnl_expr* expression, void* traffic) {
+  const std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+  if (name != "counter" || !nftnl_expr_is_set(expression, NFTNL_EXPR_CTR_PACKETS)) return 0;
+  *static_cast<Traffic*>(traffic) = {nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS),
+                                     nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES)};
+  return 0;
+}
+
 RawElement decode_element(nftnl_set_elem* element) {
   RawElement raw;
   std::uint32_t size = 0;
@@ -169,13 +198,15 @@ RawElement decode_element(nftnl_set_elem* element) {
   if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
     raw.left = Millis{nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION)};
   raw.comment = parse_comment(element);
-  if (const auto* counter =
-          static_cast<const nftnl_expr*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_EXPR, &size));
-      counter != nullptr && nftnl_expr_is_set(counter, NFTNL_EXPR_CTR_PACKETS)) {
-    raw.traffic.packets = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_PACKETS);
-    raw.traffic.bytes = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_BYTES);
-  }
+  nftnl_set_elem_expr_foreach(element, add_traffic, &raw.traffic);
   return raw;
+}
+
+/// A port of a concatenation.
+std::uint16_t decode_number(std::span<const std::byte> padded) {
+  std::uint16_t number = 0;
+  std::memcpy(&number, padded.data(), sizeof number);
+  return ntohs(number);
 }
 
 bool is_message(const nlmsghdr* message, std::uint16_t type) {
@@ -251,17 +282,20 @@ std::optional<Port> decode_port_key(std::span<const std::byte> key) {
   if (key.size() != 8) return std::nullopt;
   const auto protocol = static_cast<Protocol>(key[0]);
   if (protocol != Protocol::tcp && protocol != Protocol::udp) return std::nullopt;
-  std::uint16_t number = 0;
-  std::memcpy(&number, key.data() + 4, sizeof number);
-  return Port{protocol, ntohs(number)};
+  return Port{protocol, decode_number(key.last(4))};
 }
 
 std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSet set) {
   if (key.size() != 12 && key.size() != 24) return std::nullopt;
-  const bool no_port = std::all_of(key.end() - 8, key.end(), [](std::byte b) { return b == std::byte{0}; });
-  const auto port = no_port ? kNoPort : decode_port_key(key.last(8));
-  if (!port) return std::nullopt;
-  GrantKey decoded{{key.size() == 12 ? Family::ipv4 : Family::ipv6, {}}, *port, set};
+  GrantKey decoded{{key.size() == 12 ? Family::ipv4 : Family::ipv6, {}}, kNoPort, set};
+  if (set == GrantSet::session) {
+    decoded.source_port = decode_number(key.last(8));
+    decoded.port = {Protocol::tcp, decode_number(key.last(4))};
+  } else if (std::any_of(key.end() - 8, key.end(), [](std::byte b) { return b != std::byte{0}; })) {
+    const auto port = decode_port_key(key.last(8));
+    if (!port) return std::nullopt;
+    decoded.port = *port;
+  }
   std::memcpy(decoded.source.octets.data(), key.data(), key.size() - 8);
   return decoded;
 }
@@ -270,9 +304,7 @@ std::optional<Target> decode_target(std::span<const std::byte> data) {
   if (data.size() != 8 && data.size() != 20) return std::nullopt;
   Target target{{data.size() == 8 ? Family::ipv4 : Family::ipv6, {}}, 0};
   std::memcpy(target.address.octets.data(), data.data(), data.size() - 4);
-  std::uint16_t number = 0;
-  std::memcpy(&number, data.data() + data.size() - 4, sizeof number);
-  target.port = ntohs(number);
+  target.port = decode_number(data.last(4));
   return target;
 }
 

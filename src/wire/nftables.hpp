@@ -31,7 +31,7 @@ EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t 
 
 Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence);
 inline constexpr std::size_t kElementsPerMessage =
-    128; // a nested attribute ends at 64 KiB; ours are <= 288 bytes
+    128; // a nested attribute ends at 64 KiB; ours are <= 352 bytes
 
 /// Asks for elements of one set: they come one by one, in this order, then an ack; or ENOENT at the first
 /// that is gone. Requires: 1 to kElementsPerMessage keys, of one set and family.

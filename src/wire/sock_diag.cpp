@@ -12,12 +12,13 @@
 namespace knock::wire {
 namespace {
 
-constexpr std::uint32_t kEstablished = 1U << 1U; // TCP_ESTABLISHED of net/tcp_states.h
+constexpr std::uint32_t kAlive = // ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK of net/tcp_states.h
+    1U << 1U | 1U << 4U | 1U << 5U | 1U << 8U | 1U << 9U;
 constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}; // RFC 4291 2.5.5.2
 
 } // namespace
 
-Bytes encode_established_dump(Family family, std::uint32_t sequence) {
+Bytes encode_connection_dump(Family family, std::uint32_t sequence) {
   MessageWriter writer(256);
   auto* message = mnl_nlmsg_put_header(writer.next());
   message->nlmsg_type = SOCK_DIAG_BY_FAMILY;
@@ -27,17 +28,17 @@ Bytes encode_established_dump(Family family, std::uint32_t sequence) {
       static_cast<inet_diag_req_v2*>(mnl_nlmsg_put_extra_header(message, sizeof(inet_diag_req_v2)));
   request->sdiag_family = family == Family::ipv4 ? AF_INET : AF_INET6;
   request->sdiag_protocol = IPPROTO_TCP;
-  request->idiag_states = kEstablished;
+  request->idiag_states = kAlive;
   writer.finish(message);
   return std::move(writer).take();
 }
 
-std::optional<GrantKey> parse_established(const nlmsghdr* message) {
+std::optional<GrantKey> parse_connection(const nlmsghdr* message) {
   if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
       mnl_nlmsg_get_payload_len(message) < sizeof(inet_diag_msg))
     return std::nullopt;
   const auto* socket = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(message));
-  GrantKey key{{}, {Protocol::tcp, ntohs(socket->id.idiag_sport)}};
+  GrantKey key{{}, {Protocol::tcp, ntohs(socket->id.idiag_sport)}, GrantSet::session, ntohs(socket->id.idiag_dport)};
   const auto* peer = reinterpret_cast<const std::uint8_t*>(socket->id.idiag_dst);
   if (socket->idiag_family == AF_INET) {
     std::memcpy(key.source.octets.data(), peer, 4);

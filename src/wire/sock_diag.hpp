@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// sock_diag: who has an established TCP connection to us right now.
+/// sock_diag: the TCP connections of this host right now.
 ///
 /// Source: linux/sock_diag.h, linux/inet_diag.h, sock_diag(7).
 #pragma once
@@ -12,10 +12,11 @@
 
 namespace knock::wire {
 
-/// Asks for all established TCP sockets of one family.
-Bytes encode_established_dump(Family family, std::uint32_t sequence);
+/// Asks for all TCP sockets of one family that are connected, in one direction at least.
+Bytes encode_connection_dump(Family family, std::uint32_t sequence);
 
-/// The peer and our port of one answer; a v4-mapped peer is IPv4. Returns nothing for other messages.
-std::optional<GrantKey> parse_established(const nlmsghdr* message);
+/// Peer, its port and our port of one answer, as a key of the `session` sets; a v4-mapped peer is IPv4. Returns
+/// nothing for other messages.
+std::optional<GrantKey> parse_connection(const nlmsghdr* message);
 
 } // namespace knock::wire

@@ -87,7 +87,7 @@ done
 
 for target in $R4 $R6; do
   knock_at 7002 client $target
-  await granted once${SET[$target]} ${FROM[$target]} 2201
+  await granted uses${SET[$target]} ${FROM[$target]} 2201
   listens || fail "does not listen to connections"
   hold once$target client $target 2201
   never reaches client $target 2201 || fail "a second connection comes in"
@@ -109,11 +109,11 @@ of_five() { # TARGET: how many of five get in
 }
 for target in $R4 $R6; do
   knock_at 7003 client $target
-  await granted once${SET[$target]} ${FROM[$target]} 22
+  await granted uses${SET[$target]} ${FROM[$target]} 22
   expect '.grants | length == 1 and .[0].uses_left == 3'
   opens client $target 22
   await status '.grants | length == 1 and .[0].uses_left == 2'
-  await granted once${SET[$target]} ${FROM[$target]} 22
+  await granted uses${SET[$target]} ${FROM[$target]} 22
   again() { knock_at 7003 client $target; status '.grants | length == 1 and .[0].uses_left == 3'; }
   await again
   [ "$(of_five $target)" = 3 ] || fail "not three of five: $(grep door=thrice "$TMP/log")"

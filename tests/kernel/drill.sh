@@ -141,7 +141,7 @@ def listed(kind, name): # (source, port) -> ms left, at most a second less than 
                 wrong.append(f"in {name}, past its end by {late} ms: {source} {port}")
     return found
 sets, maps = {}, {}
-for name in ("open4", "open6", "net4", "net6", "once4", "once6"): sets.update(listed("set", name))
+for name in ("open4", "open6", "net4", "net6", "uses4", "uses6"): sets.update(listed("set", name))
 for name in ("forward4", "forward6"): maps.update(listed("map", name))
 for key, left in sets.items():
     if key not in holders: wrong.append(f"in the kernel alone: {key}, {left} ms")
@@ -174,7 +174,7 @@ in_ns router env PATH="$PATH" python3 "$TMP/compare" "$TMP/model" "$TMP/happened
 ok "what is open in the kernel, in status and in the promises is the same, nothing twice, nothing past its end"
 ! ps -o stat= --ppid "$DAEMON" | grep -q Z || fail "a zombie"
 ok "no zombie"
-none() { [ "$(for name in open4 open6 net4 net6 once4 once6 forward4 forward6; do in_ns router nft -j list set inet knockgate $name 2>/dev/null || in_ns router nft -j list map inet knockgate $name; done | jq -s '[.[].nftables[] | (.set? // .map? // empty) | .elem // [] | length] | add')" = 0 ]; }
+none() { [ "$(for name in open4 open6 net4 net6 uses4 uses6 forward4 forward6; do in_ns router nft -j list set inet knockgate $name 2>/dev/null || in_ns router nft -j list map inet knockgate $name; done | jq -s '[.[].nftables[] | (.set? // .map? // empty) | .elem // [] | length] | add')" = 0 ]; }
 await none # the kernel first: a look at the status makes the keeper look, too
 took=$(jq --argjson now "$(cut -d' ' -f1 /proc/uptime)" '$now * 1000 - .ended | floor' "$TMP/model")
 [ "$took" -lt $((9000 + 1000 * SLOW)) ] || fail "something was open for $took ms after the last request"

@@ -38,7 +38,7 @@ open_doors() { # DOORS: for one source of each family
 grants() { ctl --json status | jq -cs '[.[].grants[] | {id, door, source, prefix, ports, forward, uses_left}]'; }
 # Seconds left of every grant in the kernel.
 lefts() {
-  in_ns router nft -j list table inet $TABLE | jq -c '[.nftables[] | (.set // .map // empty) | select(.name | test("^(open|net|once|forward)"))
+  in_ns router nft -j list table inet $TABLE | jq -c '[.nftables[] | (.set // .map // empty) | select(.name | test("^(open|net|uses|session|forward)"))
     | .name as $name | .elem[]? | (if type == "array" then .[0] else . end) | {name: $name, key: .elem.val, left: .elem.expires}] | sort_by([.name, .key])'
 }
 # How it was, less the time since: not more, and not less than that and two seconds of rounding.
@@ -51,7 +51,7 @@ guarded() { in_kernel guarded 'tcp . 22'; }
 granted() {
   in_kernel open4 '203.0.113.9 . tcp . 22' && in_kernel open6 '2001:db8:9::9 . tcp . 22' &&
     in_kernel net4 '203.0.113.0 . tcp . 23' && in_kernel net6 '2001:db8:9:: . tcp . 23' &&
-    in_kernel once4 '203.0.113.9 . tcp . 24' && in_kernel once6 '2001:db8:9::9 . tcp . 24'
+    in_kernel uses4 '203.0.113.9 . tcp . 24' && in_kernel uses6 '2001:db8:9::9 . tcp . 24'
 }
 guard_drops() { in_ns router nft list chain inet $TABLE guard | grep -q drop; }
 # Asks nft alone: any request of knockctl would make the daemon look.
@@ -108,7 +108,7 @@ expect ".gate.healed == $count"' and (.grants | length) == 6 and ([.grants[] | s
 stays_closed client $R4 22
 opens client $R6 22
 in_kernel open6 '2001:db8:9::9 . tcp . 22' && in_kernel net4 '203.0.113.0 . tcp . 23' &&
-  in_kernel once4 '203.0.113.9 . tcp . 24' && in_kernel forward6 '2001:db8:9::9 . tcp . 8443' || fail "other sets lost grants"
+  in_kernel uses4 '203.0.113.9 . tcp . 24' && in_kernel forward6 '2001:db8:9::9 . tcp . 8443' || fail "other sets lost grants"
 ok "a set of grants somebody empties closes those, and no other"
 
 # Somebody else's commits: 200 at least, and until we are done.
@@ -173,7 +173,7 @@ kill -STOP "$DAEMON"
 refused internet $R4 24
 in_ns router nft delete table inet knockgate
 kill -CONT "$DAEMON"
-await in_kernel once4 '198.51.100.7 . tcp . 24'
+await in_kernel uses4 '198.51.100.7 . tcp . 24'
 count=$((count + 1))
 expect ".gate.healed == $count"' and ([.grants[] | select(.source == "198.51.100.7") | .uses_left] == [2])'
 [ "$(count_logged '^healed')" = $((before + 3)) ] || fail "not healed once"

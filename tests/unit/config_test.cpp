@@ -186,6 +186,8 @@ TEST_CASE("what ends a grant has limits") {
   CHECK(refused("linger = \"2h\"\nclose = \"on-disconnect\"").starts_with("k.toml:4:10: error: "));
   CHECK(refused("uses = 0").starts_with("k.toml:4:8: error: "));
   CHECK(refused("uses = 1001").starts_with("k.toml:4:8: error: "));
+  CHECK(refused("uses = 1\nmax = \"8d\"").starts_with("k.toml:5:7: error: "));
+  CHECK(parse(kDoor + "uses = 1\nmax = \"7d\"\n").config);
   CHECK(refused("flows = \"kill\"").starts_with("k.toml:4:9: error: "));
 }
 

@@ -120,60 +120,139 @@ TEST_CASE("a forward's map element outlives the element that opens its port, and
   CHECK_FALSE(ledger.has(plan.batch[1].key)); // nobody's any more
 }
 
-TEST_CASE("uses: each connection spends one, the last closes, a known or freely let in one spends none") {
+TEST_CASE("uses: what the kernel counted is spent, and the last closes when its packet needs no way in any more") {
   Ledger ledger({});
   auto asked = request();
   asked.uses = 2;
   auto plan = open(ledger, asked);
-  CHECK(plan.batch.at(0).key.set == GrantSet::once);
+  CHECK(plan.batch.at(0).key.set == GrantSet::uses);
+  CHECK(plan.batch.at(0).uses == 2);
   CHECK(plan.batch.at(0).comment == "ssh - knock 1000 4600 2");
   CHECK(ledger.needs_flows());
   CHECK(ledger.watches(kClient, kSsh));
   CHECK_FALSE(ledger.watches(kNeighbour, kSsh));
   CHECK_FALSE(ledger.watches(kClient, kWeb));
+  const GrantKey key{kClient, kSsh, GrantSet::uses};
+  CHECK(ledger.counted_uses(kClient, kSsh) == std::vector{key});
 
-  plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, true, kStart + 1s));
+  CHECK(ledger.flow_begun(kClient, kSsh, kStart + 1s).empty()); // nothing is put back
   CHECK(only(ledger).uses_left == 2);
-  plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  count(ledger, 1, GrantSet::uses);
+  count(ledger, 1, GrantSet::uses); // seen before
   CHECK(only(ledger).uses_left == 1);
-  REQUIRE(plan.batch.size() == 1); // the kernel removed it: back, for what is left
-  CHECK(plan.batch[0].timeout == 29s);
-  CHECK(plan.batch[0].comment == "ssh - knock 1000 4600 1");
+  CHECK(ledger.traffic(only(ledger)) == Traffic{}); // first packets alone: no measure of what it received
 
   auto by_hand = request();
   by_hand.via = Via::hand;
   open(ledger, by_hand, kStart + 2s);
-  plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 3s));
-  CHECK(plan.empty()); // let in by hand: the `once` set was not asked
+  CHECK(ledger.counted_uses(kClient, kSsh).empty()); // let in by hand: the `uses` set was not asked
   accepted(ledger, ledger.plan_close({.id = 2}, "hand", kStart + 4s));
 
-  plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 5s));
-  CHECK(plan.events.at(0).reason == "uses");
+  CHECK(ledger.used_up(kStart + 4s).empty());
+  count(ledger, 2, GrantSet::uses);
+  CHECK(ledger.used_up(kStart + 5s).empty());
+  CHECK(ledger.next_used_up() == kStart + 5s + kSentAgain);
+  CHECK(ledger.all(kStart + 5s).empty()); // a table that is made anew does not get it back
+  CHECK(ledger.used_up(kStart + 5s + kSentAgain) == std::vector<std::uint64_t>{1});
+  plan = accepted(ledger, ledger.plan_close({.id = 1}, "uses", kStart + 15s));
+  CHECK(plan.batch.at(0) == Change{Change::Kind::remove, key});
   CHECK(ledger.grants().empty());
   CHECK_FALSE(ledger.needs_flows());
 }
 
-TEST_CASE("a knock gives all uses again") {
+TEST_CASE("uses of several ports are spent together, and the last closes at once") {
+  Ledger ledger({});
+  auto asked = request({kSsh, kWeb});
+  asked.uses = 2;
+  CHECK(open(ledger, asked).batch.size() == 2);
+  count(ledger, 1, GrantSet::uses);
+  ledger.spend({kClient, kWeb, GrantSet::uses}, 1); // its element is gone: events alone tell
+  CHECK(ledger.used_up(kStart + 1s) == std::vector<std::uint64_t>{1});
+}
+
+TEST_CASE("a knock gives all uses again, also in a grant that is used up") {
   Ledger ledger({});
   auto asked = request();
   asked.uses = 3;
   open(ledger, asked);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
-  open(ledger, asked, kStart + 2s);
+  count(ledger, 1, GrantSet::uses);
+  auto plan = open(ledger, asked, kStart + 2s);
   CHECK(only(ledger).uses_left == 3);
+  CHECK(plan.batch.at(0).uses == 3);
+  count(ledger, 3, GrantSet::uses); // the new element counts from 0
+  CHECK(only(ledger).uses_left == 0);
+  CHECK(ledger.used_up(kStart + 3s).empty());
+  open(ledger, asked, kStart + 4s);
+  CHECK(ledger.used_up(kStart + 60s).empty());
+}
+
+TEST_CASE("an element of two uses grants lets in what both have left, and an end takes its own alone") {
+  Ledger ledger({});
+  auto knocked = request();
+  knocked.uses = 1;
+  open(ledger, knocked);
+  auto by_hand = knocked;
+  by_hand.via = Via::hand;
+  by_hand.uses = 2;
+  by_hand.open_for = 1min;
+  auto plan = open(ledger, by_hand);
+  CHECK(plan.batch.at(0).uses == 3);
+  CHECK(plan.batch.at(0).comment == "ssh - hand 1000 4600 3");
+  count(ledger, 2, GrantSet::uses); // the one that ends first pays first
+  CHECK(ledger.grants().at(1).uses_left == 0);
+  CHECK(ledger.grants().at(2).uses_left == 1);
+  plan = ledger.plan_close({.id = 1}, "uses", kStart + 20s);
+  CHECK(plan.batch.at(0).kind == Change::Kind::put);
+  CHECK(plan.batch.at(0).uses == 1);
+  CHECK(ledger.plan_close({.id = 2}, "hand", kStart + 20s).batch.at(0).kind == Change::Kind::remove);
+}
+
+TEST_CASE("a connection older than the guard is a grant of its own, counts to no limit, and opens nothing else") {
+  Ledger ledger({.grants = 1, .per_source = 1});
+  GrantRequest session;
+  session.door = "ssh";
+  session.source = kClient;
+  session.ports = {kSsh};
+  session.via = Via::session;
+  session.open_for = session.max = 24h;
+  for (const auto port : {std::uint16_t{51'514}, std::uint16_t{51'515}}) {
+    session.source_port = port;
+    const auto plan = open(ledger, session);
+    REQUIRE(plan.batch.size() == 1);
+    CHECK(plan.batch[0].key == GrantKey{kClient, kSsh, GrantSet::session, port});
+    CHECK(plan.batch[0].comment == "ssh - session 1000 87400");
+  }
+  CHECK(ledger.grants().size() == 2);
+  CHECK(open(ledger, request()).events.at(0).verb == LedgerEvent::Verb::open);
+  CHECK_FALSE(ledger.watches(kClient, kSsh));
+  CHECK_FALSE(ledger.needs_flows());
+  const GrantKey first{kClient, kSsh, GrantSet::session, std::uint16_t{51'514}};
+  CHECK(ledger.sessions().size() == 2);
+  const auto plan = accepted(ledger, ledger.plan_close({.key = first}, "disconnect", kStart + 1s));
+  REQUIRE(plan.batch.size() == 1);
+  CHECK(plan.batch[0] == Change{Change::Kind::remove, first});
+  CHECK(ledger.sessions().size() == 1);
+
+  Ledger after({});
+  std::vector<Element> elements;
+  for (const auto& change : ledger.all(kStart + 2s)) elements.push_back({change.key, change.timeout, change.comment});
+  after.adopt(elements, [](std::string_view) { return Terms{}; }, kStart + 2s);
+  REQUIRE(after.sessions().size() == 1);
+  CHECK(after.sessions()[0].source_port == 51'515);
+  CHECK(after.all(kStart + 2s) == ledger.all(kStart + 2s));
 }
 
 TEST_CASE("on-disconnect: a time to arrive, a lease while a connection lives, linger behind the last") {
   Ledger ledger({});
   open(ledger, disconnecting());
   CHECK(only(ledger).ends == kStart + 30s);
-  auto plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 5s));
+  auto plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 5s));
   CHECK(only(ledger).ends == kStart + 5s + kLease);
   CHECK(ledger.leases());
   CHECK(ledger.plan_leases(kStart + 6s).empty());
   accepted(ledger, ledger.plan_leases(kStart + 50s));
   CHECK(only(ledger).ends == kStart + 50s + kLease);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 51s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 51s));
   CHECK(ledger.flow_ended(kClient, kSsh, kStart + 52s).empty());
   plan = accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 60s));
   REQUIRE(plan.batch.size() == 1);
@@ -188,7 +267,7 @@ TEST_CASE("on-disconnect: a time to arrive, a lease while a connection lives, li
 TEST_CASE("on-disconnect: a knock that nobody has used yet keeps its time to arrive") {
   Ledger ledger({});
   open(ledger, disconnecting());
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 1s));
   open(ledger, disconnecting(), kStart + 2s);
   accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 3s));
   CHECK(only(ledger).ends == kStart + 32s);
@@ -199,13 +278,13 @@ TEST_CASE("on-disconnect: never used is said, and without linger it closes at on
   open(ledger, disconnecting(0s));
   CHECK(ledger.expire(kStart + 30s).at(0).reason == "after");
   open(ledger, disconnecting(0s), kStart);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 1s));
   accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 2s));
   CHECK(ledger.expire(kStart + 2s + 1ms).at(0).reason == "disconnect");
   auto capped = disconnecting();
   capped.max = 40s;
   open(ledger, capped);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 1s));
   CHECK(only(ledger).ends == kStart + 40s);
   CHECK(ledger.plan_leases(kStart + 39s).empty());
   CHECK(ledger.expire(kStart + 40s).at(0).reason == "max");
@@ -216,8 +295,8 @@ TEST_CASE("on-disconnect: connections of a prefix's neighbours count") {
   auto asked = disconnecting();
   asked.prefix = 24;
   open(ledger, asked);
-  accepted(ledger, ledger.flow_begun(kNeighbour, kSsh, false, kStart + 1s));
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kNeighbour, kSsh, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 1s));
   CHECK(ledger.flow_ended(kClient, kSsh, kStart + 2s).empty());
   CHECK(ledger.leases());
   accepted(ledger, ledger.flow_ended(kNeighbour, kSsh, kStart + 3s));
@@ -280,10 +359,9 @@ TEST_CASE("a deleted element closes whoever holds it, and no one else") {
 
 TEST_CASE("after a crash prefix, uses, forwards and how a grant ends come back from elements and config") {
   Ledger before({});
-  auto once = request();
-  once.uses = 3;
-  open(before, once);
-  accepted(before, before.flow_begun(kClient, kSsh, false, kStart));
+  auto thrice = request();
+  thrice.uses = 3;
+  const auto uses = open(before, thrice).batch.at(0);
   auto web = request({kWeb});
   web.door = "web";
   web.leads = {{kWeb, {*parse_address("192.0.2.20"), 443}}};
@@ -296,6 +374,10 @@ TEST_CASE("after a crash prefix, uses, forwards and how a grant ends come back f
   std::vector<Element> elements;
   for (const auto& change : before.all(kStart + 1s))
     elements.push_back({change.key, change.timeout, change.comment, {9, 9}, change.target});
+  const auto counted = std::find_if(elements.begin(), elements.end(),
+                                    [](const Element& one) { return one.key.set == GrantSet::uses; });
+  REQUIRE(counted->comment == uses.comment);
+  counted->traffic = {1, 60}; // one of three connections
 
   Ledger after({});
   after.adopt(
@@ -303,7 +385,7 @@ TEST_CASE("after a crash prefix, uses, forwards and how a grant ends come back f
   REQUIRE(after.grants().size() == 3);
   for (const auto& [id, grant] : after.grants()) {
     CHECK(grant.adopted);
-    CHECK(after.traffic(grant) == Traffic{9, 9});
+    CHECK(after.traffic(grant) == (grant.door == "ssh" ? Traffic{} : Traffic{9, 9}));
     if (grant.door == "ssh") CHECK(grant.uses_left == 2);
     if (grant.door == "net") CHECK(source_text(grant) == "203.0.113.0/24");
     if (grant.door == "web") {

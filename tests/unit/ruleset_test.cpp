@@ -32,14 +32,14 @@ bool has(const std::string& text, std::string_view part) {
 TEST_CASE("the tokens of a template are replaced, and nothing else") {
   const auto plain = *template_text("gate", {});
   CHECK(has(plain, "log group 40 queue-threshold 1"));
-  const auto text = *template_text("gate", {"doors", 41, 1000, 0x10000});
-  for (const char* part : {"table inet doors {", "log group 41\n", "log group 42\n", "log group 43\n",
-                           "log group 44\n", "size 2000;", "mark or 0x10000\n", "size 65535"})
+  const auto text = *template_text("gate", {"doors", 41, 1000, 0x10000, 0xbeef});
+  for (const char* part : {"table inet doors {", "log group 41 return\n", "log group 42 return\n", "log group 43 return\n",
+                           "log group 44 return\n", "mod 4 seed 0xbeef vmap", "size 2000;", "mark or 0x10000\n", "size 65535"})
     CHECK_MESSAGE(has(text, part), part);
-  for (const char* part : {"group 40", "size 131072", "mark or 0x0\n", "table inet knockgate"})
+  for (const char* part : {"group 40", "size 131072", "mark or 0x0\n", "table inet knockgate", "seed 0x1 "})
     CHECK_MESSAGE(!has(text, part), part);
   CHECK(has(*template_text("embed", {}), "chain knockgate_grants"));
-  CHECK(has(*template_text("forward", {"doors", 40, 1000, 0}), "table inet doors {\n  map forward4"));
+  CHECK(has(*template_text("forward", {"doors", 40, 1000, 0, 1}), "table inet doors {\n  map forward4"));
   CHECK(has(*template_text("cut", {}), "chain answers"));
   CHECK_FALSE(template_text("backward", {}));
 }

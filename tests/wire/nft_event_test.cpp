@@ -195,7 +195,7 @@ TEST_CASE("an IPv4 key in a set of IPv6 is no grant, and a set of no such name h
   renamed[renamed.find("open4") + 4] = '6';
   CHECK(events_of(renamed)[0].kind == Kind::element_gone);
   CHECK(events_of(renamed)[0].keys.empty());
-  CHECK(wire::grant_set_named("once6") == wire::NamedGrantSet{GrantSet::once, Family::ipv6});
+  CHECK(wire::grant_set_named("uses6") == wire::NamedGrantSet{GrantSet::uses, Family::ipv6});
   for (const auto* name : {"", "4", "open", "open5", "knocking4", "trusted6", "open44"})
     CHECK_FALSE(wire::grant_set_named(name));
 }

@@ -112,11 +112,11 @@ TEST_CASE("keys of another length or protocol are none of ours") {
   CHECK_FALSE(wire::decode_port_key(bytes));
 }
 
-TEST_CASE("prefix, once and forward grants go to their own sets, a forward first to where it led") {
+TEST_CASE("prefix, uses and forward grants go to their own sets, a forward first to where it led") {
   const Target old_target{*parse_address("192.0.2.20"), 443};
   const Target new_target{*parse_address("192.0.2.21"), 8443};
   Batch batch;
-  for (const auto set : {GrantSet::net, GrantSet::once, GrantSet::forward}) {
+  for (const auto set : {GrantSet::net, GrantSet::uses, GrantSet::forward}) {
     auto at = key("203.0.113.9", 8443);
     at.set = set;
     batch.push_back({Change::Kind::put, at, Millis{1'000}, "web - knock 1 2"});
@@ -135,7 +135,7 @@ TEST_CASE("prefix, once and forward grants go to their own sets, a forward first
   CHECK(wire::decode_target(parsed[0].second[0].data) == std::nullopt);
   const auto bytes = wire::encode(batch, "knockgate", 1).bytes;
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  for (const auto name : {"net4\0"sv, "once4\0"sv, "forward4\0"sv}) CHECK(text.find(name) != text.npos);
+  for (const auto name : {"net4\0"sv, "uses4\0"sv, "forward4\0"sv}) CHECK(text.find(name) != text.npos);
 }
 
 TEST_CASE("an element put anew counts on from where the old one stood") {
