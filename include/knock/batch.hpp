@@ -53,12 +53,12 @@ struct Change {
   enum class Kind : std::uint8_t { put, remove };
   Kind kind = Kind::put;
   GrantKey key{};
-  Millis timeout{0};     ///< put only, at least 1 ms
-  std::string comment{}; ///< put only, at most 128 characters (nft's limit)
-  Traffic traffic{};     ///< put only: where its counter goes on; of uses it begins anew, forward has none
+  Millis timeout{0};      ///< put only, at least 1 ms
+  std::string comment{};  ///< put only, at most 128 characters (nft's limit)
+  Traffic traffic{};      ///< put only: where its counter goes on; of uses it begins anew, forward has none
   std::uint32_t uses = 0; ///< put only, uses only: connections it lets in from now on, at least 1
-  Target target{};       ///< forward only
-  Target held{};         ///< forward only: where an element that may be there leads
+  Target target{};        ///< forward only
+  Target held{};          ///< forward only: where an element that may be there leads
   bool operator==(const Change&) const = default;
 };
 

@@ -82,14 +82,18 @@ class Ledger {
 
   /// Whether a connection of `source` to `port` means anything to a grant.
   [[nodiscard]] bool watches(const Address& source, Port port) const;
-  /// It began: counted at once, and keeps a grant open.
-  Plan flow_begun(const Address& source, Port port, Instant now);
+  /// It began: counted at once, and keeps a grant open. `known`: it may have begun, and be answered, long
+  /// ago.
+  Plan flow_begun(const Address& source, Port port, bool known, Instant now);
+  /// One that we saw begin: its first packet need not be sent again.
+  void flow_answered(const Address& source, Port port, Instant now);
   Plan flow_ended(const Address& source, Port port, Instant now);
   /// The elements that may have let it in and count their uses. What the kernel counted there is to be noted.
   [[nodiscard]] std::vector<GrantKey> counted_uses(const Address& source, Port port) const;
   /// Connections beyond those that the element's counter told: what is left becomes less.
   void spend(const GrantKey& key, std::uint64_t connections);
-  /// Grants without a use left, a while after the last: the packet of it may have to be sent again.
+  /// Grants without a use left whose connections are all answered, or kSentAgain after the last began: until
+  /// then its first packet may have to be sent again, and needs the element.
   std::vector<std::uint64_t> used_up(Instant now);
   [[nodiscard]] std::optional<Instant> next_used_up() const;
   /// The elements that count uses: all, and those that the requests share.
@@ -149,12 +153,13 @@ class Ledger {
   std::map<GrantKey, Held> elements_;
   std::set<std::pair<Address, std::uint64_t>> by_source_;
   std::set<std::pair<Instant, std::uint64_t>> by_end_;
-  std::set<std::pair<Millis, std::uint64_t>> by_idle_;      // on_idle only
-  std::set<std::uint64_t> flowing_;                         // on_disconnect with live connections
-  std::set<std::uint64_t> sessions_;                        // connections older than the guard
-  std::vector<std::uint64_t> used_up_;                      // since a moment ago
-  std::set<std::pair<Instant, std::uint64_t>> by_used_up_;  // when they are closed
-  std::map<std::pair<Address, Port>, std::uint32_t> flows_; // alive, by who and whereto
+  std::set<std::pair<Millis, std::uint64_t>> by_idle_;           // on_idle only
+  std::set<std::uint64_t> flowing_;                              // on_disconnect with live connections
+  std::set<std::uint64_t> sessions_;                             // connections older than the guard
+  std::vector<std::uint64_t> used_up_;                           // since a moment ago
+  std::set<std::pair<Instant, std::uint64_t>> by_used_up_;       // when they are closed
+  std::map<std::pair<Address, Port>, std::uint32_t> flows_;      // alive, by who and whereto
+  std::map<std::pair<Address, Port>, std::uint32_t> unanswered_; // of these
   std::size_t flow_watchers_ = 0;
 };
 

@@ -24,7 +24,8 @@ struct StatusGuarded {
 struct StatusGrant {
   std::uint64_t id = 0;
   std::string door, source;
-  std::optional<unsigned> source_port; ///< of the one connection it is about: one that is older than the guard
+  std::optional<unsigned>
+      source_port; ///< of the one connection it is about: one that is older than the guard
   unsigned prefix = 32;
   std::vector<std::string> ports;
   std::map<std::string, std::string> forward; ///< outer port to target

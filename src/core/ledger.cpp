@@ -40,9 +40,11 @@ std::uint32_t left_of(std::uint32_t uses, std::uint64_t counted) {
   return counted < uses ? uses - static_cast<std::uint32_t>(counted) : 0;
 }
 
-/// Whose element it is. Of `uses` the comment's last word is of the element, not of its owner.
+/// Whose element it is. The comment's sixth word is of the element, not of its owner; `uses` alone always has
+/// it.
 std::string_view owner_of(std::string_view comment, GrantSet set) {
-  return set == GrantSet::uses ? comment.substr(0, comment.rfind(' ')) : comment;
+  const bool more = set == GrantSet::forward && std::count(comment.begin(), comment.end(), ' ') == 5;
+  return more || set == GrantSet::uses ? comment.substr(0, comment.rfind(' ')) : comment;
 }
 
 bool matches(const CloseWhich& which, const OpenGrant& grant) {
@@ -60,7 +62,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
   for (const auto& [key, left, comment, traffic, target] : elements) {
     elements_[key] = {traffic, target};
     if (key.set == GrantSet::forward) {
-      leads[{key.source, comment}].push_back({key.port, target});
+      leads[{key.source, owner_of(comment, key.set)}].push_back({key.port, target});
       continue;
     }
     auto& grant = owners[{key.source, key.set, owner_of(comment, key.set), key.source_port}];
@@ -72,7 +74,8 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
   for (auto& [owner, held] : owners) {
     const auto& [source, set, comment, source_port] = owner;
     auto known = parse_comment(comment);
-    const bool ours = known && known->uses_left == 0 && (set == GrantSet::session) == (known->via == Via::session);
+    const bool ours =
+        known && known->uses_left == 0 && (set == GrantSet::session) == (known->via == Via::session);
     OpenGrant grant = ours ? std::move(*known) : OpenGrant{};
     grant.source = source;
     grant.set = set;
@@ -167,9 +170,8 @@ Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) cons
     auto grant = wished(request, fresh ? nullptr : *old, now);
     if (fresh) {
       const bool full = grants_.size() - sessions_.size() + added >= limits_.grants;
-      const auto own = std::count_if(held.begin(), held.end(), [](const OpenGrant* one) {
-        return one->set != GrantSet::session;
-      });
+      const auto own = std::count_if(held.begin(), held.end(),
+                                     [](const OpenGrant* one) { return one->set != GrantSet::session; });
       // A connection that was there before the gate is never refused: it may be the admin's own.
       if (request.via != Via::session && (full || own >= limits_.per_source)) {
         plan.events.push_back({LedgerEvent::Verb::refused, grant, full ? "grants" : "per_source"});
@@ -182,8 +184,7 @@ Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) cons
     }
     std::erase_if(held, [&](const OpenGrant* one) { return one->id == grant.id; });
     held.push_back(&grant);
-    for (const auto& key : keys_of(grant))
-      changes.insert_or_assign(key, put_change(held, key, now));
+    for (const auto& key : keys_of(grant)) changes.insert_or_assign(key, put_change(held, key, now));
     plan.events.push_back({fresh ? LedgerEvent::Verb::open : LedgerEvent::Verb::extend, grant, {}});
     planned.insert_or_assign(grant.id, std::move(grant));
   }
@@ -232,8 +233,7 @@ Plan Ledger::plan_change(std::vector<OpenGrant> changed, Instant now) const {
     });
     for (const auto& other : changed)
       if (other.source == grant.source) held.push_back(&other);
-    for (const auto& key : keys_of(grant))
-      changes.insert_or_assign(key, put_change(held, key, now));
+    for (const auto& key : keys_of(grant)) changes.insert_or_assign(key, put_change(held, key, now));
   }
   for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
   plan.after = std::move(changed);

@@ -55,8 +55,9 @@ bool Ledger::has_flows(const OpenGrant& grant) const {
   return false;
 }
 
-Plan Ledger::flow_begun(const Address& source, Port port, Instant now) {
+Plan Ledger::flow_begun(const Address& source, Port port, bool known, Instant now) {
   ++flows_[{source, port}];
+  if (!known) ++unanswered_[{source, port}];
   std::vector<OpenGrant> facts;
   for (const auto* held : letting_in(source, port))
     if (on_disconnect(*held)) facts.push_back(*held);
@@ -71,6 +72,14 @@ Plan Ledger::flow_begun(const Address& source, Port port, Instant now) {
     changed.push_back(std::move(grant));
   }
   return plan_change(std::move(changed), now);
+}
+
+void Ledger::flow_answered(const Address& source, Port port, Instant now) {
+  const auto count = unanswered_.find({source, port});
+  if (count == unanswered_.end() || --count->second != 0) return;
+  unanswered_.erase(count);
+  for (const auto* held : letting_in(source, port))
+    if (held->set == GrantSet::uses && held->uses_left == 0) by_used_up_.insert({now, held->id});
 }
 
 std::vector<GrantKey> Ledger::counted_uses(const Address& source, Port port) const {
@@ -128,7 +137,8 @@ std::vector<GrantKey> Ledger::uses_keys_of(std::span<const GrantRequest> request
   std::vector<GrantKey> keys;
   for (const auto& request : requests)
     for (Port port : request.ports)
-      if (const GrantKey key{request.source, port, GrantSet::uses}; request.uses != 0 && has(key)) keys.push_back(key);
+      if (const GrantKey key{request.source, port, GrantSet::uses}; request.uses != 0 && has(key))
+        keys.push_back(key);
   return keys;
 }
 
@@ -211,7 +221,8 @@ Traffic Ledger::traffic(const OpenGrant& grant) const {
   Traffic sum;
   for (Port port : grant.ports) {
     const GrantKey key{grant.source, port, grant.set};
-    if (const auto held = elements_.find(key); held != elements_.end() && counts(key)) sum += held->second.traffic;
+    if (const auto held = elements_.find(key); held != elements_.end() && counts(key))
+      sum += held->second.traffic;
   }
   return sum;
 }
@@ -223,6 +234,7 @@ Traffic Ledger::counted(const GrantKey& key) const {
 
 void Ledger::forget_flows() {
   flows_.clear();
+  unanswered_.clear();
   flowing_.clear();
 }
 

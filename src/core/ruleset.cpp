@@ -38,7 +38,8 @@ std::string key_text(Port port) {
 
 /// What stands behind the source.
 std::string key_text(const GrantKey& key) {
-  return key.set == GrantSet::session ? fmt::format("{} . {}", key.source_port, key.port.number) : key_text(key.port);
+  return key.set == GrantSet::session ? fmt::format("{} . {}", key.source_port, key.port.number)
+                                      : key_text(key.port);
 }
 
 std::vector<std::string> key_texts(const std::vector<Port>& ports) {
@@ -78,7 +79,8 @@ std::vector<std::string> prefixes_of(const std::vector<Prefix>& prefixes, Family
   return texts;
 }
 
-/// The same for who else reads this config, and as hard to guess as its knocks: else a source could choose its group.
+/// The same for who else reads this config, and as hard to guess as its knocks: else a source could choose
+/// its group.
 std::uint32_t seed_of(const Config& config) {
   std::string secret;
   for (const auto& door : config.doors) {
@@ -218,10 +220,12 @@ std::vector<SetShape> embed_shapes() {
       "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;";
   constexpr std::string_view kGrants6 =
       "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;";
-  constexpr std::string_view kUses4 = "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; "
-                                      "size 131072; limit rate 1/week burst 1 packets counter;";
-  constexpr std::string_view kUses6 = "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; "
-                                      "size 131072; limit rate 1/week burst 1 packets counter;";
+  constexpr std::string_view kUses4 =
+      "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; "
+      "size 131072; limit rate 1/week burst 1 packets counter;";
+  constexpr std::string_view kUses6 =
+      "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; "
+      "size 131072; limit rate 1/week burst 1 packets counter;";
   constexpr std::string_view kSession4 =
       "type ipv4_addr . inet_service . inet_service; flags timeout; timeout 5d; size 65535; counter;";
   constexpr std::string_view kSession6 =

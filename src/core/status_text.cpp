@@ -99,7 +99,8 @@ Row row_of(const StatusGrant& grant, std::int64_t now) {
           grant.via,
           span_text((now - grant.opened) * 1000) + " ago",
           grant.source_port ? "connected" : span_text(grant.left_ms),
-          grant.source_port || grant.uses_left ? "-" : bytes_text(grant.bytes), // counts what came first alone
+          grant.source_port || grant.uses_left ? "-"
+                                               : bytes_text(grant.bytes), // counts what came first alone
           ends_text(grant)};
 }
 

@@ -34,13 +34,20 @@ void FlowWatch::begun(const wire::Flow& flow, bool known, Instant now) {
   if (known) {
     silent_.insert(flow);
     next_poll_ = next_poll_.value_or(now + kPollEvery);
+  } else {
+    unanswered_.insert(flow);
   }
   tell_({{wire::FlowEvent::Kind::begun, flow}, known}, now);
+}
+
+void FlowWatch::answered(const wire::Flow& flow, Instant now) {
+  if (unanswered_.erase(flow) != 0) tell_({{wire::FlowEvent::Kind::answered, flow}, false}, now);
 }
 
 void FlowWatch::ended(const wire::Flow& flow, Instant now) {
   if (alive_.erase(flow) == 0) return;
   silent_.erase(flow);
+  answered(flow, now); // or will never be
   tell_({{wire::FlowEvent::Kind::ended, flow}, false}, now);
 }
 
@@ -48,8 +55,11 @@ void FlowWatch::drain(Instant now) {
   std::vector<wire::FlowEvent> events;
   const auto drained = conntrack_.drain(events);
   if (!drained) return log_line(LogLevel::warn, to_string(drained.error()));
-  for (const auto& [kind, flow] : events)
-    kind == wire::FlowEvent::Kind::begun ? begun(flow, false, now) : ended(flow, now);
+  for (const auto& [kind, flow] : events) switch (kind) {
+    case wire::FlowEvent::Kind::begun: begun(flow, false, now); break;
+    case wire::FlowEvent::Kind::answered: answered(flow, now); break;
+    case wire::FlowEvent::Kind::ended: ended(flow, now); break;
+    }
   if (drained->overran) look(now);
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// FlowWatch: the connections that open grants have to know of, from the first packet to the last.
 ///
-/// In:      events of conntrack; which connections are wanted.   Out: each one's begin and end, once.
-/// Memory:  one entry for each wanted connection that lives.
-/// Threads: one, the event loop's. Time is passed in.
-/// What began before we listened may never send an event (conntrack.hpp): it is asked for once a second.
+/// In:      events of conntrack; which connections are wanted.   Out: each one's begin, first answer and end,
+/// once. Memory:  one entry for each wanted connection that lives. Threads: one, the event loop's. Time is
+/// passed in. What began before we listened may never send an event (conntrack.hpp): it is asked for once a
+/// second.
 #pragma once
 
 #include <functional>
@@ -41,6 +41,7 @@ class FlowWatch {
  private:
   FlowWatch(EventLoop& loop, Conntrack conntrack, Wanted wanted, Tell tell);
   void begun(const wire::Flow& flow, bool known, Instant now);
+  void answered(const wire::Flow& flow, Instant now);
   void ended(const wire::Flow& flow, Instant now);
 
   EventLoop& loop_;
@@ -48,7 +49,8 @@ class FlowWatch {
   Wanted wanted_;
   Tell tell_;
   std::set<wire::Flow> alive_;
-  std::set<wire::Flow> silent_; // of these, the ones we did not see begin
+  std::set<wire::Flow> silent_;     // of these, the ones we did not see begin
+  std::set<wire::Flow> unanswered_; // and the ones that we did, and the other end has not answered
   std::optional<Instant> next_poll_;
 };
 

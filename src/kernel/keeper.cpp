@@ -19,7 +19,7 @@
 namespace knock::kernel {
 namespace {
 
-constexpr Millis kTakenFor{500};         // a killed process lets go of its sockets in less
+constexpr Millis kTakenFor{500}; // a killed process lets go of its sockets in less
 
 /// Every enabled door's way in. Also says which door a sequence belongs to: same order as `doors`.
 std::vector<Sequence> sequences_of(const Config& config) {
@@ -161,9 +161,9 @@ Result<void> Keeper::follow(const Config& next, std::optional<NflogGroups> group
   if (!any_door(next)) {
     engine_.reset();
   } else if (!engine_) {
-    auto engine = EngineProcess::start(
-        loop_, next.limits.attempts, std::move(*groups), std::move(policy),
-        [this](std::span<const Grant> grants, Instant at) { judge(grants, at); });
+    auto engine =
+        EngineProcess::start(loop_, next.limits.attempts, std::move(*groups), std::move(policy),
+                             [this](std::span<const Grant> grants, Instant at) { judge(grants, at); });
     if (!engine) return tl::unexpected(engine.error());
     engine_ = std::move(*engine);
     next_probe_ = now;
@@ -267,7 +267,8 @@ Result<Plan> Keeper::plan_sessions(const Config& next, const std::vector<Port>& 
     request.source_port = flow.source_port;
     request.ports = {flow.port};
     request.via = Via::session;
-    request.open_for = request.max = owner->max; // without us the kernel keeps it as long, and lets in no other
+    request.open_for = request.max =
+        owner->max; // without us the kernel keeps it as long, and lets in no other
     requests.push_back(std::move(request));
   }
   return ledger_.plan_open(requests, now);

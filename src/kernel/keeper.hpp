@@ -134,13 +134,13 @@ class Keeper {
   std::optional<Error> flows_error_; // why connections are not known
   std::optional<TableWatch> watch_;  // absent: no door
   HealBudget heals_;
-  std::string disturber_;             // who removed what is ours, until it is back
-  std::optional<Instant> heal_at_;    // put off until then
-  Instant looked_until_{};            // counters of what ends by then are known
-  std::optional<Instant> next_idle_;  // look at the counters of on-idle grants
-  std::optional<Instant> next_lease_; // push on grants with connections
+  std::string disturber_;               // who removed what is ours, until it is back
+  std::optional<Instant> heal_at_;      // put off until then
+  Instant looked_until_{};              // counters of what ends by then are known
+  std::optional<Instant> next_idle_;    // look at the counters of on-idle grants
+  std::optional<Instant> next_lease_;   // push on grants with connections
   std::optional<Instant> next_session_; // look for connections that are older than the guard
-  std::optional<Millis> watchdog_;    // how often the service manager is told that we are well
+  std::optional<Millis> watchdog_;      // how often the service manager is told that we are well
   std::optional<Instant> next_probe_;
   Unconfirmed unconfirmed_;
   std::optional<std::int64_t> off_since_; // seconds of the epoch

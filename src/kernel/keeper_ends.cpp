@@ -12,7 +12,8 @@ namespace {
 
 constexpr Millis kLookAhead{100}; // the counter goes with the element: it is read so long before
 
-constexpr Millis kSessionsEvery{5'000}; // the end of a connection that is older than the guard is noticed so late
+constexpr Millis kSessionsEvery{
+    5'000}; // the end of a connection that is older than the guard is noticed so late
 
 bool counts(const Change& change) {
   return change.key.set == GrantSet::open || change.key.set == GrantSet::net;
@@ -99,11 +100,13 @@ void Keeper::watch_flows(std::span<const GrantRequest> requests, Instant now) {
 void Keeper::hear(const FlowWatch::News& news, Instant now) {
   for (const auto& event : ledger_.expire(now)) report(event, now);
   const auto& flow = news.event.flow;
-  const bool begun = news.event.kind == wire::FlowEvent::Kind::begun;
-  if (begun && !news.known) count_use(flow.source, flow.port);
-  push(begun ? ledger_.flow_begun(flow.source, flow.port, now)
-             : ledger_.flow_ended(flow.source, flow.port, now),
-       now);
+  switch (news.event.kind) {
+  case wire::FlowEvent::Kind::begun:
+    if (!news.known) count_use(flow.source, flow.port);
+    return push(ledger_.flow_begun(flow.source, flow.port, news.known, now), now);
+  case wire::FlowEvent::Kind::answered: return ledger_.flow_answered(flow.source, flow.port, now);
+  case wire::FlowEvent::Kind::ended: return push(ledger_.flow_ended(flow.source, flow.port, now), now);
+  }
 }
 
 /// Reads the counters of what ends in a moment; what moved at an on-idle door stays open.

@@ -33,8 +33,11 @@ constexpr Known kProtocol[] = {{CTA_PROTO_NUM, 1}, {CTA_PROTO_SRC_PORT, 2}, {CTA
 constexpr Known kTuple[] = {{CTA_TUPLE_IP, 0, kIp}, {CTA_TUPLE_PROTO, 0, kProtocol}, {CTA_TUPLE_ZONE, 2}};
 constexpr Known kTcp[] = {{CTA_PROTOINFO_TCP_STATE, 1}};
 constexpr Known kProtocolInfo[] = {{CTA_PROTOINFO_TCP, 0, kTcp}};
-constexpr Known kFlow[] = {
-    {CTA_TUPLE_ORIG, 0, kTuple}, {CTA_PROTOINFO, 0, kProtocolInfo}, {CTA_ID, 4}, {CTA_ZONE, 2}};
+constexpr Known kFlow[] = {{CTA_TUPLE_ORIG, 0, kTuple},
+                           {CTA_STATUS, 4},
+                           {CTA_PROTOINFO, 0, kProtocolInfo},
+                           {CTA_ID, 4},
+                           {CTA_ZONE, 2}};
 
 /// Copies what we read into `out`. The library may see nothing else: libnetfilter_conntrack 1.0.9 ends the
 /// process at an attribute of the wrong length (parse_mnl.c, abi_breakage), and reads names beyond their end.
@@ -82,7 +85,8 @@ std::optional<Address> address_of(const nf_conntrack* ct, Family family, nf_conn
 /// A flow and how far its connection is.
 struct State {
   Flow flow;
-  bool closed = false; ///< TCP that carries nothing any more
+  bool closed = false;   ///< TCP that carries nothing any more
+  bool answered = false; ///< a packet of the other end was seen
 };
 
 std::optional<State> state_of(const nf_conntrack* ct, Family family) {
@@ -99,6 +103,7 @@ std::optional<State> state_of(const nf_conntrack* ct, Family family) {
                 {Protocol{protocol}, ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_DST))},
                 nfct_get_attr_u32(ct, ATTR_ID),
                 nfct_get_attr_u16(ct, nfct_attr_is_set(ct, ATTR_ZONE) > 0 ? ATTR_ZONE : ATTR_ORIG_ZONE)};
+  state.answered = (nfct_get_attr_u32(ct, ATTR_STATUS) & IPS_SEEN_REPLY) != 0; // 0 when it was not sent
   if (protocol == IPPROTO_TCP && nfct_attr_is_set(ct, ATTR_TCP_STATE) > 0) {
     const auto tcp = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
     state.closed =
@@ -144,6 +149,7 @@ std::optional<FlowEvent> parse_flow_event(const nlmsghdr* message) {
   // NEW and UPDATE differ in their flags alone (ctnetlink_conntrack_event).
   if ((message->nlmsg_flags & NLM_F_CREATE) != 0) return FlowEvent{FlowEvent::Kind::begun, state->flow};
   if (state->closed) return FlowEvent{FlowEvent::Kind::ended, state->flow};
+  if (state->answered) return FlowEvent{FlowEvent::Kind::answered, state->flow};
   return std::nullopt;
 }
 

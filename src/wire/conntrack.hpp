@@ -28,14 +28,14 @@ struct Flow {
 };
 
 struct FlowEvent {
-  enum class Kind : std::uint8_t { begun, ended };
+  enum class Kind : std::uint8_t { begun, answered, ended };
   Kind kind = Kind::begun;
   Flow flow;
   bool operator==(const FlowEvent&) const = default;
 };
 
-/// Reads a message of the groups NEW, UPDATE, DESTROY. Returns nothing when it neither begins nor ends a
-/// flow.
+/// Reads a message of the groups NEW, UPDATE, DESTROY. A flow that was answered is told to be so with each of
+/// its updates. Returns nothing when it says none of the three.
 std::optional<FlowEvent> parse_flow_event(const nlmsghdr* message);
 
 /// Reads an answer to a dump or a get. Returns nothing when it is closed already.

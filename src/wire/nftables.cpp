@@ -22,10 +22,10 @@ struct FreeSet {
 };
 using Set = std::unique_ptr<nftnl_set, FreeSet>;
 
-constexpr std::size_t kElementBytes = 352; // key 24, data 20, timeout 8, comment <= 130, limit 32, counter 16,
-                                           // headers
+constexpr std::size_t kElementBytes = 352; // key 24, data 20, timeout 8, comment <= 130, limit 32, counter
+                                           // 16, headers
 constexpr std::uint64_t kWeek = 7 * 24 * 3'600; // seconds: the longest unit that nft can print
-constexpr std::size_t kMessageBytes = 256; // header, table and set name
+constexpr std::size_t kMessageBytes = 256;      // header, table and set name
 
 Set make_set(const std::string& table, std::string_view name) {
   Set set(nftnl_set_alloc());
@@ -68,8 +68,8 @@ void put_traffic(nftnl_set_elem* element, const Traffic& traffic) {
   nftnl_set_elem_add_expr(element, counter);
 }
 
-/// `limit rate 1/week burst N packets`: a packet takes one of the burst under the kernel's lock, and none comes
-/// back before the grant's `max` is over (net/netfilter/nft_limit.c).
+/// `limit rate 1/week burst N packets`: a packet takes one of the burst under the kernel's lock, and none
+/// comes back before the grant's `max` is over (net/netfilter/nft_limit.c).
 void put_limit(nftnl_set_elem* element, std::uint32_t uses) {
   auto* limit = nftnl_expr_alloc("limit");
   nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, 1);

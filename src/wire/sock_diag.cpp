@@ -12,7 +12,8 @@
 namespace knock::wire {
 namespace {
 
-constexpr std::uint32_t kAlive = // ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK of net/tcp_states.h
+constexpr std::uint32_t
+    kAlive = // ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK of net/tcp_states.h
     1U << 1U | 1U << 4U | 1U << 5U | 1U << 8U | 1U << 9U;
 constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}; // RFC 4291 2.5.5.2
 
@@ -38,7 +39,8 @@ std::optional<GrantKey> parse_connection(const nlmsghdr* message) {
       mnl_nlmsg_get_payload_len(message) < sizeof(inet_diag_msg))
     return std::nullopt;
   const auto* socket = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(message));
-  GrantKey key{{}, {Protocol::tcp, ntohs(socket->id.idiag_sport)}, GrantSet::session, ntohs(socket->id.idiag_dport)};
+  GrantKey key{
+      {}, {Protocol::tcp, ntohs(socket->id.idiag_sport)}, GrantSet::session, ntohs(socket->id.idiag_dport)};
   const auto* peer = reinterpret_cast<const std::uint8_t*>(socket->id.idiag_dst);
   if (socket->idiag_family == AF_INET) {
     std::memcpy(key.source.octets.data(), peer, 4);

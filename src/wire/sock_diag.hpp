@@ -15,8 +15,8 @@ namespace knock::wire {
 /// Asks for all TCP sockets of one family that are connected, in one direction at least.
 Bytes encode_connection_dump(Family family, std::uint32_t sequence);
 
-/// Peer, its port and our port of one answer, as a key of the `session` sets; a v4-mapped peer is IPv4. Returns
-/// nothing for other messages.
+/// Peer, its port and our port of one answer, as a key of the `session` sets; a v4-mapped peer is IPv4.
+/// Returns nothing for other messages.
 std::optional<GrantKey> parse_connection(const nlmsghdr* message);
 
 } // namespace knock::wire

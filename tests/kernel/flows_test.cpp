@@ -139,10 +139,11 @@ std::optional<wire::Flow> next(Conntrack& conntrack, Kind kind, Port port) {
   return std::nullopt;
 }
 
-bool tells_of(Conntrack& conntrack, Port port) {
+bool ends(Conntrack& conntrack, Port port) {
   std::vector<wire::FlowEvent> events;
   REQUIRE(conntrack.drain(events));
-  return std::any_of(events.begin(), events.end(), [&](auto& event) { return event.flow.port == port; });
+  return std::any_of(events.begin(), events.end(),
+                     [&](auto& event) { return event.flow.port == port && event.kind == Kind::ended; });
 }
 
 bool listed(Conntrack& conntrack, const wire::Flow& flow) {
@@ -176,7 +177,8 @@ TEST_CASE("a TCP connection begins, lives, and has ended when both sides closed 
     CHECK(listed(*conntrack, *flow));
     connection.client = Fd();
     CHECK(lives(*conntrack, *flow)); // half closed
-    CHECK_FALSE(tells_of(*conntrack, kSsh));
+    CHECK(next(*conntrack, Kind::answered, kSsh) == *flow);
+    CHECK_FALSE(ends(*conntrack, kSsh));
     connection.service = Fd();
     CHECK(next(*conntrack, Kind::ended, kSsh) == *flow);
     CHECK_FALSE(lives(*conntrack, *flow)); // though the kernel keeps it for 120 s

@@ -120,7 +120,8 @@ TEST_CASE("a forward's map element outlives the element that opens its port, and
   CHECK_FALSE(ledger.has(plan.batch[1].key)); // nobody's any more
 }
 
-TEST_CASE("uses: what the kernel counted is spent, and the last closes when its packet needs no way in any more") {
+TEST_CASE(
+    "uses: what the kernel counted is spent, and the last closes when its packet needs no way in any more") {
   Ledger ledger({});
   auto asked = request();
   asked.uses = 2;
@@ -135,7 +136,7 @@ TEST_CASE("uses: what the kernel counted is spent, and the last closes when its 
   const GrantKey key{kClient, kSsh, GrantSet::uses};
   CHECK(ledger.counted_uses(kClient, kSsh) == std::vector{key});
 
-  CHECK(ledger.flow_begun(kClient, kSsh, kStart + 1s).empty()); // nothing is put back
+  CHECK(ledger.flow_begun(kClient, kSsh, false, kStart + 1s).empty()); // nothing is put back
   CHECK(only(ledger).uses_left == 2);
   count(ledger, 1, GrantSet::uses);
   count(ledger, 1, GrantSet::uses); // seen before
@@ -158,6 +159,22 @@ TEST_CASE("uses: what the kernel counted is spent, and the last closes when its 
   CHECK(plan.batch.at(0) == Change{Change::Kind::remove, key});
   CHECK(ledger.grants().empty());
   CHECK_FALSE(ledger.needs_flows());
+}
+
+TEST_CASE("a grant that is used up closes as soon as all its connections are answered") {
+  Ledger ledger({});
+  auto asked = request();
+  asked.uses = 2;
+  open(ledger, asked);
+  for (std::uint64_t packets = 1; packets <= 2; ++packets) {
+    count(ledger, packets, GrantSet::uses);
+    CHECK(ledger.flow_begun(kClient, kSsh, false, kStart + 1s).empty());
+  }
+  CHECK(ledger.used_up(kStart + 1s).empty());
+  ledger.flow_answered(kClient, kSsh, kStart + 2s);
+  CHECK(ledger.used_up(kStart + 2s).empty()); // one of two
+  ledger.flow_answered(kClient, kSsh, kStart + 3s);
+  CHECK(ledger.used_up(kStart + 3s) == std::vector<std::uint64_t>{1});
 }
 
 TEST_CASE("uses of several ports are spent together, and the last closes at once") {
@@ -207,7 +224,8 @@ TEST_CASE("an element of two uses grants lets in what both have left, and an end
   CHECK(ledger.plan_close({.id = 2}, "hand", kStart + 20s).batch.at(0).kind == Change::Kind::remove);
 }
 
-TEST_CASE("a connection older than the guard is a grant of its own, counts to no limit, and opens nothing else") {
+TEST_CASE(
+    "a connection older than the guard is a grant of its own, counts to no limit, and opens nothing else") {
   Ledger ledger({.grants = 1, .per_source = 1});
   GrantRequest session;
   session.door = "ssh";
@@ -235,8 +253,10 @@ TEST_CASE("a connection older than the guard is a grant of its own, counts to no
 
   Ledger after({});
   std::vector<Element> elements;
-  for (const auto& change : ledger.all(kStart + 2s)) elements.push_back({change.key, change.timeout, change.comment});
-  after.adopt(elements, [](std::string_view) { return Terms{}; }, kStart + 2s);
+  for (const auto& change : ledger.all(kStart + 2s))
+    elements.push_back({change.key, change.timeout, change.comment});
+  after.adopt(
+      elements, [](std::string_view) { return Terms{}; }, kStart + 2s);
   REQUIRE(after.sessions().size() == 1);
   CHECK(after.sessions()[0].source_port == 51'515);
   CHECK(after.all(kStart + 2s) == ledger.all(kStart + 2s));
@@ -246,13 +266,13 @@ TEST_CASE("on-disconnect: a time to arrive, a lease while a connection lives, li
   Ledger ledger({});
   open(ledger, disconnecting());
   CHECK(only(ledger).ends == kStart + 30s);
-  auto plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 5s));
+  auto plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 5s));
   CHECK(only(ledger).ends == kStart + 5s + kLease);
   CHECK(ledger.leases());
   CHECK(ledger.plan_leases(kStart + 6s).empty());
   accepted(ledger, ledger.plan_leases(kStart + 50s));
   CHECK(only(ledger).ends == kStart + 50s + kLease);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 51s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 51s));
   CHECK(ledger.flow_ended(kClient, kSsh, kStart + 52s).empty());
   plan = accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 60s));
   REQUIRE(plan.batch.size() == 1);
@@ -267,7 +287,7 @@ TEST_CASE("on-disconnect: a time to arrive, a lease while a connection lives, li
 TEST_CASE("on-disconnect: a knock that nobody has used yet keeps its time to arrive") {
   Ledger ledger({});
   open(ledger, disconnecting());
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
   open(ledger, disconnecting(), kStart + 2s);
   accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 3s));
   CHECK(only(ledger).ends == kStart + 32s);
@@ -278,13 +298,13 @@ TEST_CASE("on-disconnect: never used is said, and without linger it closes at on
   open(ledger, disconnecting(0s));
   CHECK(ledger.expire(kStart + 30s).at(0).reason == "after");
   open(ledger, disconnecting(0s), kStart);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
   accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 2s));
   CHECK(ledger.expire(kStart + 2s + 1ms).at(0).reason == "disconnect");
   auto capped = disconnecting();
   capped.max = 40s;
   open(ledger, capped);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
   CHECK(only(ledger).ends == kStart + 40s);
   CHECK(ledger.plan_leases(kStart + 39s).empty());
   CHECK(ledger.expire(kStart + 40s).at(0).reason == "max");
@@ -295,8 +315,8 @@ TEST_CASE("on-disconnect: connections of a prefix's neighbours count") {
   auto asked = disconnecting();
   asked.prefix = 24;
   open(ledger, asked);
-  accepted(ledger, ledger.flow_begun(kNeighbour, kSsh, kStart + 1s));
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kNeighbour, kSsh, false, kStart + 1s));
+  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
   CHECK(ledger.flow_ended(kClient, kSsh, kStart + 2s).empty());
   CHECK(ledger.leases());
   accepted(ledger, ledger.flow_ended(kNeighbour, kSsh, kStart + 3s));
@@ -361,6 +381,7 @@ TEST_CASE("after a crash prefix, uses, forwards and how a grant ends come back f
   Ledger before({});
   auto thrice = request();
   thrice.uses = 3;
+  thrice.leads = {{kSsh, {*parse_address("192.0.2.21"), 2222}}};
   const auto uses = open(before, thrice).batch.at(0);
   auto web = request({kWeb});
   web.door = "web";
@@ -386,7 +407,10 @@ TEST_CASE("after a crash prefix, uses, forwards and how a grant ends come back f
   for (const auto& [id, grant] : after.grants()) {
     CHECK(grant.adopted);
     CHECK(after.traffic(grant) == (grant.door == "ssh" ? Traffic{} : Traffic{9, 9}));
-    if (grant.door == "ssh") CHECK(grant.uses_left == 2);
+    if (grant.door == "ssh") {
+      CHECK(grant.uses_left == 2);
+      CHECK(grant.leads == thrice.leads);
+    }
     if (grant.door == "net") CHECK(source_text(grant) == "203.0.113.0/24");
     if (grant.door == "web") {
       CHECK(grant.leads == web.leads);

@@ -33,8 +33,9 @@ TEST_CASE("the tokens of a template are replaced, and nothing else") {
   const auto plain = *template_text("gate", {});
   CHECK(has(plain, "log group 40 queue-threshold 1"));
   const auto text = *template_text("gate", {"doors", 41, 1000, 0x10000, 0xbeef});
-  for (const char* part : {"table inet doors {", "log group 41 return\n", "log group 42 return\n", "log group 43 return\n",
-                           "log group 44 return\n", "mod 4 seed 0xbeef vmap", "size 2000;", "mark or 0x10000\n", "size 65535"})
+  for (const char* part :
+       {"table inet doors {", "log group 41 return\n", "log group 42 return\n", "log group 43 return\n",
+        "log group 44 return\n", "mod 4 seed 0xbeef vmap", "size 2000;", "mark or 0x10000\n", "size 65535"})
     CHECK_MESSAGE(has(text, part), part);
   for (const char* part : {"group 40", "size 131072", "mark or 0x0\n", "table inet knockgate", "seed 0x1 "})
     CHECK_MESSAGE(!has(text, part), part);

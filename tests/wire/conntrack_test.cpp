@@ -149,6 +149,10 @@ wire::Flow begun(std::string_view hex) {
   const auto found = event(hex);
   return found && found->kind == wire::FlowEvent::Kind::begun ? found->flow : wire::Flow{};
 }
+wire::Flow answered(std::string_view hex) {
+  const auto found = event(hex);
+  return found && found->kind == wire::FlowEvent::Kind::answered ? found->flow : wire::Flow{};
+}
 wire::Flow ended(std::string_view hex) {
   const auto found = event(hex);
   return found && found->kind == wire::FlowEvent::Kind::ended ? found->flow : wire::Flow{};
@@ -175,10 +179,10 @@ TEST_CASE("a first packet begins a flow, with both ends and an id") {
   CHECK(found.zone == 0);
 }
 
-TEST_CASE("what a connection does while it lives begins and ends nothing") {
-  CHECK_FALSE(event(kEstablished));
-  CHECK_FALSE(event(kFinWait)); // half closed: the other half may go on for hours
-  CHECK_FALSE(event(kUdpAnswered));
+TEST_CASE("what a connection does while it lives says that it was answered, and neither begins nor ends it") {
+  CHECK(answered(kEstablished) == begun(kNew));
+  CHECK(answered(kFinWait) == begun(kNew)); // half closed: the other half may go on for hours
+  CHECK(answered(kUdpAnswered).port.protocol == Protocol::udp);
 }
 
 TEST_CASE("a closed connection has ended before the kernel forgets it, and is the one that began") {
