@@ -48,7 +48,8 @@ struct GrantRequest {
   Via via = Via::knock;
   Millis open_for{};
   Millis max{};
-  std::uint32_t uses = 0; ///< connections; 0: any number
+  std::uint32_t uses = 0;                  ///< connections; 0: any number
+  std::uint32_t share = ~std::uint32_t{0}; ///< how many grants the door may have open
   Terms terms{};
 };
 

@@ -22,15 +22,6 @@ bool holds_key(const OpenGrant& grant, const GrantKey& key) {
   return key.set == grant.set && holds(grant, key.port);
 }
 
-/// The grant that keeps an element longest among `grants`.
-template<class Grants>
-const OpenGrant* latest(const Grants& grants, const GrantKey& key) {
-  const OpenGrant* best = nullptr;
-  for (const auto* grant : grants)
-    if (holds_key(*grant, key) && (best == nullptr || grant->ends > best->ends)) best = grant;
-  return best;
-}
-
 bool matches(const CloseWhich& which, const OpenGrant& grant) {
   return (!which.id || *which.id == grant.id) && (!which.door || *which.door == grant.door) &&
          (!which.source || lets_in(grant, *which.source)) && (!which.key || holds_key(grant, *which.key));
@@ -95,6 +86,13 @@ Ledger::Pointers Ledger::of_source(const Address& source) const {
   return found;
 }
 
+const OpenGrant* Ledger::latest(const Pointers& grants, const GrantKey& key) {
+  const OpenGrant* best = nullptr;
+  for (const auto* grant : grants)
+    if (holds_key(*grant, key) && (best == nullptr || grant->ends > best->ends)) best = grant;
+  return best;
+}
+
 Change Ledger::put_change(const OpenGrant& owner, const GrantKey& key, Instant now) const {
   Change change{Change::Kind::put, key, left_until(owner.ends, now), comment_of(owner)};
   const auto held = elements_.find(key);
@@ -114,48 +112,6 @@ Change Ledger::end_change(const GrantKey& key) const {
   const auto held = elements_.find(key);
   if (held != elements_.end()) change.target = change.held = held->second.target;
   return change;
-}
-
-Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) const {
-  Plan plan;
-  std::map<std::uint64_t, OpenGrant> planned; // each request sees those before it
-  std::map<GrantKey, Change> changes;         // once a key: the kernel refuses a batch that deletes one twice
-  std::uint64_t next_id = last_id_;
-  std::size_t added = 0;
-  for (const auto& request : requests) {
-    const auto subnet = subnet_of(masked(request.source, request.prefix));
-    auto held = of_subnet(subnet);
-    std::erase_if(held, [&](const OpenGrant* one) { return planned.contains(one->id); });
-    for (const auto& [id, one] : planned)
-      if (subnet_of(one.source) == subnet) held.push_back(&one);
-
-    const auto old = std::find_if(held.begin(), held.end(), [&](const OpenGrant* one) {
-      return is_owner(*one, request) && one->ends > now;
-    });
-    const bool fresh = old == held.end();
-    auto grant = wished(request, fresh ? nullptr : *old, now);
-    if (fresh) {
-      const bool full = grants_.size() + added >= limits_.grants;
-      // A session that was there before the gate is never refused: it may be the admin's own.
-      if (request.via != Via::session && (full || held.size() >= limits_.per_source)) {
-        plan.events.push_back({LedgerEvent::Verb::refused, grant, full ? "grants" : "per_source"});
-        continue;
-      }
-      grant.id = ++next_id;
-      ++added;
-    } else if (grant.terms.close == Close::on_idle) {
-      grant.marked = traffic(**old);
-    }
-    std::erase_if(held, [&](const OpenGrant* one) { return one->id == grant.id; });
-    held.push_back(&grant);
-    for (const auto& key : keys_of(grant))
-      changes.insert_or_assign(key, put_change(*latest(held, key), key, now));
-    plan.events.push_back({fresh ? LedgerEvent::Verb::open : LedgerEvent::Verb::extend, grant, {}});
-    planned.insert_or_assign(grant.id, std::move(grant));
-  }
-  for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
-  for (auto& [id, grant] : planned) plan.after.push_back(std::move(grant));
-  return plan;
 }
 
 Plan Ledger::plan_close(const CloseWhich& which, std::string_view reason, Instant now) const {
@@ -263,6 +219,11 @@ std::optional<Instant> Ledger::next_end_after(Instant from) const {
   return it->first;
 }
 
+/// Nothing came through it, as far as was looked.
+bool Ledger::is_unused(const OpenGrant& grant) const {
+  return !grant.used && traffic(grant) == Traffic{};
+}
+
 void Ledger::put(OpenGrant grant) {
   erase(grant.id);
   last_id_ = std::max(last_id_, grant.id);
@@ -272,6 +233,7 @@ void Ledger::put(OpenGrant grant) {
   if (grant.terms.close == Close::on_idle) by_idle_.insert({grant.terms.idle, grant.id});
   if (disconnects || grant.set == GrantSet::once) ++flow_watchers_;
   if (disconnects && has_flows(grant)) flowing_.insert(grant.id);
+  shares_.add(grant, is_unused(grant));
   grants_[grant.id] = std::move(grant);
 }
 
@@ -283,6 +245,7 @@ void Ledger::erase(std::uint64_t id) {
   by_end_.erase({grant.ends, id});
   by_idle_.erase({grant.terms.idle, id});
   flowing_.erase(id);
+  shares_.remove(grant);
   if (grant.terms.close == Close::on_disconnect || grant.set == GrantSet::once) --flow_watchers_;
   grants_.erase(it);
 }
