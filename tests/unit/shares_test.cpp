@@ -138,6 +138,12 @@ TEST_CASE("a full door refuses nobody at another one") {
   CHECK(ledger.grants().size() == 6);
 }
 
+TEST_CASE("in one wake-up: what a full door gives up is not counted against another door") {
+  Ledger ledger({.grants = 4, .per_source = 16});
+  open(ledger, {request(1), request(2), request(3)});
+  CHECK(told(open(ledger, {request(4), request(9, "ssh")}, kStart + 1s)) == "close 1 share, open 4, open 9");
+}
+
 TEST_CASE("when all doors together are full, each gives up its own before it refuses") {
   Ledger ledger({.grants = 4, .per_source = 16});
   open(ledger, {request(1), request(2), request(3), request(9, "ssh")});
