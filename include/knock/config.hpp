@@ -74,6 +74,7 @@ struct Door {
   Millis idle{300'000};               ///< on_idle
   Millis linger{10'000};              ///< on_disconnect
   std::uint32_t uses = 0;             ///< connections it lets in; 0: any number
+  std::uint32_t grants = 0;           ///< its share of `[limits] grants`, filled in when all are read
   bool cut = false;                   ///< flows = "cut": what is connected ends with the grant
   std::uint8_t prefix4 = 32;          ///< whom a grant lets in: the knocking address, or all of its /24
   std::uint8_t prefix6 = 128;         ///< or of its /64

@@ -22,44 +22,14 @@
 #include <string_view>
 #include <vector>
 
-#include <knock/open_grant.hpp>
+#include <knock/plan.hpp>
+#include <knock/shares.hpp>
 
 namespace knock {
 
 inline constexpr Millis kLease{60'000};          // how far ahead of a live connection its grant ends
 inline constexpr Millis kSentAgain{10'000};      // TCP sends a SYN again after 1, 3 and 7 s (RFC 6298)
 inline constexpr Millis kForwardOutlives{1'000}; // else the last packet meets a local service of that port
-
-struct LedgerLimits {
-  std::uint32_t grants = 65'536;
-  std::uint32_t per_source = 16; ///< IPv6: of one /64
-};
-
-/// One audit line to be.
-struct LedgerEvent {
-  enum class Verb : std::uint8_t { open, extend, close, expire, refused };
-  Verb verb = Verb::open;
-  OpenGrant grant;
-  std::string reason; ///< close, expire: after idle disconnect uses max hand ...; refused: which limit
-  Traffic traffic{};  ///< of all its elements, as last seen
-};
-
-/// What shall become true. Commit `batch`; when the kernel acked it, `accept` the plan, else drop it.
-struct Plan {
-  Batch batch;
-  std::vector<LedgerEvent> events;
-  std::vector<OpenGrant> after;      ///< grants as they are then
-  std::vector<std::uint64_t> closed; ///< grants that are gone then
-  [[nodiscard]] bool empty() const { return batch.empty() && after.empty() && closed.empty(); }
-};
-
-/// Which grants a close means. Empty fields match everything.
-struct CloseWhich {
-  std::optional<std::uint64_t> id{};
-  std::optional<std::string> door{};
-  std::optional<Address> source{}; ///< let in by it
-  std::optional<GrantKey> key{};   ///< holders of this element
-};
 
 class Ledger {
  public:
@@ -69,8 +39,12 @@ class Ledger {
   /// Takes over what the kernel holds at start, one grant per owner and source, and forgets all else.
   void adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now);
 
-  /// Opens or extends, never shortens. What limits forbid becomes a `refused` event.
-  [[nodiscard]] Plan plan_open(std::span<const GrantRequest> requests, Instant now) const;
+  /// Opens or extends, never shortens. At a limit a door gives up its own of `spare` that nobody has used,
+  /// in that order; what limits forbid then becomes a `refused` event. A request's own event is its last.
+  [[nodiscard]] Plan plan_open(std::span<const GrantRequest> requests, Instant now,
+                               std::span<const std::uint64_t> spare = {}) const;
+  /// What these may have to give up, the oldest first, as far as known. Look at their counters, then plan.
+  std::vector<std::uint64_t> spare(std::span<const GrantRequest> requests, std::size_t at_least = 0);
   [[nodiscard]] Plan plan_close(const CloseWhich& which, std::string_view reason, Instant now) const;
   /// Every live element with its remaining time: to fill a table that was made anew.
   [[nodiscard]] Batch all(Instant now) const;
@@ -135,11 +109,16 @@ class Ledger {
     Target target{};
   };
   using Pointers = std::vector<const OpenGrant*>;
+  struct Opening; // a plan_open in the making
 
   [[nodiscard]] Pointers of_subnet(const Address& subnet) const;
   [[nodiscard]] Pointers of_source(const Address& source) const;
   [[nodiscard]] Pointers letting_in(const Address& source, Port port) const;
   [[nodiscard]] bool has_flows(const OpenGrant& grant) const;
+  /// Who keeps an element longest; null: nobody of them holds it, or has a use left.
+  static const OpenGrant* latest(const Pointers& grants, const GrantKey& key);
+  [[nodiscard]] bool is_unused(const OpenGrant& grant) const;
+  /// An element for those of `holders` that hold `key`; the end of it when none does.
   [[nodiscard]] Change put_change(const Pointers& holders, const GrantKey& key, Instant now) const;
   [[nodiscard]] Change end_change(const GrantKey& key) const;
   /// Puts the elements of changed grants, each for whoever keeps it longest.
@@ -148,6 +127,7 @@ class Ledger {
   void erase(std::uint64_t id);
 
   LedgerLimits limits_;
+  Shares shares_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, OpenGrant> grants_; // by id
   std::map<GrantKey, Held> elements_;

@@ -50,6 +50,7 @@ struct GrantRequest {
   Millis max{};
   std::uint32_t uses = 0;        ///< connections; 0: any number
   std::uint16_t source_port = 0; ///< Via::session: of the one connection that goes on
+  std::uint32_t share = ~std::uint32_t{0}; ///< how many grants the door may have open
   Terms terms{};
 };
 

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxDoors = 10'000; // what the policy is measured with
 constexpr std::size_t kMaxAny = 1'024;    // ports that one knock may open: elements of one grant
+constexpr std::uint32_t kLeastShare = 64; // of grants, for a door that does not say
 
 std::string named(const Door& door) {
   return fmt::format("door {} ({}:{}:{})", door.name, door.place.file, door.place.line, door.place.column);
@@ -180,6 +181,21 @@ void check_doors(Reader& in, std::span<const ReadDoor> doors, Mode mode) {
   for (const auto* read : live) check_embedded(in, *read->written);
 }
 
+void fill_grants(Reader& in, std::span<ReadDoor> doors, const SetKeys& seen, const Config& config,
+                 bool alone) {
+  const auto all = config.limits.grants;
+  const auto limit = seen.find("limits.grants");
+  for (auto& [door, written, sound] : doors) {
+    if (const auto* own = written->find("grants"); own == nullptr)
+      door.grants = std::min(all, std::max(all / 4, kLeastShare));
+    else if (door.grants > all && !alone)
+      in.refuse(own->spot,
+                fmt::format("{} is more than [limits] grants, {} {}", shown(*own), all,
+                            limit == seen.end() ? "by default" : "at " + to_string(limit->second)),
+                "write less here, or more there");
+  }
+}
+
 void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone) {
   std::set<Port> opens;
   std::set<Forward> forwards;
@@ -233,6 +249,7 @@ ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::
   }
   grammar::check_sections(in, reading.seen, reading.config);
   grammar::check_doors(in, reading.doors, reading.config.nft.mode);
+  if (findings.empty()) grammar::fill_grants(in, reading.doors, reading.seen, reading.config, !with_gate);
   if (findings.empty()) grammar::fill_any(in, reading.doors, !with_gate);
   if (!findings.empty()) return std::move(reading.out);
   grammar::lint(findings, reading.config, reading.doors, with_gate, seed);

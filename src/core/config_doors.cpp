@@ -81,6 +81,7 @@ constexpr Key<Door> kKeys[] = {
     {"idle", [](In& in, const W& w, D& d) { set(d.idle, in.duration(w, 5s, kDay)); }},
     {"linger", [](In& in, const W& w, D& d) { set(d.linger, in.duration(w, 0s, 1h)); }},
     {"uses", [](In& in, const W& w, D& d) { set(d.uses, in.integer(w, 1, 1'000)); }},
+    {"grants", [](In& in, const W& w, D& d) { set(d.grants, in.integer(w, 1, kMostGrants)); }},
     {"flows",
      [](In& in, const W& w, D& d) {
        set(d.cut, in.choice(w, {"keep", "cut"}));

@@ -2,6 +2,7 @@
 /// The rooms of the config, in the order they are passed: sections, doors, doors among themselves, lint.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -13,6 +14,8 @@
 #include "config_reader.hpp"
 
 namespace knock::grammar {
+
+inline constexpr std::uint32_t kMostGrants = 4'194'304; // of all doors together
 
 /// Which keys of sections stand where, over all files: "gate.trust".
 using SetKeys = std::map<std::string, Spot, std::less<>>;
@@ -40,6 +43,9 @@ void refuse_port(Reader& in, const Written& item, std::string_view what, std::st
 
 /// Names, sequences and ports over all doors.
 void check_doors(Reader& in, std::span<const ReadDoor> doors, Mode mode);
+/// Gives each door its share of `[limits] grants`. `alone`: that limit may stand in a file not read.
+void fill_grants(Reader& in, std::span<ReadDoor> doors, const SetKeys& seen, const Config& config,
+                 bool alone);
 /// Gives doors that open any port those of all others. `alone`: there may be others in files not read.
 void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone);
 

@@ -144,7 +144,7 @@ constexpr Key<Config> kGate[] = {
 };
 constexpr Key<Config> kLimits[] = {
     {"attempts", read_attempts},
-    {"grants", [](In& in, const W& w, C& c) { set(c.limits.grants, in.integer(w, 1, 4'194'304)); }},
+    {"grants", [](In& in, const W& w, C& c) { set(c.limits.grants, in.integer(w, 1, kMostGrants)); }},
     {"per_source", [](In& in, const W& w, C& c) { set(c.limits.per_source, in.integer(w, 1, 1'024)); }},
     {"cooloff", [](In& in, const W& w, C& c) { set(c.limits.cooloff, in.duration(w, 0s, 120s)); }},
 };

@@ -26,16 +26,6 @@ bool spent(const OpenGrant& grant) {
   return grant.set == GrantSet::uses && grant.uses_left == 0;
 }
 
-/// The grant that keeps an element longest among `grants`.
-template<class Grants>
-const OpenGrant* latest(const Grants& grants, const GrantKey& key) {
-  const OpenGrant* best = nullptr;
-  for (const auto* grant : grants)
-    if (holds_key(*grant, key) && !spent(*grant) && (best == nullptr || grant->ends > best->ends))
-      best = grant;
-  return best;
-}
-
 std::uint32_t left_of(std::uint32_t uses, std::uint64_t counted) {
   return counted < uses ? uses - static_cast<std::uint32_t>(counted) : 0;
 }
@@ -117,7 +107,15 @@ Ledger::Pointers Ledger::of_source(const Address& source) const {
   return found;
 }
 
-/// An element for those of `holders` that hold `key`. One of `uses` lets in as many as they have left in all.
+const OpenGrant* Ledger::latest(const Pointers& grants, const GrantKey& key) {
+  const OpenGrant* best = nullptr;
+  for (const auto* grant : grants)
+    if (holds_key(*grant, key) && !spent(*grant) && (best == nullptr || grant->ends > best->ends))
+      best = grant;
+  return best;
+}
+
+/// One of `uses` lets in as many as all of them have left.
 Change Ledger::put_change(const Pointers& holders, const GrantKey& key, Instant now) const {
   const auto* latest_holder = latest(holders, key);
   if (latest_holder == nullptr) return end_change(key);
@@ -148,49 +146,6 @@ Change Ledger::end_change(const GrantKey& key) const {
   const auto held = elements_.find(key);
   if (held != elements_.end()) change.target = change.held = held->second.target;
   return change;
-}
-
-Plan Ledger::plan_open(std::span<const GrantRequest> requests, Instant now) const {
-  Plan plan;
-  std::map<std::uint64_t, OpenGrant> planned; // each request sees those before it
-  std::map<GrantKey, Change> changes;         // once a key: the kernel refuses a batch that deletes one twice
-  std::uint64_t next_id = last_id_;
-  std::size_t added = 0;
-  for (const auto& request : requests) {
-    const auto subnet = subnet_of(masked(request.source, request.prefix));
-    auto held = of_subnet(subnet);
-    std::erase_if(held, [&](const OpenGrant* one) { return planned.contains(one->id); });
-    for (const auto& [id, one] : planned)
-      if (subnet_of(one.source) == subnet) held.push_back(&one);
-
-    const auto old = std::find_if(held.begin(), held.end(), [&](const OpenGrant* one) {
-      return is_owner(*one, request) && one->ends > now;
-    });
-    const bool fresh = old == held.end();
-    auto grant = wished(request, fresh ? nullptr : *old, now);
-    if (fresh) {
-      const bool full = grants_.size() - sessions_.size() + added >= limits_.grants;
-      const auto own = std::count_if(held.begin(), held.end(),
-                                     [](const OpenGrant* one) { return one->set != GrantSet::session; });
-      // A connection that was there before the gate is never refused: it may be the admin's own.
-      if (request.via != Via::session && (full || own >= limits_.per_source)) {
-        plan.events.push_back({LedgerEvent::Verb::refused, grant, full ? "grants" : "per_source"});
-        continue;
-      }
-      grant.id = ++next_id;
-      ++added;
-    } else if (grant.terms.close == Close::on_idle) {
-      grant.marked = traffic(**old);
-    }
-    std::erase_if(held, [&](const OpenGrant* one) { return one->id == grant.id; });
-    held.push_back(&grant);
-    for (const auto& key : keys_of(grant)) changes.insert_or_assign(key, put_change(held, key, now));
-    plan.events.push_back({fresh ? LedgerEvent::Verb::open : LedgerEvent::Verb::extend, grant, {}});
-    planned.insert_or_assign(grant.id, std::move(grant));
-  }
-  for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
-  for (auto& [id, grant] : planned) plan.after.push_back(std::move(grant));
-  return plan;
 }
 
 Plan Ledger::plan_close(const CloseWhich& which, std::string_view reason, Instant now) const {
@@ -293,6 +248,15 @@ std::optional<Instant> Ledger::next_end_after(Instant from) const {
   return it->first;
 }
 
+/// Nothing came through it, as far as was looked.
+bool Ledger::is_unused(const OpenGrant& grant) const {
+  const auto keys = keys_of(grant);
+  return !grant.used && std::all_of(keys.begin(), keys.end(), [&](const GrantKey& key) {
+    const auto held = elements_.find(key);
+    return held == elements_.end() || held->second.traffic == Traffic{};
+  });
+}
+
 void Ledger::put(OpenGrant grant) {
   erase(grant.id);
   last_id_ = std::max(last_id_, grant.id);
@@ -303,6 +267,7 @@ void Ledger::put(OpenGrant grant) {
   if (disconnects || grant.set == GrantSet::uses) ++flow_watchers_;
   if (grant.set == GrantSet::session) sessions_.insert(grant.id);
   if (disconnects && has_flows(grant)) flowing_.insert(grant.id);
+  shares_.add(grant, is_unused(grant));
   grants_[grant.id] = std::move(grant);
 }
 
@@ -315,6 +280,7 @@ void Ledger::erase(std::uint64_t id) {
   by_idle_.erase({grant.terms.idle, id});
   flowing_.erase(id);
   sessions_.erase(id);
+  shares_.remove(grant);
   if (grant.terms.close == Close::on_disconnect || grant.set == GrantSet::uses) --flow_watchers_;
   grants_.erase(it);
 }

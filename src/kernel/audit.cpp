@@ -23,8 +23,6 @@ std::string_view verb_of(LedgerEvent::Verb verb) {
   return "refused";
 }
 
-} // namespace
-
 std::string audit_line(const LedgerEvent& event, Instant now) {
   const auto& grant = event.grant;
   std::string ports;
@@ -40,6 +38,22 @@ std::string audit_line(const LedgerEvent& event, Instant now) {
   return line + fmt::format(" open_ms={} packets={} bytes={} reason={}",
                             ms_between(grant.opened, std::min(now, grant.ends)), event.traffic.packets,
                             event.traffic.bytes, event.reason);
+}
+
+} // namespace
+
+Audit::~Audit() {
+  (void)work(Instant::max());
+}
+
+void Audit::say(const LedgerEvent& event, Instant now) {
+  (void)work(now);
+  if (sum_.own_line(event, now)) log_line(LogLevel::info, audit_line(event, now));
+}
+
+std::optional<Instant> Audit::work(Instant now) {
+  for (const auto& sum : sum_.due(now)) log_line(LogLevel::info, to_string(sum));
+  return sum_.next();
 }
 
 } // namespace knock::kernel

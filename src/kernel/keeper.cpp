@@ -11,7 +11,6 @@
 
 #include <knock/policy.hpp>
 
-#include "kernel/audit.hpp"
 #include "kernel/files.hpp"
 #include "kernel/log.hpp"
 #include "kernel/process.hpp"
@@ -132,6 +131,7 @@ Result<Applied> Keeper::apply(Config next, const ReloadOptions& options, Instant
   config_read_ = std::chrono::system_clock::now();
   config_error_.reset();
   ledger_.set_limits({config_.limits.grants, config_.limits.per_source});
+  pace_ = Pace(config_.limits.grants);
   set_log_level(config_.log_level);
   return applied;
 }

@@ -5,8 +5,6 @@
 /// Out:     batches to the kernel, commands to the runner, audit lines, answers.
 /// Threads: one, the event loop's. Time is the loop's Instant.
 /// Start and stop leave open grants alone: the kernel holds them, and they end by themselves.
-/// Rooms:   keeper (config to kernel), keeper_grants (grants to kernel and runner), keeper_ends (what ends
-///          them), keeper_heal (what others did to our table), keeper_verbs, keeper_status.
 #pragma once
 
 #include <map>
@@ -19,8 +17,10 @@
 #include <knock/control.hpp>
 #include <knock/heal_budget.hpp>
 #include <knock/ledger.hpp>
+#include <knock/pace.hpp>
 #include <knock/status.hpp>
 
+#include "kernel/audit.hpp"
 #include "kernel/commands.hpp"
 #include "kernel/control_socket.hpp"
 #include "kernel/engine_process.hpp"
@@ -38,13 +38,10 @@ class Keeper {
   /// Adopts what the kernel holds, then makes it match `config`. Nothing is changed on error.
   static Result<std::unique_ptr<Keeper>> start(EventLoop& loop, std::string config_path, Config config,
                                                Instant now);
-
   /// Answers one request of knockctl.
   Reply answer(const Peer& peer, std::string_view datagram, Instant now);
-
   /// Reads the config anew; on any error the old one stays.
   Reply reload(const ReloadOptions& options, Instant now);
-
   /// Does what is due. Returns when something will be next.
   std::optional<Instant> work(Instant now);
 
@@ -67,12 +64,13 @@ class Keeper {
   void judge(std::span<const Grant> grants, Instant now);
   const Door* door_of(const Grant& grant);
   Result<void> open(std::span<const GrantRequest> requests, Instant now);
+  Plan plan_open(std::span<const GrantRequest> requests, Instant now);
   Result<void> carry_out(Plan plan, Instant now);
   void settle(const Plan& plan, Instant now);
   void report(const LedgerEvent& event, Instant now);
   void watch_over(Instant now);
 
-  // keeper_ends.cpp
+  // keeper_ends.cpp: what ends grants
   void look(const std::vector<GrantKey>& keys);
   void refresh(Plan& plan);
   Plan plan_close(const CloseWhich& which, std::string_view reason, Instant now);
@@ -84,7 +82,7 @@ class Keeper {
   void push(Plan plan, Instant now);
   std::optional<Instant> end_what_is_over(Instant now);
 
-  // keeper_heal.cpp
+  // keeper_heal.cpp: what others did to our table
   void watch_table(const Config& next);
   void heed(Instant now);
   void inspect(Instant now);
@@ -127,6 +125,8 @@ class Keeper {
   Config config_;
   std::unordered_map<std::uint64_t, const Door*> doors_; // enabled ones of config_, by id
   Ledger ledger_{{}};
+  Pace pace_{0};
+  Audit audit_;
   std::unique_ptr<EngineProcess> engine_; // absent: no group bound
   Commands commands_;
   OwnAddresses own_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernel/audit.hpp"
 #include "kernel/keeper.hpp"
 #include "kernel/log.hpp"
 

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "kernel/audit.hpp"
 #include "kernel/keeper.hpp"
 #include "kernel/log.hpp"
 #include "kernel/process.hpp"
@@ -13,7 +12,8 @@
 namespace knock::kernel {
 namespace {
 
-constexpr Millis kProbeEvery{5'000}; // how long a hanging engine goes unnoticed, at most twice
+constexpr Millis kProbeEvery{5'000};  // how long a hanging engine goes unnoticed, at most twice
+constexpr std::size_t kLongLook = 64; // grants of a door
 
 } // namespace
 
@@ -35,6 +35,7 @@ GrantRequest Keeper::request_for(const Door& door, const Address& source) {
   request.open_for = door.close == Close::on_idle ? door.idle : door.open_for;
   request.max = door.max;
   request.uses = door.uses;
+  request.share = door.grants;
   request.terms = {door.close, door.idle, door.linger, false};
   return request;
 }
@@ -53,6 +54,10 @@ void Keeper::judge(std::span<const Grant> grants, Instant now) {
   for (const auto& grant : grants) {
     const auto* door = door_of(grant);
     if (door == nullptr) continue;
+    if (!pace_.take(door->id, door->grants, now)) {
+      ++refused_["pace"];
+      continue;
+    }
     auto request = request_for(*door, grant.source);
     request.terms.says_close = !door->run_close.empty() && commands_.ready(*door, now);
     if (!request.ports.empty()) {
@@ -73,9 +78,26 @@ Result<void> Keeper::open(std::span<const GrantRequest> requests, Instant now) {
   if (requests.empty()) return {};
   heed(now); // a plan knows nothing of what is heard after it
   for (const auto& event : ledger_.expire(now)) report(event, now); // must not count as open
+  return carry_out(plan_open(requests, now), now);
+}
+
+/// Looks first at the counters of what may be given up, and at more of them when some are used after all.
+/// What is used is passed over for good, so each knock is bounded work.
+Plan Keeper::plan_open(std::span<const GrantRequest> requests, Instant now) {
   watch_flows(requests, now);
   look(ledger_.uses_keys_of(requests)); // what is left of another owner's
-  return carry_out(ledger_.plan_open(requests, now), now);
+  const auto looked = [&](std::size_t at_least) {
+    const auto spare = ledger_.spare(requests, at_least);
+    std::vector<GrantKey> keys;
+    for (const auto id : spare)
+      for (const auto& key : keys_of(ledger_.grants().at(id)))
+        if (key.set != GrantSet::forward) keys.push_back(key);
+    look(keys);
+    return spare;
+  };
+  auto spare = looked(0);
+  if (ledger_.spare(requests) != spare) spare = looked(kLongLook);
+  return ledger_.plan_open(requests, now, spare);
 }
 
 /// The door a record names, if its source may have what the door gives.
@@ -129,7 +151,7 @@ void Keeper::report(const LedgerEvent& event, Instant now) {
     ++refused_[event.reason];
     return;
   }
-  log_line(LogLevel::info, audit_line(event, now));
+  audit_.say(event, now);
   const bool over = event.verb == LedgerEvent::Verb::close || event.verb == LedgerEvent::Verb::expire;
   if (!over || !event.grant.terms.says_close) return;
   if (const auto* left = door(event.grant.door)) commands_.close(*left, event.grant);
@@ -162,6 +184,7 @@ std::optional<Instant> Keeper::work(Instant now) {
   };
   if (heal_at_ && *heal_at_ <= now) (void)heal(now, disturber_);
   sooner(heal_at_);
+  sooner(audit_.work(now));
   if (engine_) sooner(engine_->work(now));
   sooner(next_probe_);
   return next;

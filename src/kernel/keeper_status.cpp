@@ -156,6 +156,9 @@ void Keeper::warn(Status& status, Instant now) const {
         fmt::format("the table is removed again and again by {}: put back in {}",
                     disturber_.empty() ? "somebody" : disturber_, span_text(ms(now, *until))),
         "sudo knockctl reload --now");
+  if (const auto id = pace_.exceeded(now))
+    if (const auto at = doors_.find(static_cast<std::uint64_t>(*id)); at != doors_.end())
+      add("pace", fmt::format("door {} is knocked at too fast: knocks are refused", at->second->name), "");
   if (status.nflog.lost != 0)
     add("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost), "");
 }

@@ -258,12 +258,14 @@ Reply Keeper::grant_by_hand(const Request& request, const Door& found, const Add
     asked.open_for = *span;
   }
   (void)work(now);
-  watch_flows({&asked, 1}, now);
-  const auto plan = ledger_.plan_open({&asked, 1}, now);
-  const auto& event = plan.events.front();
+  const auto plan = plan_open({&asked, 1}, now);
+  const auto& event = plan.events.back(); // those before it are given up
   if (auto done = carry_out(plan, now); !done) return refuse(done.error());
   if (event.verb == LedgerEvent::Verb::refused)
-    return refuse(ExitCode::failed, "failed", fmt::format("[limits] {} is reached", event.reason),
+    return refuse(ExitCode::failed, "failed",
+                  event.reason == "door_grants"
+                      ? fmt::format("[door.{}] grants is reached: {}", found.name, found.grants)
+                      : fmt::format("[limits] {} is reached", event.reason),
                   "knockctl close, or raise the limit");
   texts.push_back(fmt::format(
       "{} {} for {}: {} left", event.verb == LedgerEvent::Verb::open ? "opened" : "extended", found.name,

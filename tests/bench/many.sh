@@ -8,6 +8,7 @@ world
 config <<<'[door.many]
 opens = ["tcp/22"]
 for = "2h"
+grants = 131072
 [limits]
 grants = 131072
 [log]

@@ -70,7 +70,7 @@ while (now := time.monotonic()) < begun + seconds:
             left = open_until.pop(key, 0) - after * 1000
             if left > 1000:
                 missing.append({"key": key, "made": made[key], "at": after * 1000, "left": left})
-        elif "a set is full" not in text and "[limits]" not in text and key in open_until:
+        elif "a set is full" not in text and "is reached" not in text and key in open_until:
             maybe[key] = max(open_until.pop(key), maybe.get(key, 0))  # those two change nothing
     elif closing:
         counts["close"] += 1

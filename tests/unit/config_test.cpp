@@ -51,6 +51,34 @@ TEST_CASE("a door with all of its keys") {
   CHECK(parsed.secret_files == std::vector<std::string>{"k.toml"});
 }
 
+TEST_CASE("a door's share is a quarter of all grants, at least 64, and never more than all") {
+  const auto share = [](std::string_view limits, std::string_view grants) {
+    const auto parsed = parse(kDoor + std::string(grants) + std::string(limits));
+    return parsed.config ? parsed.config->doors.at(0).grants : 0;
+  };
+  CHECK(share("", "") == 16'384);
+  CHECK(share("[limits]\ngrants = 200\n", "") == 64);
+  CHECK(share("[limits]\ngrants = 20\n", "") == 20);
+  CHECK(share("[limits]\ngrants = 200\n", "grants = 200\n") == 200);
+  CHECK(share("", "grants = 1\n") == 1);
+  CHECK(first_error(kDoor + "grants = 0\n").starts_with("k.toml:4:10: error: grants = 0 is out of limits"));
+  CHECK(first_error(kDoor + "grants = 70000\n") ==
+        "k.toml:4:10: error: grants = 70000 is more than [limits] grants, 65536 by default; write less here, "
+        "or more there");
+  const std::vector<ConfigText> texts{
+      {"k.toml", "[limits]\n grants = 100\n", ConfigText::Part::main},
+      {"doors.d/ssh.toml", kDoor + "grants = 101\n", ConfigText::Part::doors}};
+  const auto parsed = parse_config(texts);
+  REQUIRE(parsed.findings.size() == 1);
+  CHECK(to_string(parsed.findings[0])
+            .starts_with("doors.d/ssh.toml:4:10: error: grants = 101 is more than [limits] grants, 100 at "
+                         "k.toml:2:2; "));
+  // Alone: the limit may stand in a file that is not read.
+  CHECK(parse_config(std::vector<ConfigText>{
+                         {"doors.d/ssh.toml", kDoor + "grants = 70000\n", ConfigText::Part::doors}})
+            .config);
+}
+
 TEST_CASE("each mistake has its line and column and says what to do") {
   CHECK(first_error(kDoor + "knok = 1\n")
             .starts_with("k.toml:4:1: error: unknown key \"knok\" in door ssh; did you mean \"knock\"?"));

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Plan: what shall become of grants: the kernel changes to commit, and what is true once they are acked.
+///
+/// Out of the ledger, which makes it, and back into it when the kernel took the batch.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <knock/open_grant.hpp>
+
+namespace knock {
+
+/// One audit line to be.
+struct LedgerEvent {
+  enum class Verb : std::uint8_t { open, extend, close, expire, refused };
+  Verb verb = Verb::open;
+  OpenGrant grant;
+  std::string reason; ///< close, expire: after idle disconnect uses max share hand ...; refused: which limit
+  Traffic traffic{};  ///< of all its elements, as last seen
+};
+
+/// What shall become true. Commit `batch`; when the kernel acked it, `accept` the plan, else drop it.
+struct Plan {
+  Batch batch;
+  std::vector<LedgerEvent> events;
+  std::vector<OpenGrant> after;      ///< grants as they are then
+  std::vector<std::uint64_t> closed; ///< grants that are gone then
+  [[nodiscard]] bool empty() const { return batch.empty() && after.empty() && closed.empty(); }
+};
+
+/// Which grants a close means. Empty fields match everything.
+struct CloseWhich {
+  std::optional<std::uint64_t> id{};
+  std::optional<std::string> door{};
+  std::optional<Address> source{}; ///< let in by it
+  std::optional<GrantKey> key{};   ///< holders of this element
+};
+
+} // namespace knock
