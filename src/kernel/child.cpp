@@ -26,17 +26,23 @@ namespace {
 constexpr int kFirst = 3; // behind stdin, stdout, stderr
 
 [[noreturn]] void give_up(const char* what) {
-  ::dprintf(STDERR_FILENO, "knockgated: %s: %s\n", what, std::strerror(errno));
+  ::dprintf(STDERR_FILENO, "%s: %s\n", what, std::strerror(errno));
   ::_exit(127);
 }
 
 /// Descriptors go to their places over high ones: a place may be somebody else's source.
-void place(const std::vector<int>& descriptors) {
+void place(const std::vector<int>& descriptors, int log) {
   std::array<int, 8> high{};
+  const int high_log = ::fcntl(log, F_DUPFD_CLOEXEC, 100);
   for (std::size_t i = 0; i < descriptors.size(); ++i)
     if ((high[i] = ::fcntl(descriptors[i], F_DUPFD_CLOEXEC, 100)) < 0) give_up("hand on a descriptor");
+  if (::dup2(high_log, STDERR_FILENO) < 0) give_up("hand on a log");
   for (std::size_t i = 0; i < descriptors.size(); ++i)
     if (::dup2(high[i], kFirst + static_cast<int>(i)) < 0) give_up("hand on a descriptor");
+  // Without a /dev/null they are closed.
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO})
+    if (::dup2(null, fd) < 0) ::close(fd);
   // Also those that whoever started us left open.
   ::close_range(static_cast<unsigned>(kFirst) + static_cast<unsigned>(descriptors.size()), ~0U, 0);
 }
@@ -49,7 +55,7 @@ void become(const Identity& identity) {
 }
 
 [[noreturn]] void act(const Role& role, pid_t parent) {
-  place(role.descriptors);
+  place(role.descriptors, role.log);
   if (role.identity) become(*role.identity);
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   if (role.dies_with_us) { // behind the change of user, which would forget it
@@ -77,7 +83,7 @@ std::optional<Identity> identity_of(const std::string& name) {
 }
 
 Result<Child> Child::start(const Role& role) {
-  KNOCK_ASSERT(role.descriptors.size() <= 8);
+  KNOCK_ASSERT(role.descriptors.size() <= 8 && role.log >= 0);
   const auto self = ::getpid();
   const auto pid = ::fork();
   if (pid == 0) act(role, self);

@@ -28,13 +28,15 @@ std::optional<Identity> identity_of(const std::string& name);
 struct Role {
   std::vector<std::string> arguments; ///< behind the program's name
   std::vector<int> descriptors;       ///< borrowed; 3, 4, 5 ... there, all others are closed
+  int log = -1;                       ///< borrowed; its stderr (ChildLog). stdin and stdout lead nowhere
   std::optional<Identity> identity;   ///< only root can give another one
   bool dies_with_us = false;          ///< by SIGKILL, even if it hangs or is stopped
 };
 
 class Child {
  public:
-  /// Errors: EAGAIN, ENOMEM. What fails behind the fork ends the child with status 127 and a line on stderr.
+  /// Errors: EAGAIN, ENOMEM. What fails behind the fork ends the child with status 127 and a line on its
+  /// stderr.
   static Result<Child> start(const Role& role);
   Child(Child&&) = default;
   Child& operator=(Child&&) = delete; // it would have to end the one it had

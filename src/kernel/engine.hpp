@@ -4,6 +4,11 @@
 /// In:      NFLOG datagrams, the policy.   Out: what was completed, as values for the keeper.
 /// Memory:  the tracker's table and one datagram; nothing is allocated per packet.
 /// Threads: one.
+/// Time:    a report's is the kernel's own (wire::Logged::stamp), so `within` holds over a stall: of the
+/// engine, of the
+///          keeper that it waits for, of the machine. What waited longer than 15 s is thrown away and counted
+///          (`stale`): a knock opens within 15 s or not. A report without a stamp counts as of the wake-up
+///          that read it.
 #pragma once
 
 #include <optional>
@@ -37,12 +42,14 @@ class Engine {
  private:
   static constexpr int kFairDatagrams = 64; // a flood must not starve orders and timers
 
-  void read(std::span<const std::byte> bytes, Instant now, std::vector<Grant>& out);
+  std::optional<Instant> time_of(const wire::Logged& logged, Instant now, std::chrono::nanoseconds wall);
+  void read(std::span<const std::byte> bytes, Instant at, std::vector<Grant>& out);
 
   NflogReader reader_;
   Tracker tracker_;
   Policy policy_;
   EngineCounters* counters_;
+  Instant latest_{};                  // of all reports: time never goes back
   std::optional<Instant> next_sweep_; // absent while no attempt lives: idle means no wake-up
   std::size_t swept_ = 0;             // words of the sweep under way
   std::size_t alive_ = 0;             // found by it

@@ -96,7 +96,7 @@ class EngineMain {
     loop_.watch(engine_.fd(), [this](Instant now) {
       grants_.clear();
       if (const auto drained = engine_.drain(now, grants_); !drained)
-        log_line(LogLevel::error, "engine: " + to_string(drained.error()));
+        log_line(LogLevel::error, to_string(drained.error()));
       ask();
     });
   }
@@ -121,7 +121,7 @@ class EngineMain {
 
 int run_engine(std::uint16_t first_group, std::uint32_t attempts) {
   const auto fail = [](const Error& error) {
-    log_line(LogLevel::error, "engine: " + to_string(error));
+    log_line(LogLevel::error, to_string(error));
     return 1;
   };
   const auto page = map_shared(kEnginePage, sizeof(EnginePage), true);
@@ -130,7 +130,7 @@ int run_engine(std::uint16_t first_group, std::uint32_t attempts) {
   EngineMain engine(*std::launder(static_cast<EnginePage*>(page->get())), first_group, attempts);
   const auto gaps = confine_engine();
   if (!gaps) return fail(gaps.error());
-  for (const auto& gap : *gaps) log_line(LogLevel::warn, "engine sandbox: " + gap);
+  for (const auto& gap : *gaps) log_line(LogLevel::warn, "sandbox: " + gap);
   return engine.run();
 }
 

@@ -26,6 +26,11 @@ constexpr Millis kLongestBackOff{5'000};
 constexpr Millis kPatience{200};   // with who asks for numbers: a table of 2^24 attempts is counted in 40 ms
 constexpr int kMaxStrikes = 16;    // between two pings; an honest engine has none
 constexpr int kFairDatagrams = 64; // an engine that never stops talking must not starve the rest
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr unsigned kLogBurst = 1'000; // a finding has many lines
+#else
+constexpr unsigned kLogBurst = 20;
+#endif
 
 constexpr Identity kEngine{65'533,
                            65'533}; // nobody has it: the last of the range Debian reserves (policy 9.2.2)
@@ -62,7 +67,8 @@ Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EventLoop& loop, std
 EngineProcess::EngineProcess(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy,
                              Judge judge)
     : loop_(loop), attempts_(attempts), groups_(std::move(groups)), policy_(std::move(policy)),
-      judge_(std::move(judge)), back_off_(kFirstBackOff) {}
+      judge_(std::move(judge)), log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
+      back_off_(kFirstBackOff) {}
 
 EngineProcess::~EngineProcess() {
   if (pair_) loop_.unwatch(pair_.get());
@@ -78,12 +84,16 @@ Result<void> EngineProcess::launch() {
   Role role;
   role.arguments = {"--engine", std::to_string(groups_.first_group()), std::to_string(attempts_)};
   role.descriptors = {theirs.get(), page_fd_.get(), groups_.fd()};
+  const auto log = log_.open(false); // an engine must not wait for who reads its log
+  if (!log) return tl::unexpected(log.error());
+  role.log = log->get();
   role.identity = engine_identity();
   role.dies_with_us = true;
   auto child = Child::start(role);
   if (!child) return tl::unexpected(child.error());
   child_.emplace(std::move(*child));
   restart_at_.reset();
+  fault_ = Fault::none;
   killed_for_.clear();
   strikes_ = 0;
   loop_.watch(pair_.get(), [this](Instant at) { read(at); });
@@ -124,13 +134,14 @@ void EngineProcess::ping() {
 
 void EngineProcess::follow(Fd policy) {
   policy_ = std::move(policy);
-  if (child_ && !order(Order::Kind::policy, 0, policy_.get())) give_up_on("does not take its policy");
+  if (child_ && !order(Order::Kind::policy, 0, policy_.get()))
+    give_up_on(Fault::silent, "does not take its policy");
 }
 
 void EngineProcess::rebind(NflogGroups groups) {
   groups_ = std::move(groups);
   if (child_ && !order(Order::Kind::nflog, groups_.first_group(), groups_.fd()))
-    give_up_on("does not take its groups");
+    give_up_on(Fault::silent, "does not take its groups");
 }
 
 void EngineProcess::read(Instant now) {
@@ -161,12 +172,15 @@ bool EngineProcess::read_one(Instant now) {
 }
 
 void EngineProcess::suspect() {
-  if (++strikes_ == kMaxStrikes && child_) give_up_on("sends what no engine sends");
+  if (++strikes_ == kMaxStrikes && child_) give_up_on(Fault::malicious, "sends what no engine sends");
 }
 
 /// Its end starts the next one.
-void EngineProcess::give_up_on(std::string why) {
-  if (killed_for_.empty()) killed_for_ = std::move(why);
+void EngineProcess::give_up_on(Fault fault, std::string why) {
+  if (fault_ == Fault::none) {
+    fault_ = fault;
+    killed_for_ = std::move(why);
+  }
   child_->kill();
 }
 
@@ -176,22 +190,26 @@ void EngineProcess::ended(Instant now) {
   const auto how = child_->reap();
   if (!how) return;
   // What it asked for before counts, unless we had to end it.
-  while (killed_for_.empty() && read_one(now)) {
+  while (fault_ == Fault::none && read_one(now)) {
   }
+  log_.finish(now);
   loop_.unwatch(fd);
   loop_.unwatch(pair_.get());
   child_.reset();
   pair_ = Fd();
   ++restarts_;
   restart_at_ = now + back_off_;
+  std::string waits = "packets wait";
+  if (fault_ == Fault::silent)
+    waits = fmt::format("{} reports that waited for it are thrown away", groups_.discard());
   log_line(LogLevel::warn,
-           fmt::format(
-               "restart: the engine {}; another in {} ms. Attempts are lost, open grants stay, packets wait",
-               killed_for_.empty() ? *how : killed_for_, back_off_.count()));
+           fmt::format("restart: the engine {}; another in {} ms. Attempts are lost, open grants stay, {}",
+                       fault_ == Fault::none ? *how : killed_for_, back_off_.count(), waits));
   back_off_ = std::min(2 * back_off_, kLongestBackOff);
 }
 
 std::optional<Instant> EngineProcess::work(Instant now) {
+  log_.settle(now);
   if (!restart_at_ || *restart_at_ > now) return restart_at_;
   if (auto launched = launch(); !launched) {
     log_line(LogLevel::error, "restart: " + to_string(launched.error()));
@@ -204,7 +222,7 @@ bool EngineProcess::probe() {
   if (!child_) return false;
   const auto unanswered = last_ping_ - page_->answered.load(std::memory_order_acquire);
   if (unanswered > last_ping_ - asked_) {
-    if (probed_) give_up_on("does not answer");
+    if (probed_) give_up_on(Fault::silent, "does not answer");
     probed_ = true; // one that starts has a whole period, too
     return false;
   }

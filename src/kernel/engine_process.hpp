@@ -4,7 +4,8 @@
 /// In:      datagrams of a process that may have fallen to a stranger.   Out: Grant values, to be judged.
 /// Keeps:   the NFLOG socket, the policy and the counters, so a new engine goes on where the old one died;
 /// only
-///          attempts are lost, and what arrives meanwhile waits in the socket.
+///          attempts are lost, and what arrives meanwhile waits in the socket. What waited for an engine that
+///          was silent, until we ended it, is thrown away: an answer to it would come too late.
 /// Threads: one, the event loop's. Never waits for the engine but in `ask_numbers`.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "kernel/child.hpp"
+#include "kernel/child_log.hpp"
 #include "kernel/engine_seam.hpp"
 #include "kernel/event_loop.hpp"
 
@@ -57,7 +59,8 @@ class EngineProcess {
   void read(Instant now);
   bool read_one(Instant now);
   void ended(Instant now);
-  void give_up_on(std::string why);
+  enum class Fault : std::uint8_t { none, silent, malicious };
+  void give_up_on(Fault fault, std::string why);
   bool order(Order::Kind kind, std::uint32_t value, int descriptor);
   void ping();
 
@@ -72,7 +75,9 @@ class EngineProcess {
 
   std::optional<Child> child_; // absent: to be started at restart_at_
   Fd pair_;
-  std::string killed_for_; // why we ended it ourselves
+  Fault fault_ = Fault::none; // for which we ended it ourselves
+  std::string killed_for_;
+  ChildLog log_;
   std::optional<Instant> restart_at_;
   Millis back_off_;
   std::uint32_t last_ping_ = 0;

@@ -34,6 +34,7 @@ struct Order {
 /// Packets by what became of them; under these names in `knockctl --json`. Kept over restarts of the engine.
 struct EngineCounters {
   Counter seen;
+  Counter stale;    ///< waited too long to be believed
   Counter cut;      ///< `short`
   Counter unparsed; ///< fragments, foreign headers
   Counter not_step;

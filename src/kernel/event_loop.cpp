@@ -18,6 +18,12 @@ Instant monotonic_now() {
   return Instant{Seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
 }
 
+std::chrono::nanoseconds wall_clock() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return Seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+}
+
 void EventLoop::watch(int fd, Ready ready) {
   watched_[fd] = {std::move(ready), false};
 }

@@ -16,6 +16,8 @@ namespace knock::kernel {
 
 /// CLOCK_MONOTONIC.
 Instant monotonic_now();
+/// CLOCK_REALTIME, to compare with times that the kernel gives by it.
+std::chrono::nanoseconds wall_clock();
 
 class EventLoop {
  public:

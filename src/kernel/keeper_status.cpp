@@ -107,6 +107,7 @@ void Keeper::count(Status& status, Instant now) {
                    {"lost_seq", nflog.lost.value()},
                    {"lost_sock", groups.drops()},
                    {"malformed", nflog.malformed.value()},
+                   {"stale", packets.stale.value()},
                    {"short", packets.cut.value()},
                    {"unparsed", packets.unparsed.value()},
                    {"not_step", packets.not_step.value()},

@@ -33,6 +33,8 @@ class NflogGroups {
   [[nodiscard]] std::uint16_t first_group() const { return first_group_; }
   [[nodiscard]] std::uint32_t buffer_bytes() const { return buffer_bytes_; }
   void resize_buffer(std::uint32_t bytes);
+  /// Throws away what waits. Returns how many datagrams that were, of one report or more.
+  std::size_t discard();
   /// Reports the socket had no room for (sock_diag.h, SK_MEMINFO_DROPS).
   [[nodiscard]] std::uint64_t drops() const;
   /// What /proc says otherwise than we asked, "" when nothing or when it may not be read.

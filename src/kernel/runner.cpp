@@ -118,7 +118,7 @@ class Runner {
     if (size <= 0) return leave(keeper);
     datagram.resize(std::min(static_cast<std::size_t>(size), datagram.size()));
     auto request = parse_run(datagram);
-    if (!request) return log_line(LogLevel::error, "runner: a request that is none");
+    if (!request) return log_line(LogLevel::error, "a request that is none");
     start(*request, keeper, now);
   }
 
@@ -131,9 +131,8 @@ class Runner {
 
   void start(const RunRequest& request, int keeper, Instant now) {
     if (commands_.size() >= kMaxCommands)
-      return log_line(LogLevel::error,
-                      fmt::format("runner: {} commands run already, that of door {} does not start",
-                                  kMaxCommands, request.door));
+      return log_line(LogLevel::error, fmt::format("{} commands run already, that of door {} does not start",
+                                                   kMaxCommands, request.door));
     const auto runner = ::getpid();
     const auto pid = ::fork();
     if (pid == 0) become(request, runner);
@@ -195,7 +194,7 @@ class Runner {
 
 int run_runner() {
   const auto fail = [](const Error& error) {
-    log_line(LogLevel::error, "runner: " + to_string(error));
+    log_line(LogLevel::error, to_string(error));
     return 1;
   };
   if (::geteuid() == 0) return fail({"it does not run as root", 0, "give the unit a User="});

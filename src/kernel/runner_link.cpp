@@ -45,17 +45,20 @@ Result<void> RunnerLink::launch() {
     return tl::unexpected(system_error("open a pair of sockets"));
   Fd ours(pair[0]);
   const Fd theirs(pair[1]);
-  auto child = Child::start({{"--runner"}, {theirs.get()}, *user, false});
+  const auto log = log_.open(true);
+  if (!log) return tl::unexpected(log.error());
+  auto child = Child::start({{"--runner"}, {theirs.get()}, log->get(), *user, false});
   if (!child) return tl::unexpected(child.error());
   child_.emplace(std::move(*child));
   fd_ = std::move(ours);
-  loop_.watch(child_->fd(), [this](Instant) {
+  loop_.watch(child_->fd(), [this](Instant now) {
     const int fd = child_->fd();
     const auto how = child_->reap();
     if (!how) return;
     loop_.unwatch(fd);
     child_.reset();
     drop();
+    log_.finish(now);
     log_line(LogLevel::warn, fmt::format("restart: the runner {}; another with the next command", *how));
   });
   return {};

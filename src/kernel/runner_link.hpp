@@ -2,7 +2,8 @@
 /// RunnerLink: the keeper's way to a runner.
 ///
 /// As root it starts one, as nobody; otherwise it connects to the socket of the runner's own unit. One that
-/// ended is replaced at the next request. Nothing ever comes back: the runner logs for itself.
+/// ended is replaced at the next request. Nothing ever comes back: the runner logs for itself, one that we
+/// started through us (ChildLog).
 #pragma once
 
 #include <optional>
@@ -11,6 +12,7 @@
 #include <knock/run.hpp>
 
 #include "kernel/child.hpp"
+#include "kernel/child_log.hpp"
 #include "kernel/event_loop.hpp"
 
 namespace knock::kernel {
@@ -18,7 +20,8 @@ namespace knock::kernel {
 class RunnerLink {
  public:
   /// `socket`: of the unit.
-  RunnerLink(EventLoop& loop, std::string socket) : loop_(loop), socket_(std::move(socket)) {}
+  RunnerLink(EventLoop& loop, std::string socket)
+      : loop_(loop), socket_(std::move(socket)), log_(loop, "runner", LogLevel::info, {100, 400}) {}
   RunnerLink(const RunnerLink&) = delete;
   RunnerLink& operator=(const RunnerLink&) = delete;
   ~RunnerLink() { drop(); }
@@ -34,7 +37,8 @@ class RunnerLink {
 
   EventLoop& loop_;
   std::string socket_;
-  Fd fd_; // empty: not connected
+  ChildLog log_; // of one that we start: its own lines, and what its commands write
+  Fd fd_;        // empty: not connected
   std::optional<Child> child_;
 };
 

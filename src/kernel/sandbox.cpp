@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/sandbox.hpp"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +15,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -63,6 +68,29 @@ constexpr std::array kSanitizerCalls{SCMP_SYS(madvise), SCMP_SYS(sched_yield), S
 constexpr std::array<int, 0> kSanitizerCalls{};
 #endif
 
+struct Limit {
+  __rlimit_resource_t resource;
+  rlim_t most;
+  const char* name;
+};
+// Pipes, sockets and mappings are no files to RLIMIT_FSIZE; descriptors: six, a policy, groups to come.
+constexpr Limit kEngineLimits[] = {{RLIMIT_NPROC, 0, "processes"},
+                                   {RLIMIT_FSIZE, 0, "file size"},
+                                   {RLIMIT_CORE, 0, "core dumps"},
+                                   {RLIMIT_NOFILE, 16, "descriptors"}};
+constexpr std::uint64_t kEngineHeadroom = 128U
+                                          << 20U; // two policies of 5 MiB, their images, a heap that grows
+
+constexpr int kSooner = 500; // of 1,000: half of all memory
+constexpr int kSoonest = 1'000;
+
+/// Of proc(5), "" when it cannot be read.
+std::string read_own(const char* name) {
+  std::string line;
+  std::getline(std::ifstream(fmt::format("/proc/self/{}", name)), line);
+  return line;
+}
+
 } // namespace
 
 Result<void> forbid_inspection() {
@@ -91,6 +119,28 @@ Result<void> keep_capabilities(std::initializer_list<int> capabilities) {
   if (::syscall(SYS_capset, &header, kept.data()) != 0 && more)
     return tl::unexpected(system_error("drop capabilities"));
   return {};
+}
+
+Gaps volunteer_for_oom() {
+  const auto score = std::min(std::atoi(read_own("oom_score_adj").c_str()) + kSooner, kSoonest);
+  const Fd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  const auto text = std::to_string(score);
+  if (file && ::write(file.get(), text.data(), text.size()) >= 0) return {};
+  return {system_error("no oom score of its own").what};
+}
+
+Gaps limit_resources(std::uint64_t headroom) {
+  Gaps gaps;
+  const auto limit = [&](const Limit& one) {
+    const rlimit most{one.most, one.most};
+    if (::setrlimit(one.resource, &most) != 0)
+      gaps.push_back(system_error(fmt::format("no limit of {}", one.name)).what);
+  };
+  for (const auto& one : kEngineLimits) limit(one);
+  const auto pages = std::strtoull(read_own("statm").c_str(), nullptr, 10);
+  if (kSanitizerCalls.empty() && pages != 0)
+    limit({RLIMIT_AS, pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + headroom, "memory"});
+  return gaps;
 }
 
 Gaps forbid_files() {
@@ -128,11 +178,14 @@ Gaps allow_engine_calls() {
 }
 
 Result<Gaps> confine_engine() {
+  auto gaps = volunteer_for_oom();
+  const auto take = [&](Gaps more) { std::move(more.begin(), more.end(), std::back_inserter(gaps)); };
+  take(limit_resources(kEngineHeadroom));
   if (auto hidden = forbid_inspection(); !hidden) return tl::unexpected(hidden.error());
   if (auto dropped = keep_capabilities({}); !dropped) return tl::unexpected(dropped.error());
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return tl::unexpected(system_error("set no_new_privs"));
-  auto gaps = forbid_files();
-  for (auto& gap : allow_engine_calls()) gaps.push_back(std::move(gap));
+  take(forbid_files());
+  take(allow_engine_calls());
   return gaps;
 }
 

@@ -4,9 +4,10 @@
 /// The engine reads packets of strangers. Whoever finds a bug in it holds a process that can do nothing but
 /// what an engine does: take reports, and ask for grants that the keeper judges. Errors:  only what must not
 /// be missing (capabilities); an older kernel's gaps are returned as text to log. Source:  capabilities(7),
-/// seccomp(2), linux/landlock.h (ABI 1 is Linux 5.13, 6 is 6.12).
+/// seccomp(2), setrlimit(2), proc(5), linux/landlock.h (ABI 1 is Linux 5.13, 6 is 6.12).
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -24,6 +25,13 @@ Result<void> keep_capabilities(std::initializer_list<int> capabilities);
 
 /// What this kernel could not do, one line each; empty when all of it holds.
 using Gaps = std::vector<std::string>;
+
+/// The kernel takes this process before the one that started it when memory runs out. Requires: nothing is
+/// confined yet.
+Gaps volunteer_for_oom();
+/// No process, no file larger than nothing, no core dump, few descriptors, and `headroom` bytes of memory
+/// more than are mapped now (not under a sanitizer, which maps terabytes). Requires: as above.
+Gaps limit_resources(std::uint64_t headroom);
 
 /// Landlock: no file, no TCP port, no signal to others. Requires: no_new_privs, or CAP_SYS_ADMIN.
 Gaps forbid_files();

@@ -42,27 +42,23 @@ constexpr Known kFlow[] = {{CTA_TUPLE_ORIG, 0, kTuple},
 /// Copies what we read into `out`. The library may see nothing else: libnetfilter_conntrack 1.0.9 ends the
 /// process at an attribute of the wrong length (parse_mnl.c, abi_breakage), and reads names beyond their end.
 /// Returns false when a length is wrong or the room is used up.
-bool copy_known(std::span<const std::byte> payload, std::span<const Known> known, nlmsghdr* out) {
-  while (payload.size() >= sizeof(nlattr)) {
-    const auto* attr = reinterpret_cast<const nlattr*>(payload.data());
-    if (attr->nla_len < sizeof(nlattr) || attr->nla_len > payload.size()) return false;
-    payload = payload.subspan(std::min<std::size_t>(MNL_ALIGN(attr->nla_len), payload.size()));
-    const auto type = mnl_attr_get_type(attr);
-    const auto found = std::find_if(known.begin(), known.end(), [&](auto& one) { return one.type == type; });
-    if (found == known.end()) continue;
-    const std::span content(static_cast<const std::byte*>(mnl_attr_get_payload(attr)),
-                            mnl_attr_get_payload_len(attr));
-    if (found->inside.empty()) {
-      if (content.size() != found->bytes ||
-          !mnl_attr_put_check(out, kKnownBytes, type, content.size(), content.data()))
-        return false;
-      continue;
-    }
-    auto* nest = mnl_attr_nest_start_check(out, kKnownBytes, type);
-    if (nest == nullptr || !copy_known(content, found->inside, out)) return false;
-    mnl_attr_nest_end(out, nest);
-  }
-  return true;
+bool copy_known(std::span<const std::byte> attributes, std::span<const Known> known, nlmsghdr* out) {
+  bool good = true;
+  const bool whole =
+      for_each_attribute(attributes, [&](std::uint16_t type, std::span<const std::byte> content) {
+        const auto found =
+            std::find_if(known.begin(), known.end(), [&](auto& one) { return one.type == type; });
+        if (!good || found == known.end()) return;
+        if (found->inside.empty()) {
+          good = content.size() == found->bytes &&
+                 mnl_attr_put_check(out, kKnownBytes, type, content.size(), content.data());
+          return;
+        }
+        auto* nest = mnl_attr_nest_start_check(out, kKnownBytes, type);
+        good = nest != nullptr && copy_known(content, found->inside, out);
+        if (good) mnl_attr_nest_end(out, nest);
+      });
+  return whole && good;
 }
 
 using Conntrack = std::unique_ptr<nf_conntrack, void (*)(nf_conntrack*)>;
@@ -113,14 +109,12 @@ std::optional<State> state_of(const nf_conntrack* ct, Family family) {
 }
 
 std::optional<State> parse_state(const nlmsghdr* message) {
-  const std::span payload(static_cast<const std::byte*>(mnl_nlmsg_get_payload(message)),
-                          mnl_nlmsg_get_payload_len(message));
-  if (payload.size() < sizeof(nfgenmsg)) return std::nullopt;
-  const auto family = reinterpret_cast<const nfgenmsg*>(payload.data())->nfgen_family;
+  if (mnl_nlmsg_get_payload_len(message) < sizeof(nfgenmsg)) return std::nullopt;
+  const auto family = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
   if (family != AF_INET && family != AF_INET6) return std::nullopt;
   alignas(nlmsghdr) std::array<char, kKnownBytes> known;
   auto* copy = mnl_nlmsg_put_header(known.data());
-  if (!copy_known(payload.subspan(sizeof(nfgenmsg)), kFlow, copy)) return std::nullopt;
+  if (!copy_known(attributes_of(message, sizeof(nfgenmsg)), kFlow, copy)) return std::nullopt;
   const auto ct = make_conntrack();
   if (nfct_payload_parse(mnl_nlmsg_get_payload(copy), mnl_nlmsg_get_payload_len(copy), family, ct.get()) != 0)
     return std::nullopt;

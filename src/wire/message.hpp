@@ -2,13 +2,19 @@
 /// Netlink messages as bytes: what every wire room shares.
 ///
 /// Memory:  received spans must be aligned to 4 bytes (NLMSG_ALIGNTO); `Bytes` always are.
+/// Safety:  the two walks below never leave the bytes that they are given. libmnl's do: mnl_nlmsg_ok takes
+///          a length beyond 2 GiB for a negative one and goes backwards; mnl_attr_ok, and so mnl_attr_parse
+///          and what other libraries build on it, believes the padded length of a message: up to three
+///          bytes behind its end.
 /// Source:  linux/netlink.h, libmnl.
 #pragma once
 
 #include <libmnl/libmnl.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -22,15 +28,16 @@ struct Ack {
   int error = 0; ///< errno, positive
 };
 
-/// Reads an NLMSG_ERROR. Requires: message->nlmsg_type == NLMSG_ERROR. A truncated one reads as EBADMSG.
+/// Reads an NLMSG_ERROR. Requires: message->nlmsg_type == NLMSG_ERROR. A truncated one, and one with a number
+/// that is no errno (linux/err.h: 1..4095, negated), reads as EBADMSG.
 inline Ack parse_ack(const nlmsghdr* message) {
-  if (mnl_nlmsg_get_payload_len(message) < sizeof(nlmsgerr)) return {message->nlmsg_seq, 74 /* EBADMSG */};
-  const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
-  return {message->nlmsg_seq, -error->error};
+  constexpr int kBadMessage = 74; // EBADMSG
+  if (mnl_nlmsg_get_payload_len(message) < sizeof(nlmsgerr)) return {message->nlmsg_seq, kBadMessage};
+  const auto error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
+  return {message->nlmsg_seq, error <= 0 && error >= -4095 ? -error : kBadMessage};
 }
 
 /// Calls `visit(const nlmsghdr*)` for each whole message of a datagram; a broken tail ends it.
-/// Not libmnl's walk: mnl_nlmsg_ok takes a length beyond 2 GiB for a negative one, and goes backwards.
 template<class Visit>
 void for_each_message(std::span<const std::byte> datagram, Visit&& visit) {
   while (datagram.size() >= sizeof(nlmsghdr)) {
@@ -40,6 +47,28 @@ void for_each_message(std::span<const std::byte> datagram, Visit&& visit) {
     const std::size_t aligned = (std::size_t{message->nlmsg_len} + 3U) & ~std::size_t{3};
     datagram = datagram.subspan(aligned < datagram.size() ? aligned : datagram.size());
   }
+}
+
+/// The attributes of a whole message: what stands behind its header and `fixed` bytes more.
+inline std::span<const std::byte> attributes_of(const nlmsghdr* message, std::size_t fixed) {
+  const std::span whole(reinterpret_cast<const std::byte*>(message), message->nlmsg_len);
+  return whole.subspan(std::min(sizeof(nlmsghdr) + fixed, whole.size()));
+}
+
+/// Calls `visit(type, payload)` for each whole attribute, of a message or inside of another attribute.
+/// Returns false when one that is not whole ended it.
+template<class Visit>
+bool for_each_attribute(std::span<const std::byte> bytes, Visit&& visit) {
+  while (bytes.size() >= sizeof(nlattr)) {
+    nlattr header{};
+    std::memcpy(&header, bytes.data(), sizeof header);
+    if (header.nla_len < sizeof header || header.nla_len > bytes.size()) return false;
+    visit(static_cast<std::uint16_t>(header.nla_type & NLA_TYPE_MASK),
+          bytes.subspan(sizeof header, header.nla_len - sizeof header));
+    const std::size_t aligned = (std::size_t{header.nla_len} + 3U) & ~std::size_t{3};
+    bytes = bytes.subspan(std::min(aligned, bytes.size()));
+  }
+  return true;
 }
 
 /// Appends messages to a buffer with room for `capacity` bytes; libmnl writes without looking.

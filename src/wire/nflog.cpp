@@ -2,6 +2,7 @@
 #include "wire/nflog.hpp"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <linux/netfilter/nfnetlink_log.h>
 
 extern "C" {
@@ -9,7 +10,6 @@ extern "C" {
 struct nlmsghdr* nflog_nlmsg_put_header(char* buf, uint8_t type, uint8_t family, uint16_t qnum);
 int nflog_attr_put_cfg_mode(struct nlmsghdr* nlh, uint8_t mode, uint32_t range);
 int nflog_attr_put_cfg_cmd(struct nlmsghdr* nlh, uint8_t cmd);
-int nflog_nlmsg_parse(const struct nlmsghdr* nlh, struct nlattr** attr);
 }
 
 namespace knock::wire {
@@ -24,20 +24,35 @@ nlmsghdr* begin(MessageWriter& writer, std::uint16_t group, std::uint32_t sequen
   return message;
 }
 
+std::optional<std::chrono::nanoseconds> parse_stamp(std::span<const std::byte> content) {
+  nfulnl_msg_packet_timestamp stamp{};
+  if (content.size() != sizeof stamp) return std::nullopt;
+  std::memcpy(&stamp, content.data(), sizeof stamp);
+  const auto seconds = be64toh(stamp.sec);
+  const auto micros = be64toh(stamp.usec);
+  if (seconds >> 32U != 0 || micros >= 1'000'000) return std::nullopt; // no time of this or the next 80 years
+  return std::chrono::seconds(seconds) + std::chrono::microseconds(micros);
+}
+
 std::optional<Logged> parse_packet_message(const nlmsghdr* message) {
   if (mnl_nlmsg_get_payload_len(message) < sizeof(nfgenmsg)) return std::nullopt;
-  const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
-  nlattr* attributes[NFULA_MAX + 1] = {};
-  if (nflog_nlmsg_parse(message, attributes) != MNL_CB_OK) return std::nullopt;
-  const nlattr* payload = attributes[NFULA_PAYLOAD];
-  if (payload == nullptr) return std::nullopt;
   Logged logged;
-  logged.group = ntohs(header->res_id);
-  logged.payload = {static_cast<const std::byte*>(mnl_attr_get_payload(payload)),
-                    mnl_attr_get_payload_len(payload)};
-  if (const nlattr* number = attributes[NFULA_SEQ];
-      number != nullptr && mnl_attr_get_payload_len(number) == sizeof(std::uint32_t))
-    logged.sequence = ntohl(mnl_attr_get_u32(number));
+  logged.group = ntohs(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->res_id);
+  bool packet = false;
+  const bool whole = for_each_attribute(
+      attributes_of(message, sizeof(nfgenmsg)), [&](std::uint16_t type, std::span<const std::byte> content) {
+        if (type == NFULA_PAYLOAD) {
+          logged.payload = content;
+          packet = true;
+        } else if (type == NFULA_SEQ && content.size() == sizeof(std::uint32_t)) {
+          std::uint32_t number = 0;
+          std::memcpy(&number, content.data(), sizeof number);
+          logged.sequence = ntohl(number);
+        } else if (type == NFULA_TIMESTAMP) {
+          logged.stamp = parse_stamp(content);
+        }
+      });
+  if (!whole || !packet) return std::nullopt;
   return logged;
 }
 

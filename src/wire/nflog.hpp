@@ -5,6 +5,7 @@
 /// Source: linux/netfilter/nfnetlink_log.h, net/netfilter/nfnetlink_log.c (limits of the settings).
 #pragma once
 
+#include <chrono>
 #include <optional>
 
 #include "wire/message.hpp"
@@ -15,7 +16,10 @@ namespace knock::wire {
 struct Logged {
   std::uint16_t group = 0;
   std::optional<std::uint32_t> sequence; ///< of its group; a gap is a loss
-  std::span<const std::byte> payload;    ///< from the network header on
+  /// When the kernel saw it, by CLOCK_REALTIME. Linux 6.6 and newer give it always, older ones while a socket
+  /// of the machine asked for SO_TIMESTAMP; in reports of the hooks prerouting, input and forward.
+  std::optional<std::chrono::nanoseconds> stamp;
+  std::span<const std::byte> payload; ///< from the network header on
 };
 
 /// What an instance is set to. The kernel ignores values out of range without an error, so these are inside.

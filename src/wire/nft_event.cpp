@@ -17,20 +17,6 @@ namespace {
 
 using Span = std::span<const std::byte>;
 
-/// Calls `visit(type, payload)` for each whole attribute; a broken one ends it.
-template<class Visit>
-void for_each_attribute(Span bytes, Visit&& visit) {
-  while (bytes.size() >= sizeof(nlattr)) {
-    nlattr header{};
-    std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.nla_len < sizeof header || header.nla_len > bytes.size()) return;
-    visit(static_cast<std::uint16_t>(header.nla_type & NLA_TYPE_MASK),
-          bytes.subspan(sizeof header, header.nla_len - sizeof header));
-    const std::size_t aligned = (std::size_t{header.nla_len} + 3U) & ~std::size_t{3};
-    bytes = bytes.subspan(std::min(aligned, bytes.size()));
-  }
-}
-
 std::string to_text(Span payload) {
   const auto* text = reinterpret_cast<const char*>(payload.data());
   return {text, ::strnlen(text, payload.size())};
@@ -139,7 +125,7 @@ std::optional<NftEvent> parse_nft_event(const nlmsghdr* message) {
   if (whole.size() < sizeof(nlmsghdr) + sizeof(nfgenmsg)) return std::nullopt;
   nfgenmsg header{};
   std::memcpy(&header, whole.data() + sizeof(nlmsghdr), sizeof header);
-  const auto attributes = whole.subspan(sizeof(nlmsghdr) + sizeof header);
+  const auto attributes = attributes_of(message, sizeof header);
   const auto type = static_cast<std::uint16_t>(message->nlmsg_type & 0xffU);
   NftEvent event;
   event.port_id = message->nlmsg_pid;

@@ -3,6 +3,8 @@
 ///
 /// In:     Batch values; datagrams of dumps.   Out: bytes to send; elements and set shapes.
 /// Source: linux/netfilter/nf_tables.h; libnftnl. Golden bytes: tests/wire.
+///         libnftnl's own walks believe what they read. They are given answers to our requests alone: these
+///         come from the kernel, since to send to another netlink socket takes CAP_NET_ADMIN.
 #pragma once
 
 #include <optional>

@@ -49,6 +49,16 @@ bool obey(EnginePage& page, int flags) {
   return size == sizeof order;
 }
 
+/// Lines in the keeper's name, bytes that a terminal obeys, one line that is too long, and very many.
+void shout() {
+  const auto say = [](const std::string& text) {
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  };
+  say("<3>open door=ssh source=203.0.113.66 forged\n\x1b[2Jclear\n");
+  say(std::string(10'000, 'a') + "\n");
+  for (int i = 0; i < 100'000; ++i) say("flood\n");
+}
+
 long try_call(unsigned port) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/%s", ::getppid(), port == 1006 ? "mem" : "environ");
@@ -91,6 +101,7 @@ void misbehave(EnginePage& page, unsigned port) {
   case 1020:
     ::close(kEnginePair);
     for (;;) ::pause();
+  case 1022: shout(); return ask({grant_of("ssh", "203.0.113.66")});
   default: break;
   }
   const auto result = try_call(port);

@@ -6,7 +6,7 @@ export WATCHDOG_USEC=$((2000000 * SLOW))
 
 world
 serve router 22
-acts="1001 1002 1003 1004 1005 1006 1011 1012 1013 1014 1015 1016 1017 1018 1019 1020"
+acts="1001 1002 1003 1004 1005 1006 1011 1012 1013 1014 1015 1016 1017 1018 1019 1020 1022"
 config <<TOML
 [door.ssh]
 opens = ["tcp/22"]
@@ -25,8 +25,17 @@ done
 [ "$(field $DAEMON CapEff)" = 00000000000010c0 ] || fail "the keeper holds $(field $DAEMON CapEff)" # net_admin setgid setuid
 links=$(find "/proc/$(engine)/fd" -mindepth 1 -lname '*' -printf '%f ' | sort)
 [ "$links" = "0 1 2 3 4 5 " ] || fail "descriptors of the engine: $links"
+at() { readlink "/proc/$1/fd/$2"; }
+[ "$(at "$(engine)" 0) $(at "$(engine)" 1)" = "/dev/null /dev/null" ] && [[ $(at "$(engine)" 2) == pipe:* ]] || fail "stdin, stdout, stderr of the engine: $(at "$(engine)" 0) $(at "$(engine)" 1) $(at "$(engine)" 2)"
+limit() { awk -v name="Max $1 " 'index($0, name) == 1 {sub(name, ""); print $1, $2}' "/proc/$(engine)/limits"; }
+[ "$(limit processes), $(limit 'file size'), $(limit 'core file size'), $(limit 'open files')" = "0 0, 0 0, 0 0, 16 16" ] || fail "limits: $(cat "/proc/$(engine)/limits")"
+grep -qF __asan_init "$KNOCKGATE_BUILD/knockgated" || [ "$(limit 'address space' | cut -d' ' -f1)" -lt 400000000 ] || fail "it may map $(limit 'address space')"
+oom() { cat "/proc/$1/oom_score_adj"; }
+sooner=$(($(oom $DAEMON) + 500))
+[ "$(oom "$(engine)")" = $((sooner < 1000 ? sooner : 1000)) ] || fail "oom_score_adj: keeper $(oom $DAEMON), engine $(oom "$(engine)")"
 stop
 ok "the engine: no capability, no new privileges, seccomp, a user of its own, three descriptors; the keeper: three capabilities"
+ok "its stderr is a pipe of its own; it has limits, and memory that runs out takes it first"
 
 hostile() { PATH="$KNOCKGATE_BUILD/hostile:$PATH" start; await engine; }
 act() { in_ns client nc -u -w 1 -q 0 $R4 "$1" <<<x; }
@@ -80,6 +89,21 @@ ok "one that hangs, or closes its end and lives on, is restarted"
 act 1018; await status '(.grants | length) == 1'
 [ "$(elements open4)" = 1 ] || fail "open: $(ctl)"
 stop
+
+export JOURNAL_STREAM; JOURNAL_STREAM=$(stat -c %d:%i "$TMP/log") # so the log has priorities, which could be forged too
+hostile
+ctl close --all >/dev/null
+act 1022
+await status '(.grants | length) == 1'
+await logged '^<4>engine: [0-9]+ more lines were dropped$'
+unset JOURNAL_STREAM
+logged '^<4>engine: <3>open door=ssh source=203\.0\.113\.66 forged$' || fail "what it writes is not there"
+! logged '^<3>|^open .* forged' || fail "a line in the keeper's name"
+logged '^<4>engine: \\x1b\[2Jclear$' && ! grep -q $'\x1b' "$TMP/log" || fail "a terminal would obey"
+logged '^<4>engine: a{512} \.\.\.$' || fail "a long line is not cut"
+[ "$(count_logged '^<4>engine: flood$')" -le 200 ] || fail "$(count_logged '^<4>engine: flood$') lines"
+stop
+ok "what it writes is named, escaped, cut and counted: no line in the keeper's name, and a full pipe does not stop it"
 
 KNOCKGATE_TEST_OPEN=1 hostile
 for port in 1005 1006; do act $port; done

@@ -72,6 +72,17 @@ logged 'restart: the engine does not answer' || fail "not said"
 no_zombie || fail "a zombie"
 ok "SIGSTOP of the engine: noticed and restarted within the watchdog period ($took)"
 
+old=$(engine); kill -STOP "$old"
+knock_ssh internet $R4
+await changed
+knocks_open >/dev/null
+granted_to() { ctl --json status | jq -es --arg source "$1" '[.[].grants[] | select(.source == $source)] | length > 0' >/dev/null; }
+never granted_to 198.51.100.7 || fail "what waited for an engine that was silent opens"
+logged 'restart: the engine does not answer; .* [0-9]+ reports that waited for it are thrown away' || fail "not said"
+knock_ssh internet $R4
+await reaches internet $R4 22
+ok "what waited for it opens nothing, an honest knock right after does"
+
 await runner
 old=$(runner); running() { pgrep -u nobody -P "$old" sleep; }
 await running
@@ -123,3 +134,30 @@ kill -CONT "$(engine)"
 await probed
 expect '.counters.engine_restarts == 0'
 ok "an engine that is silent for less than a watchdog period stays"
+
+stop
+unset NOTIFY_SOCKET
+export WATCHDOG_USEC=$((60000000 * SLOW)) # silent engines are not ended
+config <<<"$FOUR_STEPS
+within = \"${SLOW}s\"
+for = \"1h\"
+[limits]
+per_source = 1024"
+start
+ctl close --all >/dev/null
+engine=$(engine)
+waited() { [ $(($(ms) - since)) -ge $((step * 400 * SLOW)) ]; }
+kill -STOP "$engine"
+step=0 since=$(ms)
+for port in 7143:tcp 12899:udp 4021:tcp 33710:udp; do
+  await waited
+  in_ns internet knock $R4 $port
+  step=$((step + 1))
+done
+knock_ssh intruder $R4
+kill -CONT "$engine"
+await granted_to 203.0.113.66
+never granted_to 198.51.100.7 || fail "1.2 s between first and last step opened a door of within = 1s"
+[ "$(engine)" = "$engine" ] || fail "the engine was restarted"
+expect '.counters.stale == 0 and .counters.engine_restarts == 0'
+ok "an engine that was stopped knows when packets came: slow steps open nothing, a knock in time opens"

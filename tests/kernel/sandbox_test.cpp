@@ -14,10 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 
 #include "kernel/fd.hpp"
 #include "kernel/log.hpp"
@@ -97,6 +99,26 @@ long say_something() {
 long map_memory() {
   return ::syscall(SYS_mmap, nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
+long write_more() {
+  return ::write(::memfd_create("test", 0), "x", 1);
+}
+long write_to_pipe() {
+  int ends[2];
+  return ::pipe(ends) == 0 ? ::write(ends[1], "x", 1) : -1;
+}
+long open_many() {
+  long last = 0;
+  for (int i = 0; i < 16 && last != -1; ++i) last = ::dup(STDERR_FILENO);
+  return last;
+}
+long map_much() {
+  return ::syscall(SYS_mmap, nullptr, 1U << 30U, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+long oom_score() {
+  long score = 0;
+  std::ifstream("/proc/self/oom_score_adj") >> score;
+  return score;
+}
 
 } // namespace
 
@@ -107,6 +129,30 @@ TEST_CASE("without a sandbox every one of these succeeds, or is refused by nobod
   CHECK(tried(nothing, execute) == 0);
   CHECK(tried(nothing, signal_parent) == 0);
   CHECK(tried(nothing, map_code) == 0);
+}
+
+TEST_CASE("limits: no process, no file, few descriptors, and so much more memory") {
+  const auto limited = [] {
+    if (::setresuid(65534, 65534, 65534) != 0) ::_exit(1); // root may have as many processes as it likes
+    if (!limit_resources(64U << 20U).empty()) ::_exit(2);
+  };
+  CHECK(tried(limited, fork_again) == EAGAIN);
+  CHECK(tried(limited, write_more) == -SIGXFSZ);
+  CHECK(tried(limited, write_to_pipe) == 0);
+  CHECK(tried(limited, open_many) == EMFILE);
+  CHECK(tried(limited, map_memory) == 0);
+#if !defined(__SANITIZE_ADDRESS__)
+  CHECK(tried(limited, map_much) == ENOMEM);
+#endif
+}
+
+TEST_CASE("memory that runs out takes it before the one that started it") {
+  const auto before = oom_score();
+  CHECK(tried([] { (void)volunteer_for_oom(); },
+              [&] {
+                errno = oom_score() == std::min(before + 500, 1000L) ? 1 : 2;
+                return -1;
+              }) == 1);
 }
 
 TEST_CASE("Landlock closes files, and on newer kernels network and signals") {

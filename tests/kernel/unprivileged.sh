@@ -110,7 +110,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 PY
 AS="$AS /usr/bin/python3 $TMP/without"
 start
-await logged 'engine sandbox: no Landlock, files are closed by seccomp alone: Function not implemented'
+await logged 'engine: sandbox: no Landlock, files are closed by seccomp alone: Function not implemented'
 [ "$(field "$(engine)" Seccomp)" = 2 ] || fail "no seccomp either"
 knock_ssh client $R4
 ok "a kernel without Landlock: said, and the rest holds"

@@ -169,6 +169,8 @@ net_admin=0000000000001000
 has "$K" CapEff $net_admin; has "$K" CapPrm $net_admin; has "$K" CapBnd $net_admin
 has "$E" CapEff 0000000000000000; has "$E" CapPrm 0000000000000000
 [ "$(field "$E" Seccomp_filters)" -gt "$(field "$K" Seccomp_filters)" ] || fail "the engine has no filter of its own"
+[ "$(cat "/proc/$E/oom_score_adj")" = $(($(cat "/proc/$K/oom_score_adj") + 500)) ] || fail "oom_score_adj of the engine: $(cat "/proc/$E/oom_score_adj")"
+[ "$(awk '/^Max (processes|open files|file size)/ {printf "%s ", $(NF-1)}' "/proc/$E/limits")" = "0 0 16 " ] || fail "limits of the engine: $(cat "/proc/$E/limits")"
 inside journalctl -q --sync
 ! told knockgated 'sandbox: .*not permitted' || fail "the unit forbids what the engine confines itself with"
 ok "ready; keeper: CAP_NET_ADMIN alone, as _knockgate; engine: nothing, behind a filter of its own"

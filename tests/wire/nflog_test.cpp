@@ -3,9 +3,13 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <endian.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 
+#include <cerrno>
+#include <chrono>
+#include <limits>
 #include <string_view>
 
 using namespace knock;
@@ -60,6 +64,57 @@ TEST_CASE("a report without payload is counted, not passed on") {
   std::vector<wire::Logged> logged;
   CHECK(wire::parse_nflog(bytes, logged).malformed == 1);
   CHECK(logged.empty());
+}
+
+TEST_CASE("an attribute that ends behind its message makes it no report, however little it is") {
+  for (const unsigned missing : {1U, 2U, 3U}) {
+    auto bytes = report(40, 1, "eight by");
+    reinterpret_cast<nlmsghdr*>(bytes.data())->nlmsg_len -= missing;
+    std::vector<wire::Logged> logged;
+    CHECK(wire::parse_nflog(bytes, logged).malformed == 1);
+    CHECK(logged.empty());
+  }
+}
+
+TEST_CASE("the time of a report is the kernel's, and one that cannot be is none") {
+  using namespace std::chrono_literals;
+  const auto stamp_of = [](std::uint64_t seconds, std::uint64_t micros, std::size_t bytes) {
+    wire::MessageWriter writer(1024);
+    auto* message = mnl_nlmsg_put_header(writer.next());
+    message->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET;
+    mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg));
+    const nfulnl_msg_packet_timestamp stamp{htobe64(seconds), htobe64(micros)};
+    mnl_attr_put(message, NFULA_TIMESTAMP, bytes, &stamp);
+    mnl_attr_put(message, NFULA_PAYLOAD, 1, "x");
+    writer.finish(message);
+    const auto whole = std::move(writer).take();
+    std::vector<wire::Logged> logged;
+    wire::parse_nflog(whole, logged);
+    REQUIRE(logged.size() == 1);
+    return logged[0].stamp;
+  };
+  CHECK(stamp_of(1'764'103'938, 250'000, 16) == 1'764'103'938s + 250ms);
+  CHECK(stamp_of(1, 1'000'000, 16) == std::nullopt);
+  CHECK(stamp_of(~std::uint64_t{0}, 0, 16) == std::nullopt);
+  CHECK(stamp_of(1, 0, 8) == std::nullopt);
+}
+
+TEST_CASE("an error with a number that is no errno reads as a broken message") {
+  const auto ack_of = [](int error) {
+    wire::MessageWriter writer(1024);
+    auto* message = mnl_nlmsg_put_header(writer.next());
+    message->nlmsg_type = NLMSG_ERROR;
+    static_cast<nlmsgerr*>(mnl_nlmsg_put_extra_header(message, sizeof(nlmsgerr)))->error = error;
+    writer.finish(message);
+    const auto bytes = std::move(writer).take();
+    std::vector<wire::Logged> logged;
+    return wire::parse_nflog(bytes, logged).ack.value().error;
+  };
+  CHECK(ack_of(0) == 0);
+  CHECK(ack_of(-EPERM) == EPERM);
+  CHECK(ack_of(-4095) == 4095);
+  for (const int none : {std::numeric_limits<int>::min(), -4096, 1, std::numeric_limits<int>::max()})
+    CHECK(ack_of(none) == EBADMSG);
 }
 
 TEST_CASE("the settings are in the range that the kernel takes without clamping") {
