@@ -101,7 +101,9 @@ int run_wait(const CommandLine& given) {
   const auto deadline = monotonic_now() + *patience;
   for (;;) {
     const auto reply = ask(socket_of(given), {"wait", {}}, Millis{1000});
-    if (reply.failure.exit != ExitCode::unreachable) return show(given, reply);
+    const bool busy = reply.failure.exit == ExitCode::busy;
+    if (!busy && reply.failure.exit != ExitCode::unreachable) return show(given, reply);
+    if (busy && monotonic_now() >= deadline) return fail(given, reply.failure);
     if (monotonic_now() >= deadline)
       return fail(
           given, {ExitCode::failed, "timeout", {}, "knockgated is not ready", "systemctl status knockgated"});

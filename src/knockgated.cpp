@@ -74,8 +74,8 @@ int run(const Options& options) {
     return fail(dropped.error(), ExitCode::failed);
   auto keeper = Keeper::start(loop, options.config, std::move(*config), monotonic_now());
   if (!keeper) return fail(keeper.error(), ExitCode::failed);
-  control->serve([&](const Peer& peer, std::string_view request, Instant now) {
-    return encode((*keeper)->answer(peer, request, now));
+  control->serve([&](const Peer& peer, std::string_view request, Instant asked, Instant now) {
+    return (*keeper)->answer(peer, request, asked, now);
   });
 
   bool stopping = false;
@@ -91,8 +91,9 @@ int run(const Options& options) {
   while (!stopping) {
     const auto now = loop.wait(next);
     if (!now) return fail(now.error(), ExitCode::failed);
+    const auto asked = control->work(*now); // after all that engine and kernel told: grants first
     next = (*keeper)->work(*now);
-    if (const auto slow = control->drop_slow(*now)) next = std::min(next.value_or(*slow), *slow);
+    if (asked) next = std::min(next.value_or(*asked), *asked);
   }
   notify_service("STOPPING=1");
   log_line(LogLevel::info, "stop; table and grants stay, grants end by themselves");

@@ -23,7 +23,15 @@ inline constexpr std::size_t kMaxReplyDatagram = 65'536; // bytes
 inline constexpr std::size_t kMaxReplyLine = 60'000;     // bytes; what is longer comes in several lines
 
 /// Exit codes of all programs (69 to 78 as in sysexits.h).
-enum class ExitCode : int { done = 0, failed = 1, usage = 2, unreachable = 69, denied = 77, bad_config = 78 };
+enum class ExitCode : int {
+  done = 0,
+  failed = 1,
+  usage = 2,
+  unreachable = 69,
+  busy = 75,
+  denied = 77,
+  bad_config = 78,
+};
 
 struct Request {
   std::string verb;
@@ -44,7 +52,7 @@ ParsedRequest parse_request(std::string_view datagram);
 /// Why a verb was not done.
 struct Failure {
   ExitCode exit = ExitCode::done;
-  std::string code; ///< "bad-config", "not-allowed", "failed", "usage", "unreachable"
+  std::string code; ///< "bad-config", "not-allowed", "failed", "usage", "unreachable", "busy"
   Place place;      ///< of a bad config
   std::string text;
   std::string advice;

@@ -104,7 +104,7 @@ std::string help_text() {
   for (const auto& verb : kVerbs)
     text += fmt::format("  {:<32}{}\n", fmt::format("{} {}", verb.name, verb.arguments), verb.what);
   return text + "\nThe socket is also taken from KNOCKGATE_SOCKET. Exit: 0 done, 1 failed or timed out,\n"
-                "2 usage, 69 daemon not reachable, 77 not allowed, 78 bad config. See knockctl(1).\n";
+                "2 usage, 69 daemon not reachable, 75 busy, 77 not allowed, 78 bad config. See knockctl(1).\n";
 }
 
 } // namespace knock

@@ -23,13 +23,22 @@ Reply unreachable(const std::string& socket, int code) {
              {},
              fmt::format("{} is not for you", socket),
              "run it with sudo, or: sudo adduser $USER knockgate"}};
+  const auto* what = code == EAGAIN       ? "does not answer"
+                     : code == ECONNRESET ? "ended before it answered"
+                                          : "is not running";
   return {
       {},
       {ExitCode::unreachable,
        "unreachable",
        {},
-       "knockgated is not running; grants in the kernel end by themselves. run: systemctl status knockgated",
+       fmt::format("knockgated {}; grants in the kernel end by themselves. run: systemctl status knockgated",
+                   what),
        ""}};
+}
+
+/// One that has no place for us says so and hangs up, maybe before it heard us. What it said is still there.
+bool hung_up(int code) {
+  return code == EPIPE || code == ECONNRESET;
 }
 
 } // namespace
@@ -41,16 +50,18 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
   const Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   const timeval wait{std::chrono::floor<Seconds>(patience).count(), (patience.count() % 1000) * 1000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait); // of connect, too: unix(7)
   const auto datagram = encode(request);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::send(fd.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0)
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return unreachable(socket, errno);
+  if (::send(fd.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0 && !hung_up(errno))
     return unreachable(socket, errno);
 
   Reply reply;
   std::string buffer(kMaxReplyDatagram, '\0');
   for (;;) {
     const auto size = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
-    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && (errno == EINTR || hung_up(errno))) continue; // told once; then comes what was sent
     if (size <= 0) return unreachable(socket, size == 0 ? ECONNRESET : errno);
     const auto last = parse_reply({buffer.data(), static_cast<std::size_t>(size)}, reply);
     if (!last)

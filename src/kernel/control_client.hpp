@@ -9,8 +9,9 @@
 
 namespace knock::kernel {
 
-/// Asks the daemon at `socket`; waits for each datagram of the reply at most `patience`.
-/// A daemon that is away or silent is a reply of exit 69, a socket that is not ours to use one of exit 77.
+/// Asks the daemon at `socket`; waits at most `patience` to be accepted, to be heard, and for each datagram
+/// of the reply. A daemon that is away or silent is a reply of exit 69, one without a place for us of exit
+/// 75, a socket that is not ours to use of exit 77.
 Reply ask(const std::string& socket, const Request& request, Millis patience = Seconds{30});
 
 } // namespace knock::kernel

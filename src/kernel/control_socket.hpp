@@ -2,7 +2,11 @@
 /// ControlSocket: serves requests of knockctl on a SOCK_SEQPACKET socket.
 ///
 /// In:      one datagram a request, with who sent it.   Out: the datagrams the handler answers.
-/// Threads: the event loop's. A slow reader is dropped after 5 s and never blocks anybody else.
+/// Places:  64, of which 8 are root's alone; another uid has at most 8 of the rest. When none is left, the
+///          oldest idle client of that uid, else of any but root, gives way; one without a place is told so.
+/// Threads: the event loop's. Its callbacks only note who waits: `work` serves some of them, in turn, so
+///          that all else of a wake-up comes first, and waits for few requests.
+/// Time:    an idle client is dropped after 60 s, one that takes its answer slowly after 5 s.
 /// Source:  unix(7): SO_PEERCRED, SO_PEERGROUPS.
 #pragma once
 
@@ -14,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/answer.hpp"
 #include "kernel/event_loop.hpp"
 #include "kernel/fd.hpp"
 
@@ -28,7 +33,8 @@ struct Peer {
 
 class ControlSocket {
  public:
-  using Handler = std::function<std::vector<std::string>(const Peer&, std::string_view request, Instant)>;
+  /// `asked`: when the request came. One that says "not yet" is called again with the same.
+  using Handler = std::function<Answer(const Peer&, std::string_view request, Instant asked, Instant now)>;
 
   /// Listens at `path`, or on `inherited` when systemd opened it. Requires: `loop` outlives this.
   /// Errors: EADDRINUSE when another daemon answers there; a dead socket file is replaced.
@@ -37,29 +43,41 @@ class ControlSocket {
   ~ControlSocket();
 
   void serve(Handler handler);
-  /// Drops readers that took too long. Returns when the next one will have.
-  std::optional<Instant> drop_slow(Instant now);
+  /// Serves some of those that wait, and drops who took too long. Returns when to call again, ready or not.
+  std::optional<Instant> work(Instant now);
 
  private:
   struct Client {
     Fd fd;
     Peer peer;
-    std::deque<std::string> unsent;
-    Instant deadline{};
+    Instant deadline{};  // of who is idle or takes an answer
+    std::string request; // that has no answer yet; else empty
+    Instant asked{}, again{};
+    Datagrams answer; // null: none to be sent
+    std::size_t sent = 0;
+    bool queued = false;
   };
 
   ControlSocket(EventLoop& loop, Fd listener, std::string path)
       : loop_(&loop), listener_(std::move(listener)), path_(std::move(path)) {}
-  void accept();
-  void read(int fd, Instant now);
-  void write(int fd);
+  void accept(Instant now);
+  bool make_place(uid_t uid);
+  bool put_out_oldest(std::optional<uid_t> uid);
+  void queue(int fd);
+  void take_turn(int fd, Instant now);
+  bool read(int fd, Instant now);
+  bool ask(int fd, Instant now);
+  void write(int fd, Instant now);
   void drop(int fd);
+  std::optional<Instant> drop_overdue(Instant now);
 
   EventLoop* loop_;
   Fd listener_;
   std::string path_; // empty: systemd's, and its to remove
   Handler handler_;
   std::map<int, Client> clients_;
+  std::deque<int> queue_; // whose turn it is
+  bool callers_ = false;  // somebody wants to be accepted
 };
 
 } // namespace knock::kernel

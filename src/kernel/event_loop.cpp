@@ -12,6 +12,19 @@
 
 namespace knock::kernel {
 
+namespace {
+
+short events_of(EventLoop::Want want) {
+  switch (want) {
+  case EventLoop::Want::read: return POLLIN;
+  case EventLoop::Want::write: return POLLOUT;
+  case EventLoop::Want::end: break;
+  }
+  return 0;
+}
+
+} // namespace
+
 Instant monotonic_now() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -25,11 +38,11 @@ std::chrono::nanoseconds wall_clock() {
 }
 
 void EventLoop::watch(int fd, Ready ready) {
-  watched_[fd] = {std::move(ready), false};
+  watched_[fd] = {std::move(ready)};
 }
 
-void EventLoop::want_write(int fd, bool wanted) {
-  watched_.at(fd).write = wanted;
+void EventLoop::want(int fd, Want what) {
+  watched_.at(fd).want = what;
 }
 
 void EventLoop::unwatch(int fd) {
@@ -39,8 +52,7 @@ void EventLoop::unwatch(int fd) {
 Result<Instant> EventLoop::wait(std::optional<Instant> deadline) {
   std::vector<pollfd> polled;
   polled.reserve(watched_.size());
-  for (const auto& [fd, watched] : watched_)
-    polled.push_back({fd, static_cast<short>(POLLIN | (watched.write ? POLLOUT : 0)), 0});
+  for (const auto& [fd, watched] : watched_) polled.push_back({fd, events_of(watched.want), 0});
 
   timespec timeout{};
   if (deadline) {

@@ -5,6 +5,7 @@
 /// Time:    one clock read per wake-up; everybody else is handed that Instant.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -25,8 +26,10 @@ class EventLoop {
 
   /// Calls `ready` whenever `fd` (borrowed) has something to read, or was hung up.
   void watch(int fd, Ready ready);
-  /// Also while `fd` can be written.
-  void want_write(int fd, bool wanted);
+  /// What is to be waited for at `fd` from now on: something to read (at first), room to write, or only its
+  /// end, of which `ready` hears in any case.
+  enum class Want : std::uint8_t { read, write, end };
+  void want(int fd, Want what);
   void unwatch(int fd);
 
   /// Waits once, at most until `deadline`, and runs what is ready. Returns the time of the wake-up.
@@ -35,7 +38,7 @@ class EventLoop {
  private:
   struct Watched {
     Ready ready;
-    bool write = false;
+    Want want = Want::read;
   };
   std::map<int, Watched> watched_;
 };

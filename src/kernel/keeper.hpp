@@ -14,7 +14,6 @@
 
 #include <knock/config.hpp>
 #include <knock/confirm.hpp>
-#include <knock/control.hpp>
 #include <knock/heal_budget.hpp>
 #include <knock/ledger.hpp>
 #include <knock/pace.hpp>
@@ -38,8 +37,8 @@ class Keeper {
   /// Adopts what the kernel holds, then makes it match `config`. Nothing is changed on error.
   static Result<std::unique_ptr<Keeper>> start(EventLoop& loop, std::string config_path, Config config,
                                                Instant now);
-  /// Answers one request of knockctl.
-  Reply answer(const Peer& peer, std::string_view datagram, Instant now);
+  /// Answers one request of knockctl, which came at `asked`.
+  Answer answer(const Peer& peer, std::string_view datagram, Instant asked, Instant now);
   /// Reads the config anew; on any error the old one stays.
   Reply reload(const ReloadOptions& options, Instant now);
   /// Does what is due. Returns when something will be next.
@@ -144,6 +143,7 @@ class Keeper {
   std::optional<Instant> next_probe_;
   Unconfirmed unconfirmed_;
   std::optional<std::int64_t> off_since_; // seconds of the epoch
+  Snapshot status_{monotonic_now};
   Instant started_{};
   std::chrono::system_clock::time_point config_read_{};
   std::optional<Failure> config_error_; // of the last reload

@@ -62,10 +62,10 @@ struct Verb {
   Right right;
 };
 
-constexpr std::array kVerbs{
-    Verb{"status", Right::read}, Verb{"wait", Right::read},    Verb{"open", Right::write},
-    Verb{"close", Right::write}, Verb{"reload", Right::write}, Verb{"confirm", Right::write},
-    Verb{"save", Right::root},   Verb{"off", Right::root},     Verb{"on", Right::root}};
+constexpr std::array kVerbs{Verb{"wait", Right::read},     Verb{"open", Right::write},
+                            Verb{"close", Right::write},   Verb{"reload", Right::write},
+                            Verb{"confirm", Right::write}, Verb{"save", Right::root},
+                            Verb{"off", Right::root},      Verb{"on", Right::root}};
 
 bool may(const Peer& peer, Right right, const std::string& write_group) {
   if (right == Right::read || peer.uid == 0) return true; // who may read is the socket's mode
@@ -75,13 +75,15 @@ bool may(const Peer& peer, Right right, const std::string& write_group) {
 
 } // namespace
 
-Reply Keeper::answer(const Peer& peer, std::string_view datagram, Instant now) {
+Answer Keeper::answer(const Peer& peer, std::string_view datagram, Instant asked, Instant now) {
   const auto parsed = parse_request(datagram);
   if (!parsed.version.empty() && parsed.version != kControlVersion)
     return refuse(ExitCode::failed, "version",
                   fmt::format("knockctl speaks protocol {}, the daemon {}", parsed.version, kControlVersion),
                   "install the same version of both, then: systemctl restart knockgated");
   if (!parsed.request) return refuse(ExitCode::usage, "usage", "malformed request");
+  if (parsed.request->verb == "status")
+    return status_.answer(asked, now, [&] { return encode(Reply{encode(status(now)), {}}); });
   return dispatch(*parsed.request, peer, now);
 }
 
@@ -95,7 +97,7 @@ Reply Keeper::dispatch(const Request& request, const Peer& peer, Instant now) {
     return refuse(ExitCode::denied, "not-allowed", fmt::format("{} is not allowed for you", request.verb),
                   verb->right == Right::root ? "run it with sudo"
                                              : "run it with sudo, or join the [control] write_group");
-  if (request.verb == "status") return {encode(status(now)), {}};
+  if (verb->right != Right::read) status_.outdate();
   if (request.verb == "open") return open_by_hand(request, now);
   if (request.verb == "close") return close_by_hand(request, now);
   if (request.verb == "reload") return reload_as_asked(request, now);
