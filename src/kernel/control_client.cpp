@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "kernel/fd.hpp"
+#include "kernel/process.hpp"
 
 namespace knock::kernel {
 namespace {
@@ -32,6 +34,24 @@ Reply unreachable(const std::string& socket, int code) {
        ""}};
 }
 
+/// Of a listening socket these are the credentials of who called listen(2), whoever accepts now (unix(7)).
+bool is_trusted(int fd) {
+  if (::geteuid() != 0) return true;
+  ucred listener{};
+  socklen_t size = sizeof listener;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0) return false;
+  return listener.uid == 0 || listener.uid == user_id(kOurUser);
+}
+
+Reply distrusted(const std::string& socket) {
+  return {{},
+          {ExitCode::denied,
+           "not-allowed",
+           {},
+           fmt::format("neither root nor {} listens at {}: root does not ask there", kOurUser, socket),
+           "name the daemon's: knockctl --socket PATH"}};
+}
+
 } // namespace
 
 Reply ask(const std::string& socket, const Request& request, Millis patience) {
@@ -42,9 +62,10 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
   const timeval wait{std::chrono::floor<Seconds>(patience).count(), (patience.count() % 1000) * 1000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
   const auto datagram = encode(request);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::send(fd.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0)
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return unreachable(socket, errno);
+  if (!is_trusted(fd.get())) return distrusted(socket);
+  if (::send(fd.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0) return unreachable(socket, errno);
 
   Reply reply;
   std::string buffer(kMaxReplyDatagram, '\0');

@@ -10,7 +10,8 @@
 namespace knock::kernel {
 
 /// Asks the daemon at `socket`; waits for each datagram of the reply at most `patience`.
-/// A daemon that is away or silent is a reply of exit 69, a socket that is not ours to use one of exit 77.
+/// A daemon that is away or silent is a reply of exit 69, a socket that is not ours to use one of exit 77. So
+/// is, to root, a socket where neither root nor the daemon's user listens: root acts on the answer.
 Reply ask(const std::string& socket, const Request& request, Millis patience = Seconds{30});
 
 } // namespace knock::kernel

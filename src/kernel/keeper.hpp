@@ -6,7 +6,7 @@
 /// Threads: one, the event loop's. Time is the loop's Instant.
 /// Start and stop leave open grants alone: the kernel holds them, and they end by themselves.
 /// Rooms:   keeper (config to kernel), keeper_grants (grants to kernel and runner), keeper_ends (what ends
-///          them), keeper_heal (what others did to our table), keeper_verbs, keeper_status.
+///          them), keeper_heal (what others did to our table), keeper_verbs, keeper_trial, keeper_status.
 #pragma once
 
 #include <map>
@@ -89,21 +89,22 @@ class Keeper {
   Batch forget_removed(std::vector<GrantKey> removed, Instant now);
   Result<void> heal(Instant now, const std::string& by);
 
-  // keeper_verbs.cpp
+  // keeper_verbs.cpp; keeper_trial.cpp from `prove` on
   Reply dispatch(const Request& request, const Peer& peer, Instant now);
-  Reply reload_as_asked(const Request& request, Instant now);
-  Reply confirm(Instant now);
+  Reply reload_as_asked(const Request& request, const Peer& peer, Instant now);
   Reply switch_off(Instant now);
   Reply switch_on(Instant now);
   Reply open_by_hand(const Request& request, Instant now);
   Reply grant_by_hand(const Request& request, const Door& door, const Address& source, Instant now,
                       std::vector<std::string>& texts);
   Reply close_by_hand(const Request& request, Instant now);
-  Reply boot_file(Instant now);
+  void prove(const OpenGrant& grant, Instant now);
+  std::optional<Instant> end_trials(Instant now);
+  Reply confirm(const Request& request, Instant now);
 
   // keeper_status.cpp
   [[nodiscard]] Status status(Instant now);
-  [[nodiscard]] std::string boot_file_state(Instant now) const;
+  [[nodiscard]] std::string boot_file_state() const;
   void count(Status& status, Instant now);
   void warn(Status& status, Instant now) const;
 
@@ -113,8 +114,6 @@ class Keeper {
   [[nodiscard]] const Door* door(std::string_view name) const;
   /// What the static sets are to hold now.
   [[nodiscard]] StaticSets wanted(Instant now) const;
-  /// The boot file as it should be; empty: there should be none.
-  [[nodiscard]] std::string boot_file_text(Instant now) const;
 
   EventLoop& loop_;
   std::string config_path_;
@@ -139,6 +138,7 @@ class Keeper {
   std::optional<Millis> watchdog_;    // how often the service manager is told that we are well
   std::optional<Instant> next_probe_;
   Unconfirmed unconfirmed_;
+  Instant next_trial_{};                  // until then no trial ends
   std::optional<std::int64_t> off_since_; // seconds of the epoch
   Instant started_{};
   std::chrono::system_clock::time_point config_read_{};

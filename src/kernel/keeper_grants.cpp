@@ -129,6 +129,8 @@ void Keeper::report(const LedgerEvent& event, Instant now) {
     return;
   }
   log_line(LogLevel::info, audit_line(event, now));
+  if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)
+    prove(event.grant, now);
   const bool over = event.verb == LedgerEvent::Verb::close || event.verb == LedgerEvent::Verb::expire;
   if (!over || !event.grant.terms.says_close) return;
   if (const auto* left = door(event.grant.door)) commands_.close(*left, event.grant);
@@ -161,6 +163,7 @@ std::optional<Instant> Keeper::work(Instant now) {
   };
   if (heal_at_ && *heal_at_ <= now) (void)heal(now, disturber_);
   sooner(heal_at_);
+  sooner(end_trials(now));
   if (engine_) sooner(engine_->work(now));
   sooner(next_probe_);
   return next;
