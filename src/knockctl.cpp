@@ -28,8 +28,9 @@ namespace {
 using namespace knock;
 using namespace knock::kernel;
 
-constexpr const char* kDefaultConfig = "/etc/knockgate/knockgate.toml";
-
+std::string config_of(const CommandLine& given) {
+  return given.config.value_or("/etc/knockgate/knockgate.toml");
+}
 std::string socket_of(const CommandLine& given) {
   const char* set = std::getenv("KNOCKGATE_SOCKET");
   return given.socket.value_or(set != nullptr ? set : "/run/knockgate/control.sock");
@@ -65,7 +66,7 @@ int show_status(const CommandLine& given, const Reply& reply) {
 int show(const CommandLine& given, const Reply& reply) {
   if (reply.failure.exit != ExitCode::done) return fail(given, reply.failure);
   for (const auto& line : reply.lines)
-    if (const auto text = text_of(line)) fmt::print("{}\n", given.json ? line : *text);
+    if (const auto text = text_of(line); given.json || text) fmt::print("{}\n", given.json ? line : *text);
   return 0;
 }
 
@@ -78,7 +79,7 @@ int run_check(const CommandLine& given) {
   const auto key = random_key();
   std::uint64_t seed = 0;
   std::copy_n(key.begin(), sizeof seed, reinterpret_cast<std::uint8_t*>(&seed));
-  auto parsed = load_config(given.words.empty() ? kDefaultConfig : given.words[0], seed);
+  auto parsed = load_config(given.words.empty() ? config_of(given) : given.words[0], seed);
   if (parsed.config)
     for (auto& finding : check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
   for (const auto& finding : parsed.findings) {
@@ -103,10 +104,9 @@ int run_wait(const CommandLine& given) {
     const auto reply = ask(socket_of(given), {"wait", {}}, Millis{1000});
     const bool busy = reply.failure.exit == ExitCode::busy;
     if (!busy && reply.failure.exit != ExitCode::unreachable) return show(given, reply);
-    if (busy && monotonic_now() >= deadline) return fail(given, reply.failure);
-    if (monotonic_now() >= deadline)
-      return fail(
-          given, {ExitCode::failed, "timeout", {}, "knockgated is not ready", "systemctl status knockgated"});
+    const Failure late{
+        ExitCode::failed, "timeout", {}, "knockgated is not ready", "systemctl status knockgated"};
+    if (monotonic_now() >= deadline) return fail(given, busy ? reply.failure : late);
     ::usleep(20'000); // nothing announces a socket that is not there yet
   }
 }
@@ -139,7 +139,7 @@ int save_after(const CommandLine& given, const Reply& reply) {
     fmt::print(stderr, "the boot file is not written: run sudo knockctl save\n");
     return 0;
   }
-  const auto saved = save_boot_file(socket_of(given));
+  const auto saved = save_boot_file(socket_of(given), config_of(given));
   if (saved.failure.exit != ExitCode::done && saved.failure.code != "no-boot-file")
     fmt::print(stderr, "{}\n", to_string(saved.failure));
   return given.json ? 0 : show(given, {saved.lines, {}});
@@ -149,26 +149,27 @@ int run_reload(const CommandLine& given) {
   Request request{"reload", {}};
   if (given.confirm && given.now) return fail(given, usage_failure("--confirm and --now exclude each other"));
   if (given.confirm) request.values["confirm"] = *given.confirm;
-  const bool person = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
-  if (!given.confirm) request.values[!given.now && person ? "ask" : "now"] = "1";
+  if (given.now) request.values["now"] = "1";
   return save_after(given, ask(socket_of(given), request));
 }
 
 /// confirm, off, on
 int run_switch(const CommandLine& given) {
-  return save_after(given, ask(socket_of(given), {given.verb, {}}));
+  Request request{given.verb, {}};
+  if (given.anyway) request.values["anyway"] = "1";
+  return save_after(given, ask(socket_of(given), request));
 }
 
 int run_save(const CommandLine& given) {
   if (::geteuid() != 0)
     return fail(given,
                 {ExitCode::denied, "not-allowed", {}, "save writes a file of root's", "sudo knockctl save"});
-  return show(given, save_boot_file(socket_of(given)));
+  return show(given, save_boot_file(socket_of(given), config_of(given)));
 }
 
 int run_template(const CommandLine& given) {
   const auto name = given.words.empty() ? std::string("gate") : given.words[0];
-  const auto parsed = load_config(kDefaultConfig); // a bad or unreadable one: the shipped values
+  const auto parsed = load_config(config_of(given)); // a bad or unreadable one: the shipped values
   const auto text = template_text(name, parsed.config ? tokens_of(*parsed.config) : TemplateTokens{});
   if (!text)
     return fail(given, usage_failure("there is no template " + name, "gate and embed are in this version"));

@@ -80,8 +80,12 @@ int run(const Options& options) {
 
   bool stopping = false;
   loop.watch(signals->get(), [&](Instant now) {
-    const int signal = read_signal(signals->get());
-    if (signal == SIGHUP) (*keeper)->reload({}, now);
+    const auto [signal, sender] = read_signal(signals->get());
+    if (signal == SIGHUP) {
+      const auto reply = (*keeper)->reload({.ask = true, .uid = sender}, now);
+      log_line(LogLevel::info, fmt::format("hand verb=reload uid={} signal=HUP exit={}", sender,
+                                           static_cast<int>(reply.failure.exit)));
+    }
     stopping = signal == SIGTERM || signal == SIGINT;
   });
   notify_service("READY=1");

@@ -19,8 +19,8 @@ namespace knock {
 struct CommandLine {
   std::string verb = "status";
   std::vector<std::string> words; ///< behind the verb, at most as many as it takes
-  std::optional<std::string> socket, for_time, confirm, timeout;
-  bool json = false, now = false, all = false, strict = false, help = false, version = false;
+  std::optional<std::string> socket, config, for_time, confirm, timeout;
+  bool json = false, now = false, all = false, strict = false, anyway = false, help = false, version = false;
 };
 
 /// Exit 2 and what to type instead.

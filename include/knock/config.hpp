@@ -117,6 +117,7 @@ struct Config {
   } runner;
   LogLevel log_level = LogLevel::info;
   std::vector<Door> doors; ///< in reading order, disabled ones too
+  std::string hash;        ///< of all texts it was read from, hexadecimal
 };
 
 struct ConfigText {

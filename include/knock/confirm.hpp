@@ -1,23 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Unconfirmed: ports that `reload --confirm` guards only until somebody says it works.
+/// Unconfirmed: ports that `reload --confirm` guards only until they are confirmed, and what proves that they
+/// can be.
 ///
 /// The kernel unguards them by itself (elements with a timeout). This record outlives us, so that a daemon
 /// that restarts meanwhile, or after a reboot, does not guard for good what nobody confirmed.
-/// State file, one line a port: `tcp/22 DEADLINE BOOT`, the deadline in milliseconds of CLOCK_MONOTONIC.
+/// State file, one line a port: `tcp/22 DEADLINE BOOT BEGUN UID [SOURCE DOOR knock|hand]`, times in
+/// milliseconds of CLOCK_MONOTONIC; DEADLINE 0 when the end was told. An earlier version wrote the first
+/// three words alone.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include <knock/open_grant.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/time.hpp>
 
 namespace knock {
 
-/// Each unconfirmed port and when the kernel lets it go.
-using Unconfirmed = std::map<Port, Instant>;
+/// Who came in at a port on trial.
+struct Opening {
+  Address source;
+  std::string door;
+  bool by_hand = false;
+  bool operator==(const Opening&) const = default;
+};
+
+struct Trial {
+  Instant until{};                    ///< the kernel lets the port go then
+  bool told = false;                  ///< that this has happened
+  Instant begun{};                    ///< means nothing without `uid`
+  std::optional<std::uint32_t> uid{}; ///< who began it; absent: not known
+  std::optional<Opening> opening{};   ///< the first since then, or the first by a knock
+  bool operator==(const Trial&) const = default;
+};
+
+/// Each unconfirmed port, those that are over included.
+using Unconfirmed = std::map<Port, Trial>;
 
 std::string encode_unconfirmed(const Unconfirmed& ports, std::string_view boot);
 /// Deadlines of another boot read as long past. Returns nothing for a file that is not ours.
@@ -25,5 +48,16 @@ std::optional<Unconfirmed> parse_unconfirmed(std::string_view text, std::string_
 
 /// `sets` as they are to be loaded now: an unconfirmed port with its time left, an ended one not at all.
 StaticSets with_unconfirmed(StaticSets sets, const Unconfirmed& ports, Instant now);
+/// What the boot file should hold; empty: there should be none.
+std::string boot_file_text(const Config& config, const Unconfirmed& ports, bool off);
+
+/// Notes at each port on trial that `grant` opened it. Returns whether that was news.
+bool note_opening(Unconfirmed& ports, const OpenGrant& grant, Instant now);
+/// Forgets what came in by a knock that is no longer the one of that door.
+void forget_old_knocks(Unconfirmed& ports, const Config& before, const Config& next);
+/// The enabled doors of `port`; with a knock, where any has one.
+std::vector<const Door*> doors_to_prove(const Config& config, Port port);
+/// Whether the port was opened as its users will open it: by a knock, by hand only where no door has one.
+bool is_proven(const Config& config, Port port, const Trial& trial);
 
 } // namespace knock

@@ -73,14 +73,25 @@ std::vector<std::string> encode(const Reply& reply);
 /// Adds one datagram to `reply`. Returns whether it was the last; nothing when it is no reply of ours.
 std::optional<bool> parse_reply(std::string_view datagram, Reply& reply);
 
-/// Lines that carry text for a person, or one long text in parts.
+/// `text` without what a terminal obeys: control bytes as \x1b; ends of lines and tabs stay.
+std::string printable(std::string_view text);
+
+/// A line that carries text for a person.
 std::string text_line(std::string_view text);
-std::vector<std::string> part_lines(std::string_view text);
-/// The text such a line carries, nothing when it is another.
+/// The text such a line carries, printable; nothing when it is another.
 std::optional<std::string> text_of(std::string_view line);
-std::optional<std::string> part_of(std::string_view line);
-/// Where the parts shall be written.
-std::string path_line(std::string_view path);
-std::optional<std::string> path_of(std::string_view line);
+
+/// Whether a reload changed anything: `{"changed":true,"guarded":["tcp/22"],"unguarded":[]}`
+std::string changed_line(bool changed, const std::vector<Port>& guarded, const std::vector<Port>& unguarded);
+
+/// What root asks before it writes the boot file: values, never a path or text.
+struct SaveFacts {
+  std::string config;            ///< hash of the configuration that runs
+  bool off = false;              ///< knockctl off holds
+  std::vector<Port> unconfirmed; ///< not for the boot file
+};
+std::vector<std::string> encode(const SaveFacts& facts);
+/// Returns nothing for lines that are anything else.
+std::optional<SaveFacts> parse_save_facts(const std::vector<std::string>& lines);
 
 } // namespace knock

@@ -48,8 +48,8 @@ struct GrantRequest {
   Via via = Via::knock;
   Millis open_for{};
   Millis max{};
-  std::uint32_t uses = 0;        ///< connections; 0: any number
-  std::uint16_t source_port = 0; ///< Via::session: of the one connection that goes on
+  std::uint32_t uses = 0;                  ///< connections; 0: any number
+  std::uint16_t source_port = 0;           ///< Via::session: of the one connection that goes on
   std::uint32_t share = ~std::uint32_t{0}; ///< how many grants the door may have open
   Terms terms{};
 };
@@ -92,6 +92,10 @@ std::string comment_of(const OpenGrant& grant);
 /// What a comment says, as a grant without ports. Returns nothing for one we did not write.
 std::optional<OpenGrant> parse_comment(std::string_view comment);
 
+/// What a door gives to a source by a knock; no port when it leads nowhere for this family.
+GrantRequest request_for(const Door& door, const Address& source);
+/// How grants of an enabled door end; of any other, after their time.
+Terms terms_of(const Config& config, std::string_view door);
 /// The grant that `request` asks for: new, or `old` with more ports, a later end and all uses again.
 OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now);
 bool is_owner(const OpenGrant& grant, const GrantRequest& request);

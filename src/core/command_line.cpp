@@ -22,7 +22,7 @@ constexpr std::array kVerbs{
     Verb{"open", "DOOR ADDRESS [--for T]", "open a door by hand", 2},
     Verb{"close", "DOOR|ID [ADDRESS] | --all", "close grants", 2},
     Verb{"reload", "[--confirm T | --now]", "read the configuration anew", 0},
-    Verb{"confirm", "", "keep what reload --confirm guards", 0},
+    Verb{"confirm", "[--anyway]", "keep what reload --confirm guards, once a knock opened it", 0},
     Verb{"save", "", "write the boot file (root)", 0},
     Verb{"off", "", "guard nothing until on, reboots included (root)", 0},
     Verb{"on", "", "guard again (root)", 0},
@@ -38,13 +38,14 @@ struct Option {
   std::optional<std::string> CommandLine::*field;
 };
 
-constexpr std::array kFlags{Flag{"--json", &CommandLine::json},      Flag{"--now", &CommandLine::now},
-                            Flag{"--all", &CommandLine::all},        Flag{"--strict", &CommandLine::strict},
-                            Flag{"--help", &CommandLine::help},      Flag{"-h", &CommandLine::help},
-                            Flag{"--version", &CommandLine::version}};
+constexpr std::array kFlags{Flag{"--json", &CommandLine::json},     Flag{"--now", &CommandLine::now},
+                            Flag{"--all", &CommandLine::all},       Flag{"--strict", &CommandLine::strict},
+                            Flag{"--anyway", &CommandLine::anyway}, Flag{"--help", &CommandLine::help},
+                            Flag{"-h", &CommandLine::help},         Flag{"--version", &CommandLine::version}};
 constexpr std::array kOptions{
-    Option{"--socket", &CommandLine::socket}, Option{"--for", &CommandLine::for_time},
-    Option{"--confirm", &CommandLine::confirm}, Option{"--timeout", &CommandLine::timeout}};
+    Option{"--socket", &CommandLine::socket}, Option{"--config", &CommandLine::config},
+    Option{"--for", &CommandLine::for_time}, Option{"--confirm", &CommandLine::confirm},
+    Option{"--timeout", &CommandLine::timeout}};
 
 template<class Table>
 const typename Table::value_type* named(const Table& table, std::string_view name) {
@@ -99,11 +100,13 @@ ParsedCommandLine parse_command_line(std::span<const char* const> arguments) {
 }
 
 std::string help_text() {
-  std::string text =
-      "knockctl: what is open, for whom, why not\n\nusage: knockctl [--socket PATH] [--json] VERB\n";
+  std::string text = "knockctl: what is open, for whom, why not\n\nusage: knockctl [--socket PATH] [--config "
+                     "FILE] [--json] VERB\n";
   for (const auto& verb : kVerbs)
     text += fmt::format("  {:<32}{}\n", fmt::format("{} {}", verb.name, verb.arguments), verb.what);
-  return text + "\nThe socket is also taken from KNOCKGATE_SOCKET. Exit: 0 done, 1 failed or timed out,\n"
+  return text + "\nreload guards a new port only with --confirm T (undone unless confirmed) or --now.\n"
+                "--config: what save, check and template read, default /etc/knockgate/knockgate.toml.\n"
+                "The socket is also taken from KNOCKGATE_SOCKET. Exit: 0 done, 1 failed or timed out,\n"
                 "2 usage, 69 daemon not reachable, 75 busy, 77 not allowed, 78 bad config. See knockctl(1).\n";
 }
 

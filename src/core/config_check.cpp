@@ -3,9 +3,11 @@
 #include "config_parts.hpp"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <sodium/crypto_generichash.h>
 
 #include <knock/policy.hpp>
 
@@ -229,6 +231,27 @@ void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone) {
 } // namespace knock::grammar
 
 namespace knock {
+namespace {
+
+/// BLAKE2b. The length of each text goes along: what moves from one file to the next is another config.
+std::string hash_of(std::span<const ConfigText> texts) {
+  crypto_generichash_state state;
+  crypto_generichash_init(&state, nullptr, 0, crypto_generichash_BYTES);
+  const auto add = [&](std::string_view text) {
+    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  };
+  for (const auto& text : texts) {
+    add(fmt::format("{} {}\n", static_cast<int>(text.part), text.text.size()));
+    add(text.text);
+  }
+  std::array<unsigned char, crypto_generichash_BYTES> hash;
+  crypto_generichash_final(&state, hash.data(), hash.size());
+  std::string hex;
+  for (const auto byte : hash) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+} // namespace
 
 ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::uint64_t> seed) {
   grammar::Reading reading;
@@ -254,6 +277,7 @@ ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::
   if (!findings.empty()) return std::move(reading.out);
   grammar::lint(findings, reading.config, reading.doors, with_gate, seed);
   for (auto& read : reading.doors) reading.config.doors.push_back(std::move(read.door));
+  reading.config.hash = hash_of(texts);
   reading.out.config = std::move(reading.config);
   return std::move(reading.out);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <knock/confirm.hpp>
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -8,45 +9,89 @@
 namespace knock {
 namespace {
 
-/// Cuts `text` at the first `end`; nothing when there is none.
-std::optional<std::string_view> take(std::string_view& text, char end) {
-  const auto at = text.find(end);
-  if (at == std::string_view::npos) return std::nullopt;
+constexpr std::uint64_t kCentury =
+    3'155'760'000'000; // ms; keeps the nanoseconds of an Instant far from overflow
+
+/// Cuts `text` at the first `end`; all of it when there is none.
+std::string_view take(std::string_view& text, char end) {
+  const auto at = std::min(text.find(end), text.size());
   const auto word = text.substr(0, at);
-  text.remove_prefix(at + 1);
+  text.remove_prefix(std::min(at + 1, text.size()));
   return word;
 }
 
-std::optional<Instant> parse_deadline(std::string_view text) {
-  std::uint64_t ms = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
-  constexpr std::uint64_t kCentury =
-      3'155'760'000'000; // keeps the nanoseconds of an Instant far from overflow
-  if (error != std::errc{} || stop != text.data() + text.size() || ms > kCentury) return std::nullopt;
-  return Instant{Millis{ms}};
+std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t most) {
+  std::uint64_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || stop != text.data() + text.size() || number > most) return std::nullopt;
+  return number;
+}
+
+std::uint64_t ms_of(Instant at) {
+  return static_cast<std::uint64_t>(std::chrono::ceil<Millis>(at.time_since_epoch()).count());
+}
+
+/// `BEGUN UID` and what follows.
+bool parse_beginning(std::string_view text, Trial& trial) {
+  const auto begun = parse_number(take(text, ' '), kCentury);
+  const auto uid = parse_number(take(text, ' '), 0xffffffffU);
+  if (!begun || !uid) return false;
+  trial.begun = Instant{Millis{*begun}};
+  trial.uid = static_cast<std::uint32_t>(*uid);
+  if (text.empty()) return true;
+  const auto source = parse_address(take(text, ' '));
+  const auto door = take(text, ' ');
+  if (!source || door.empty() || (text != "knock" && text != "hand")) return false;
+  trial.opening = {*source, std::string(door), text == "hand"};
+  return true;
+}
+
+std::optional<std::pair<Port, Trial>> parse_line(std::string_view line, std::string_view boot) {
+  const auto port = parse_port(take(line, ' '));
+  const auto deadline = parse_number(take(line, ' '), kCentury);
+  const auto written_at = take(line, ' ');
+  Trial trial;
+  if (!port || !deadline || written_at.empty()) return std::nullopt;
+  if (!line.empty() && !parse_beginning(line, trial)) return std::nullopt;
+  trial.told = *deadline == 0;
+  if (written_at == boot) trial.until = Instant{Millis{*deadline}};
+  if (written_at != boot) trial.begun = {};
+  return std::pair{*port, std::move(trial)};
+}
+
+bool is_door_of(const Door& door, Port port) {
+  const auto ports = guarded_by(door);
+  return door.enabled && std::binary_search(ports.begin(), ports.end(), port);
+}
+
+const Door* enabled_door(const Config& config, std::string_view name) {
+  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
+                                  [&](const Door& door) { return door.enabled && door.name == name; });
+  return found == config.doors.end() ? nullptr : &*found;
 }
 
 } // namespace
 
 std::string encode_unconfirmed(const Unconfirmed& ports, std::string_view boot) {
   std::string text;
-  for (const auto& [port, until] : ports)
-    text += fmt::format("{} {} {}\n", to_string(port),
-                        std::chrono::ceil<Millis>(until.time_since_epoch()).count(), boot);
+  for (const auto& [port, trial] : ports) {
+    text += fmt::format("{} {} {}", to_string(port), trial.told ? 0 : ms_of(trial.until), boot);
+    if (trial.uid) text += fmt::format(" {} {}", ms_of(trial.begun), *trial.uid);
+    if (trial.uid && trial.opening)
+      text += fmt::format(" {} {} {}", to_string(trial.opening->source), trial.opening->door,
+                          trial.opening->by_hand ? "hand" : "knock");
+    text += '\n';
+  }
   return text;
 }
 
 std::optional<Unconfirmed> parse_unconfirmed(std::string_view text, std::string_view boot) {
   Unconfirmed ports;
+  if (!text.empty() && !text.ends_with('\n')) return std::nullopt;
   while (!text.empty()) {
-    const auto port = take(text, ' ');
-    const auto deadline = port ? take(text, ' ') : std::nullopt;
-    const auto written_at = deadline ? take(text, '\n') : std::nullopt;
-    if (!written_at) return std::nullopt;
-    const auto parsed = parse_port(*port);
-    const auto until = parse_deadline(*deadline);
-    if (!parsed || !until) return std::nullopt;
-    ports[*parsed] = *written_at == boot ? *until : Instant{};
+    auto parsed = parse_line(take(text, '\n'), boot);
+    if (!parsed) return std::nullopt;
+    ports[parsed->first] = std::move(parsed->second);
   }
   return ports;
 }
@@ -55,11 +100,61 @@ StaticSets with_unconfirmed(StaticSets sets, const Unconfirmed& ports, Instant n
   std::erase_if(sets.guarded, [&](Guarded& guarded) {
     const auto it = ports.find(guarded.port);
     if (it == ports.end()) return false;
-    if (it->second <= now) return true;
-    guarded.left = std::chrono::ceil<Millis>(it->second - now);
+    if (it->second.until <= now) return true;
+    guarded.left = std::chrono::ceil<Millis>(it->second.until - now);
     return false;
   });
   return sets;
+}
+
+std::string boot_file_text(const Config& config, const Unconfirmed& ports, bool off) {
+  const bool any =
+      std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
+  if (off || !any || config.nft.mode == Mode::embed) return {};
+  auto sets = static_sets_of(config);
+  std::erase_if(sets.guarded, [&](const Guarded& guarded) { return ports.contains(guarded.port); });
+  return boot_text(config, sets);
+}
+
+bool note_opening(Unconfirmed& ports, const OpenGrant& grant, Instant now) {
+  if (ports.empty() || grant.via == Via::session || grant.via == Via::foreign) return false;
+  const Opening opening{grant.source, grant.door, grant.via == Via::hand};
+  bool news = false;
+  for (Port port : grant.ports) {
+    const auto at = ports.find(port);
+    if (at == ports.end() || at->second.until <= now) continue;
+    auto& known = at->second.opening;
+    if (known && (opening.by_hand || !known->by_hand)) continue;
+    known = opening;
+    news = true;
+  }
+  return news;
+}
+
+void forget_old_knocks(Unconfirmed& ports, const Config& before, const Config& next) {
+  for (auto& [port, trial] : ports) {
+    if (!trial.opening) continue;
+    const auto* old = enabled_door(before, trial.opening->door);
+    const auto* now = enabled_door(next, trial.opening->door);
+    if (old != nullptr && (now == nullptr || now->knock != old->knock)) trial.opening.reset();
+  }
+}
+
+std::vector<const Door*> doors_to_prove(const Config& config, Port port) {
+  std::vector<const Door*> doors;
+  for (const auto& door : config.doors)
+    if (is_door_of(door, port)) doors.push_back(&door);
+  const auto has_knock = [](const Door* door) { return !door->knock.empty(); };
+  if (std::any_of(doors.begin(), doors.end(), has_knock))
+    std::erase_if(doors, [&](const Door* door) { return !has_knock(door); });
+  return doors;
+}
+
+bool is_proven(const Config& config, Port port, const Trial& trial) {
+  if (!trial.opening) return false;
+  if (!trial.opening->by_hand) return true;
+  const auto doors = doors_to_prove(config, port);
+  return std::all_of(doors.begin(), doors.end(), [](const Door* door) { return door->knock.empty(); });
 }
 
 } // namespace knock

@@ -81,25 +81,62 @@ T value_or(const json& object, const char* key, T otherwise) {
     return it->is_number_integer() ? it->template get<T>() : otherwise;
 }
 
+/// What comes over a socket and is to be printed.
+std::string text_in(const json& object, const char* key, const char* otherwise) {
+  return printable(value_or<std::string>(object, key, otherwise));
+}
+
 Failure failure_from(const json& end) {
   Failure failure;
   failure.exit = static_cast<ExitCode>(value_or(end, "exit", 1));
   const auto error = end.value("error", json());
   if (!error.is_object()) return failure;
-  failure.code = value_or<std::string>(error, "code", "failed");
-  failure.text = value_or<std::string>(error, "text", "");
-  failure.advice = value_or<std::string>(error, "advice", "");
-  failure.place = {value_or<std::string>(error, "file", ""), value_or(error, "line", 0U),
-                   value_or(error, "column", 0U)};
+  failure.code = text_in(error, "code", "failed");
+  failure.text = text_in(error, "text", "");
+  failure.advice = text_in(error, "advice", "");
+  failure.place = {text_in(error, "file", ""), value_or(error, "line", 0U), value_or(error, "column", 0U)};
   return failure;
 }
 
-std::optional<std::string> string_in(std::string_view line, const char* key) {
-  const auto object = json::parse(line, nullptr, false);
-  if (!object.is_object()) return std::nullopt;
-  const auto it = object.find(key);
-  if (it == object.end() || !it->is_string()) return std::nullopt;
-  return it->get<std::string>();
+json texts_of(const std::vector<Port>& ports) {
+  auto texts = json::array();
+  for (Port port : ports) texts.push_back(to_string(port));
+  return texts;
+}
+
+/// Adds what one line says. Returns whether it says anything that it may.
+bool read_save_facts(const json& line, SaveFacts& facts) {
+  if (!line.is_object()) return false;
+  if (const auto config = line.find("config"); config != line.end()) {
+    const auto off = line.find("off");
+    if (!config->is_string() || off == line.end() || !off->is_boolean()) return false;
+    config->get_to(facts.config);
+    off->get_to(facts.off);
+  }
+  const auto ports = line.find("unconfirmed");
+  if (ports == line.end() || !ports->is_array()) return false;
+  for (const auto& text : *ports) {
+    const auto port = text.is_string() ? parse_port(text.get<std::string>()) : std::nullopt;
+    if (!port) return false;
+    facts.unconfirmed.push_back(*port);
+  }
+  return true;
+}
+
+/// One line of ours is ASCII: what else there may be is escaped.
+bool is_plain_line(std::string_view line) {
+  return line.starts_with('{') &&
+         std::all_of(line.begin(), line.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+/// Bytes of the control character that `text` begins with: one, or two in UTF-8 (U+0080 to U+009F); else 0.
+std::size_t control_bytes(std::string_view text) {
+  const auto byte = [&](std::size_t at) {
+    return static_cast<unsigned char>(at < text.size() ? text[at] : 0);
+  };
+  if (byte(0) == '\n' || byte(0) == '\t') return 0;
+  if (byte(0) < 0x20 || byte(0) == 0x7f) return 1;
+  return byte(0) == 0xc2 && byte(1) >= 0x80 && byte(1) < 0xa0 ? 2 : 0;
 }
 
 } // namespace
@@ -173,8 +210,8 @@ std::optional<bool> parse_reply(std::string_view datagram, Reply& reply) {
     if (end == std::string_view::npos) return std::nullopt;
     const auto line = datagram.substr(0, end);
     datagram.remove_prefix(end + 1);
+    if (!is_plain_line(line)) return std::nullopt;
     if (!line.starts_with("{\"end\":")) { // whoever wants it parses it, once
-      if (!line.starts_with('{')) return std::nullopt;
       reply.lines.emplace_back(line);
       continue;
     }
@@ -186,31 +223,52 @@ std::optional<bool> parse_reply(std::string_view datagram, Reply& reply) {
   return false;
 }
 
+std::string printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const auto bytes = control_bytes(text);
+    for (char c : text.substr(0, bytes)) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    if (bytes == 0) out += text[0];
+    text.remove_prefix(std::max(bytes, std::size_t{1}));
+  }
+  return out;
+}
+
 std::string text_line(std::string_view text) {
   return dumped({{"text", text}});
 }
 
-std::vector<std::string> part_lines(std::string_view text) {
-  constexpr std::size_t kPart = kMaxReplyLine / 6 - 100; // JSON may escape a byte to six
+std::optional<std::string> text_of(std::string_view line) {
+  const auto object = json::parse(line, nullptr, false);
+  if (!object.is_object()) return std::nullopt;
+  const auto it = object.find("text");
+  if (it == object.end() || !it->is_string()) return std::nullopt;
+  return printable(it->get_ref<const std::string&>());
+}
+
+std::string changed_line(bool changed, const std::vector<Port>& guarded, const std::vector<Port>& unguarded) {
+  return dumped({{"changed", changed}, {"guarded", texts_of(guarded)}, {"unguarded", texts_of(unguarded)}});
+}
+
+std::vector<std::string> encode(const SaveFacts& facts) {
+  constexpr std::size_t kPorts = 4'000; // of a line: 13 bytes each
   std::vector<std::string> lines;
-  for (; !text.empty(); text.remove_prefix(std::min(kPart, text.size())))
-    lines.push_back(dumped({{"part", text.substr(0, kPart)}}));
+  for (std::size_t at = 0; at == 0 || at < facts.unconfirmed.size(); at += kPorts) {
+    const auto first = facts.unconfirmed.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto count = std::min(kPorts, facts.unconfirmed.size() - at);
+    json line{{"unconfirmed", texts_of({first, first + static_cast<std::ptrdiff_t>(count)})}};
+    if (at == 0) line.update({{"config", facts.config}, {"off", facts.off}});
+    lines.push_back(dumped(line));
+  }
   return lines;
 }
 
-std::optional<std::string> text_of(std::string_view line) {
-  return string_in(line, "text");
-}
-std::optional<std::string> part_of(std::string_view line) {
-  return string_in(line, "part");
-}
-
-std::string path_line(std::string_view path) {
-  return dumped({{"path", path}});
-}
-
-std::optional<std::string> path_of(std::string_view line) {
-  return string_in(line, "path");
+std::optional<SaveFacts> parse_save_facts(const std::vector<std::string>& lines) {
+  SaveFacts facts;
+  for (const auto& line : lines)
+    if (!read_save_facts(json::parse(line, nullptr, false), facts)) return std::nullopt;
+  if (facts.config.empty()) return std::nullopt;
+  return facts;
 }
 
 } // namespace knock

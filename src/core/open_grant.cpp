@@ -146,6 +146,36 @@ bool is_owner(const OpenGrant& grant, const GrantRequest& request) {
          grant.source == masked(request.source, prefix_of(grant)) && grant.set == set_for(request);
 }
 
+GrantRequest request_for(const Door& door, const Address& source) {
+  const bool ipv4 = source.family == Family::ipv4;
+  GrantRequest request;
+  request.door = door.name;
+  request.source = source;
+  request.prefix = ipv4 ? door.prefix4 : door.prefix6;
+  request.ports = door.opens;
+  for (const auto& forward : door.forwards) {
+    const auto& target = ipv4 ? forward.ipv4 : forward.ipv6;
+    if (!target) continue;
+    request.leads.push_back({forward.outer, *target});
+    request.ports.push_back(forward.outer);
+  }
+  std::sort(request.ports.begin(), request.ports.end());
+  if (door.opens.empty() && door.forwards.empty() && !door.run_close.empty()) request.ports = {kNoPort};
+  request.open_for = door.close == Close::on_idle ? door.idle : door.open_for;
+  request.max = door.max;
+  request.uses = door.uses;
+  request.share = door.grants;
+  request.terms = {door.close, door.idle, door.linger, false};
+  return request;
+}
+
+Terms terms_of(const Config& config, std::string_view name) {
+  for (const auto& door : config.doors)
+    if (door.enabled && door.name == name)
+      return {door.close, door.idle, door.linger, !door.run_close.empty()};
+  return {};
+}
+
 OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now) {
   OpenGrant grant;
   if (old != nullptr) {

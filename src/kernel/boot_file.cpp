@@ -4,10 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include <fmt/format.h>
+
+#include <knock/confirm.hpp>
 
 #include "kernel/control_client.hpp"
 #include "kernel/files.hpp"
@@ -21,6 +25,55 @@ namespace fs = std::filesystem;
 
 constexpr const char* kRuleset = "/etc/nftables.conf";
 
+Reply failed(std::string text, std::string advice) {
+  return {{}, {ExitCode::failed, "failed", {}, std::move(text), std::move(advice)}};
+}
+
+/// In a user namespace root of outside is nobody, and cannot be told from others of outside.
+bool is_root(uid_t uid) {
+  constexpr uid_t kNobody = 65'534;
+  if (uid != kNobody) return uid == 0;
+  std::uint64_t inside = 0, outside = 0, count = 0;
+  std::ifstream("/proc/self/uid_map") >> inside >> outside >> count;
+  return count <= kNobody;
+}
+
+/// Whether root alone can have put there what lies at `path`. What is missing is fine.
+Result<void> only_roots(const fs::path& path) {
+  fs::path at;
+  for (const auto& part : path) {
+    at /= part;
+    struct stat about {};
+    if (::lstat(at.c_str(), &about) != 0)
+      return errno == ENOENT ? Result<void>{} : tl::unexpected(system_error("look at " + at.string()));
+    const auto refuse = [&](std::string_view why, std::string advice) -> Result<void> {
+      return tl::unexpected(
+          Error{fmt::format("{} {}: root does not follow", at.string(), why), 0, std::move(advice)});
+    };
+    const bool sticky = S_ISDIR(about.st_mode) && (about.st_mode & S_ISVTX) != 0;
+    if (S_ISLNK(about.st_mode)) return refuse("is a link", "name the place itself");
+    if (!is_root(about.st_uid))
+      return refuse("is not root's", fmt::format("sudo chown root {}", at.string()));
+    if ((about.st_mode & 022U) != 0 && !sticky)
+      return refuse("can be written by others", fmt::format("sudo chmod go-w {}", at.string()));
+  }
+  return {};
+}
+
+/// The config names the boot file and stands in it, quoted: who may write it could be root.
+Result<void> only_roots_config(const fs::path& path) {
+  if (auto fine = only_roots(path); !fine) return fine;
+  for (const char* name : {"doors.d", "users.d"}) {
+    const auto directory = path.parent_path() / name;
+    if (auto fine = only_roots(directory); !fine) return fine;
+    std::error_code error; // load_config says it better
+    for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error))
+      if (entry->path().extension() == ".toml")
+        if (auto fine = only_roots(entry->path()); !fine) return fine;
+  }
+  return {};
+}
+
 /// Our user passes through it, whatever the umask: the daemon compares the file. Failure shows at the write.
 void make_directory(const fs::path& directory) {
   std::error_code error;
@@ -31,8 +84,11 @@ void make_directory(const fs::path& directory) {
 }
 
 Result<void> write_boot_file(const std::string& path, const std::string& text) {
+  const auto directory = fs::path(path).parent_path();
+  if (auto fine = only_roots(directory); !fine) return fine;
+  if (text.empty()) return remove_file(path);
   if (auto fine = check_ruleset(text); !fine) return fine;
-  make_directory(fs::path(path).parent_path());
+  make_directory(directory);
   return write_file_atomically(path, text, 0640, group_id(kOurUser));
 }
 
@@ -42,19 +98,36 @@ bool is_included(const std::string& path) {
   return ruleset && ruleset->find(fs::path(path).parent_path().string()) != std::string::npos;
 }
 
+std::string normal(const std::string& path) {
+  std::error_code error;
+  return fs::absolute(path, error).lexically_normal().string();
+}
+
 } // namespace
 
-Reply save_boot_file(const std::string& socket) {
-  auto reply = ask(socket, {"save", {}});
+Reply save_boot_file(const std::string& socket, const std::string& config_path) {
+  const auto where = normal(config_path);
+  if (const auto fine = only_roots_config(where); !fine) return {{}, failure_of(fine.error())};
+  const auto parsed = load_config(where);
+  if (!parsed.config) return {{}, failure_of(parsed.findings.front())};
+  if (parsed.config->nft.boot_file.empty())
+    return {{},
+            {ExitCode::failed, "no-boot-file", {}, "[nft] boot_file is \"\": there is nothing to save", ""}};
+
+  const auto reply = ask(socket, {"save", {}});
   if (reply.failure.exit != ExitCode::done) return reply;
-  std::string text;
-  std::string path;
-  for (const auto& line : reply.lines) {
-    if (const auto part = part_of(line)) text += *part;
-    if (const auto where = path_of(line)) path = *where;
-  }
-  const auto done = text.empty() ? remove_file(path) : write_boot_file(path, text);
-  if (!done) return {{}, failure_of(done.error())};
+  const auto facts = parse_save_facts(reply.lines);
+  if (!facts) return failed("the daemon's answer makes no sense", "install the same version of both");
+  if (facts->config != parsed.config->hash)
+    return failed(
+        "the configuration on disk is not the one that runs: reload first",
+        fmt::format("knockctl reload --confirm 10m; this read {}, another one: --config FILE", where));
+  Unconfirmed unconfirmed;
+  for (Port port : facts->unconfirmed) unconfirmed[port] = {};
+
+  const auto path = normal(parsed.config->nft.boot_file);
+  const auto text = boot_file_text(*parsed.config, unconfirmed, facts->off);
+  if (const auto done = write_boot_file(path, text); !done) return {{}, failure_of(done.error())};
   if (text.empty()) return {{text_line(fmt::format("nothing to guard at boot: no {}", path))}, {}};
   Reply told{{text_line(fmt::format("saved {}", path))}, {}};
   if (!is_included(path))

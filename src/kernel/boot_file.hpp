@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Boot file: what closes guarded ports at boot, before any daemon runs.
 ///
-/// The daemon says what it should hold; only root may write it.
+/// Root writes it from root's own reading of the configuration. The daemon's user may be in other hands, and
+/// what root writes is read by root's programs: so no path and no text of it comes from the daemon, and
+/// nothing on the way to it may be a link, or somebody else's to write.
 #pragma once
 
 #include <string>
@@ -10,9 +12,10 @@
 
 namespace knock::kernel {
 
-/// Asks the daemon at `socket`, tries the text with nft, and replaces the file whole; without anything to
-/// guard the file is removed. The reply says what to tell the admin, a missing include line too.
-/// Errors: as `ask`; what nft refused; EACCES, ENOSPC.
-Reply save_boot_file(const std::string& socket);
+/// Asks the daemon at `socket` what is on trial, tries the text with nft, and replaces the file whole;
+/// without anything to guard the file is removed. The reply says what to tell the admin, a missing include
+/// line too. Errors: as `ask` and `load_config`; another configuration runs; what nft refused; EACCES,
+/// ENOSPC.
+Reply save_boot_file(const std::string& socket, const std::string& config);
 
 } // namespace knock::kernel

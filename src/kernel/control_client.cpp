@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "kernel/fd.hpp"
+#include "kernel/process.hpp"
 
 namespace knock::kernel {
 namespace {
@@ -41,6 +43,24 @@ bool hung_up(int code) {
   return code == EPIPE || code == ECONNRESET;
 }
 
+/// Of a listening socket these are the credentials of who called listen(2), whoever accepts now (unix(7)).
+bool is_trusted(int fd) {
+  if (::geteuid() != 0) return true;
+  ucred listener{};
+  socklen_t size = sizeof listener;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0) return false;
+  return listener.uid == 0 || listener.uid == user_id(kOurUser);
+}
+
+Reply distrusted(const std::string& socket) {
+  return {{},
+          {ExitCode::denied,
+           "not-allowed",
+           {},
+           fmt::format("neither root nor {} listens at {}: root does not ask there", kOurUser, socket),
+           "name the daemon's: knockctl --socket PATH"}};
+}
+
 } // namespace
 
 Reply ask(const std::string& socket, const Request& request, Millis patience) {
@@ -54,6 +74,7 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
   const auto datagram = encode(request);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return unreachable(socket, errno);
+  if (!is_trusted(fd.get())) return distrusted(socket);
   if (::send(fd.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0 && !hung_up(errno))
     return unreachable(socket, errno);
 

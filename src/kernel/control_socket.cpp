@@ -100,7 +100,8 @@ Result<ControlSocket> ControlSocket::open(EventLoop& loop, const std::string& pa
   ::umask(mask);
   if (!bound) return tl::unexpected(system_error(what, code, "set [control] socket to a path you may write"));
   if (const auto group = group_id(kReaders)) [[maybe_unused]]
-    const int ignored = ::chown(path.c_str(), static_cast<uid_t>(-1), *group); // not a member: ours alone
+    const int ignored = ::fchownat(AT_FDCWD, path.c_str(), static_cast<uid_t>(-1), *group,
+                                   AT_SYMLINK_NOFOLLOW); // not a member: ours alone
   return ControlSocket(loop, std::move(listener), path);
 }
 

@@ -121,7 +121,8 @@ Result<Applied> Keeper::apply(Config next, const ReloadOptions& options, Instant
   if (!groups) return tl::unexpected(groups.error());
   auto applied = any_door(next) ? enforce(next, options, now) : stand_down(next, now);
   if (!applied) return applied;
-  if (options.ask && !applied->guarded.empty()) return applied;
+  if (options.ask && !applied->fresh.empty()) return applied;
+  applied->changed = applied->changed || next.hash != config_.hash;
   if (auto followed = follow(next, std::move(*groups), std::move(*image), now); !followed)
     return tl::unexpected(followed.error());
   config_ = std::move(next);
@@ -189,13 +190,17 @@ Result<Applied> Keeper::enforce(const Config& next, const ReloadOptions& options
   std::erase_if(unconfirmed, [&](const auto& entry) {
     return !std::binary_search(ports.begin(), ports.end(), entry.first);
   });
+  forget_old_knocks(unconfirmed, config_, next);
+  const auto promised = ports_of(wanted(now).guarded); // also while the table is gone
   if (options.confirm)
-    for (Port port : without(ports, before)) unconfirmed[port] = now + *options.confirm;
+    for (Port port : without(without(ports, before), promised))
+      unconfirmed[port] = {.until = now + *options.confirm, .begun = now, .uid = options.uid};
   const auto sets = off_since_ ? StaticSets{} : with_unconfirmed(all, unconfirmed, now);
   Applied applied;
   applied.guarded = without(ports_of(sets.guarded), before);
+  applied.fresh = without(applied.guarded, promised);
   applied.unguarded = without(before, ports_of(sets.guarded));
-  if (options.ask && !applied.guarded.empty()) return applied;
+  if (options.ask && !applied.fresh.empty()) return applied;
 
   if (auto written = remember(unconfirmed, off_since_); !written) return tl::unexpected(written.error());
   const auto sessions = plan_sessions(next, applied.guarded, now);
@@ -211,7 +216,10 @@ Result<Applied> Keeper::enforce(const Config& next, const ReloadOptions& options
     if (auto back = gate_.commit(next, ledger_.all(now)); !back) return tl::unexpected(back.error());
     disturber_.clear();
   }
+  applied.changed =
+      lost || !applied.guarded.empty() || !applied.unguarded.empty() || unconfirmed != unconfirmed_;
   unconfirmed_ = std::move(unconfirmed);
+  next_trial_ = {};
   heals_ = {}; // whoever reloads wants the table, whatever was
   settle(*sessions, now);
   for (const auto& event : sessions->events) applied.sessions.push_back(event.grant);
@@ -224,6 +232,7 @@ Result<Applied> Keeper::stand_down(const Config& next, Instant now) {
   const auto before = gate_.guarded(next);
   if (!before) return tl::unexpected(before.error());
   applied.unguarded = ports_of(*before);
+  applied.changed = !applied.unguarded.empty();
   if (auto closed = close_gone(next, now, applied); !closed) return tl::unexpected(closed.error());
   if (auto unloaded = gate_.unload(next); !unloaded) return tl::unexpected(unloaded.error());
   if (auto written = remember({}, off_since_); !written) return tl::unexpected(written.error());

@@ -89,32 +89,27 @@ class Keeper {
   Batch forget_removed(std::vector<GrantKey> removed, Instant now);
   Result<void> heal(Instant now, const std::string& by);
 
-  // keeper_verbs.cpp
+  // keeper_verbs.cpp; keeper_trial.cpp from `prove` on
   Reply dispatch(const Request& request, const Peer& peer, Instant now);
-  Reply reload_as_asked(const Request& request, Instant now);
-  Reply confirm(Instant now);
+  Reply reload_as_asked(const Request& request, const Peer& peer, Instant now);
   Reply switch_off(Instant now);
   Reply switch_on(Instant now);
   Reply open_by_hand(const Request& request, Instant now);
   Reply grant_by_hand(const Request& request, const Door& door, const Address& source, Instant now,
                       std::vector<std::string>& texts);
   Reply close_by_hand(const Request& request, Instant now);
-  Reply boot_file(Instant now);
+  void prove(const OpenGrant& grant, Instant now);
+  std::optional<Instant> end_trials(Instant now);
+  Reply confirm(const Request& request, Instant now);
 
   // keeper_status.cpp
   [[nodiscard]] Status status(Instant now);
-  [[nodiscard]] std::string boot_file_state(Instant now) const;
   void count(Status& status, Instant now);
   void warn(Status& status, Instant now) const;
 
-  /// What a door gives to who may come in; no port when it leads nowhere for his family.
-  static GrantRequest request_for(const Door& door, const Address& source);
-  [[nodiscard]] Terms terms_of(const Config& config, std::string_view door) const;
   [[nodiscard]] const Door* door(std::string_view name) const;
   /// What the static sets are to hold now.
   [[nodiscard]] StaticSets wanted(Instant now) const;
-  /// The boot file as it should be; empty: there should be none.
-  [[nodiscard]] std::string boot_file_text(Instant now) const;
 
   EventLoop& loop_;
   std::string config_path_;
@@ -142,6 +137,7 @@ class Keeper {
   std::optional<Millis> watchdog_;      // how often the service manager is told that we are well
   std::optional<Instant> next_probe_;
   Unconfirmed unconfirmed_;
+  Instant next_trial_{};                  // until then no trial ends
   std::optional<std::int64_t> off_since_; // seconds of the epoch
   Snapshot status_{monotonic_now};
   Instant started_{};

@@ -17,36 +17,6 @@ constexpr std::size_t kLongLook = 64; // grants of a door
 
 } // namespace
 
-GrantRequest Keeper::request_for(const Door& door, const Address& source) {
-  const bool ipv4 = source.family == Family::ipv4;
-  GrantRequest request;
-  request.door = door.name;
-  request.source = source;
-  request.prefix = ipv4 ? door.prefix4 : door.prefix6;
-  request.ports = door.opens;
-  for (const auto& forward : door.forwards) {
-    const auto& target = ipv4 ? forward.ipv4 : forward.ipv6;
-    if (!target) continue;
-    request.leads.push_back({forward.outer, *target});
-    request.ports.push_back(forward.outer);
-  }
-  std::sort(request.ports.begin(), request.ports.end());
-  if (door.opens.empty() && door.forwards.empty() && !door.run_close.empty()) request.ports = {kNoPort};
-  request.open_for = door.close == Close::on_idle ? door.idle : door.open_for;
-  request.max = door.max;
-  request.uses = door.uses;
-  request.share = door.grants;
-  request.terms = {door.close, door.idle, door.linger, false};
-  return request;
-}
-
-Terms Keeper::terms_of(const Config& config, std::string_view name) const {
-  for (const auto& door : config.doors)
-    if (door.enabled && door.name == name)
-      return {door.close, door.idle, door.linger, !door.run_close.empty()};
-  return {};
-}
-
 void Keeper::judge(std::span<const Grant> grants, Instant now) {
   if (off_since_) return;
   std::vector<GrantRequest> requests;
@@ -133,7 +103,7 @@ Result<void> Keeper::carry_out(Plan plan, Instant now) {
   }
   if (!committed) {
     for (const auto& event : plan.events)
-      if (event.verb != LedgerEvent::Verb::refused) ++refused_["kernel"];
+      if (event.verb != LedgerEvent::Verb::refused && event.reason != "share") ++refused_["kernel"];
     return committed;
   }
   settle(plan, now);
@@ -152,6 +122,8 @@ void Keeper::report(const LedgerEvent& event, Instant now) {
     return;
   }
   audit_.say(event, now);
+  if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)
+    prove(event.grant, now);
   const bool over = event.verb == LedgerEvent::Verb::close || event.verb == LedgerEvent::Verb::expire;
   if (!over || !event.grant.terms.says_close) return;
   if (const auto* left = door(event.grant.door)) commands_.close(*left, event.grant);
@@ -185,6 +157,7 @@ std::optional<Instant> Keeper::work(Instant now) {
   if (heal_at_ && *heal_at_ <= now) (void)heal(now, disturber_);
   sooner(heal_at_);
   sooner(audit_.work(now));
+  sooner(end_trials(now));
   if (engine_) sooner(engine_->work(now));
   sooner(next_probe_);
   return next;

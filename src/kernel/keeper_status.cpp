@@ -46,6 +46,13 @@ StatusGrant shown(const OpenGrant& grant, const Traffic& traffic, Instant now) {
   return one;
 }
 
+std::string boot_file_state(const Config& config, const std::string& wanted) {
+  if (config.nft.boot_file.empty() || config.nft.mode == Mode::embed) return "none";
+  const auto text = read_file(config.nft.boot_file);
+  if (!text && text.error().code == ENOENT) return wanted.empty() ? "ok" : "missing";
+  return text && *text == wanted ? "ok" : "differs";
+}
+
 } // namespace
 
 Status Keeper::status(Instant now) {
@@ -62,7 +69,8 @@ Status Keeper::status(Instant now) {
   status.config.doors = static_cast<std::size_t>(enabled);
   status.config.read = epoch_seconds(config_read_);
   if (config_error_) status.config.error = to_string(*config_error_);
-  status.config.boot_file = boot_file_state(now);
+  status.config.boot_file =
+      boot_file_state(config_, boot_file_text(config_, unconfirmed_, off_since_.has_value()));
   status.gate.table = "inet " + config_.nft.table;
   status.gate.trust = config_.gate.trust_interfaces;
   for (const auto& prefix : config_.gate.trust_prefixes) status.gate.trust.push_back(to_string(prefix));
@@ -130,10 +138,10 @@ void Keeper::warn(Status& status, Instant now) const {
   };
   if (off_since_) add("off", "off: every guarded port is open", "sudo knockctl on");
   if (config_error_) add("config", "the last reload failed: " + to_string(*config_error_), "knockctl check");
-  for (const auto& [port, until] : unconfirmed_) {
-    if (until > now)
+  for (const auto& [port, trial] : unconfirmed_) {
+    if (trial.until > now)
       add("unconfirmed",
-          fmt::format("{} unconfirmed, unguarded in {}", to_string(port), span_text(ms(now, until))),
+          fmt::format("{} unconfirmed, unguarded in {}", to_string(port), span_text(ms(now, trial.until))),
           "sudo knockctl confirm");
     else
       add("not-confirmed", fmt::format("{} was not confirmed: not guarded", to_string(port)),
@@ -162,19 +170,6 @@ void Keeper::warn(Status& status, Instant now) const {
       add("pace", fmt::format("door {} is knocked at too fast: knocks are refused", at->second->name), "");
   if (status.nflog.lost != 0)
     add("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost), "");
-}
-
-std::string Keeper::boot_file_text(Instant now) const {
-  if (off_since_ || config_.nft.mode == Mode::embed || !engine_) return {};
-  return boot_text(config_, wanted(now));
-}
-
-std::string Keeper::boot_file_state(Instant now) const {
-  if (config_.nft.boot_file.empty() || config_.nft.mode == Mode::embed) return "none";
-  const auto wanted_text = boot_file_text(now);
-  const auto text = read_file(config_.nft.boot_file);
-  if (!text && text.error().code == ENOENT) return wanted_text.empty() ? "ok" : "missing";
-  return text && *text == wanted_text ? "ok" : "differs";
 }
 
 } // namespace knock::kernel

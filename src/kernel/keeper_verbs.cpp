@@ -73,6 +73,14 @@ bool may(const Peer& peer, Right right, const std::string& write_group) {
   return right == Right::write && group && peer.in_group(*group);
 }
 
+/// Who asked for a change, and for which: no key of the client's own making.
+std::string hand_line(const Request& request, uid_t uid, ExitCode exit) {
+  auto line = fmt::format("hand verb={} uid={}", request.verb, uid);
+  for (const char* key : {"door", "source", "for", "what", "all", "confirm", "now", "anyway"})
+    if (const auto value = request.find(key)) line += fmt::format(" {}={}", key, quoted(*value));
+  return line + fmt::format(" exit={}", static_cast<int>(exit));
+}
+
 } // namespace
 
 Answer Keeper::answer(const Peer& peer, std::string_view datagram, Instant asked, Instant now) {
@@ -97,21 +105,29 @@ Reply Keeper::dispatch(const Request& request, const Peer& peer, Instant now) {
     return refuse(ExitCode::denied, "not-allowed", fmt::format("{} is not allowed for you", request.verb),
                   verb->right == Right::root ? "run it with sudo"
                                              : "run it with sudo, or join the [control] write_group");
-  if (verb->right != Right::read) status_.outdate();
-  if (request.verb == "open") return open_by_hand(request, now);
-  if (request.verb == "close") return close_by_hand(request, now);
-  if (request.verb == "reload") return reload_as_asked(request, now);
-  if (request.verb == "confirm") return confirm(now);
-  if (request.verb == "save") return boot_file(now);
-  if (request.verb == "off") return switch_off(now);
-  if (request.verb == "on") return switch_on(now);
-  return {}; // wait: an answer is the answer
+  if (verb->right == Right::read) return {}; // wait: an answer is the answer
+  status_.outdate();
+  const auto change = [&]() -> Reply {
+    if (request.verb == "open") return open_by_hand(request, now);
+    if (request.verb == "close") return close_by_hand(request, now);
+    if (request.verb == "reload") return reload_as_asked(request, peer, now);
+    if (request.verb == "confirm") return confirm(request, now);
+    if (request.verb == "off") return switch_off(now);
+    if (request.verb == "on") return switch_on(now);
+    SaveFacts facts{config_.hash, off_since_.has_value(), {}};
+    for (const auto& entry : unconfirmed_) facts.unconfirmed.push_back(entry.first); // when it is over, too
+    return {encode(facts), {}};
+  };
+  auto reply = change();
+  log_line(LogLevel::info, hand_line(request, peer.uid, reply.failure.exit));
+  return reply;
 }
 
-Reply Keeper::reload_as_asked(const Request& request, Instant now) {
+Reply Keeper::reload_as_asked(const Request& request, const Peer& peer, Instant now) {
   ReloadOptions options;
+  options.uid = peer.uid;
   options.now = request.find("now").has_value();
-  options.ask = request.find("ask").has_value();
+  options.ask = !options.now && !request.find("confirm");
   if (const auto time = request.find("confirm")) {
     options.confirm = parse_duration(*time);
     if (!options.confirm || *options.confirm < Seconds{1} || *options.confirm > std::chrono::hours{24})
@@ -138,15 +154,21 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
                    "systemctl restart knockgated"});
   auto applied = apply(std::move(*parsed.config), options, now);
   if (!applied) return failed(failure_of(applied.error()));
-  if (options.ask && !applied->guarded.empty())
-    return refuse(
-        ExitCode::usage, "usage",
-        fmt::format("this would guard {}, maybe the port you are on", names(applied->guarded)),
-        "run: knockctl reload --confirm 10m (undone unless you confirm), or: knockctl reload --now");
+  if (options.ask && !applied->fresh.empty()) {
+    auto refused =
+        refuse(ExitCode::usage, "usage",
+               fmt::format("this would guard {}, maybe the port you are on: nothing is changed",
+                           names(applied->fresh)),
+               "run: knockctl reload --confirm 10m (undone unless you confirm), or: knockctl reload --now");
+    log_line(LogLevel::error, "reload refused: " + to_string(refused.failure));
+    return refused;
+  }
 
+  const bool trial = options.confirm && !applied->fresh.empty();
   std::vector<std::string> texts;
-  if (!applied->guarded.empty() && options.confirm)
-    texts.push_back(fmt::format("{} guarded from now, for {} unless confirmed.", names(applied->guarded),
+  if (!applied->changed) texts.emplace_back("nothing changed.");
+  if (trial)
+    texts.push_back(fmt::format("{} guarded from now, for {} unless confirmed.", names(applied->fresh),
                                 span_text(options.confirm->count())));
   else if (!applied->guarded.empty())
     texts.push_back(fmt::format("{} guarded from now.", names(applied->guarded)));
@@ -155,36 +177,20 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
   for (auto& text : session_texts(applied->sessions)) texts.push_back(std::move(text));
   if (applied->closed != 0)
     texts.push_back(fmt::format("{} closed: the door is gone.", plural(applied->closed, "grant")));
-  if (!applied->guarded.empty() && options.confirm)
+  if (trial) {
     texts.emplace_back(
         "In a SECOND terminal: knock, then ssh. Works: `knockctl confirm`. Does not: do nothing.");
+    texts.emplace_back(
+        "confirm refuses until each of these ports was opened by a knock (by hand, where no door has "
+        "one); --anyway overrides.");
+  }
   const auto enabled =
       std::count_if(config_.doors.begin(), config_.doors.end(), [](const Door& one) { return one.enabled; });
   texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::size_t>(enabled), "door")));
   for (const auto& text : texts) log_line(LogLevel::info, "reload: " + text);
-  return told(texts);
-}
-
-Reply Keeper::confirm(Instant now) {
-  std::vector<Port> ports;
-  std::vector<Port> late;
-  for (const auto& [port, until] : unconfirmed_) (until > now ? ports : late).push_back(port);
-  if (ports.empty())
-    return refuse(ExitCode::failed, "failed",
-                  late.empty() ? "nothing waits to be confirmed"
-                               : fmt::format("too late: {} is unguarded already", names(late)),
-                  late.empty() ? "" : "run: knockctl reload --confirm 10m");
-  // The kernel first: killed in between, the ports fall back to unguarded at the next start.
-  auto sets = static_sets_of(config_);
-  Unconfirmed rest;
-  for (Port port : late) rest[port] = unconfirmed_[port];
-  sets = with_unconfirmed(std::move(sets), rest, now);
-  if (off_since_) sets = {};
-  if (auto loaded = gate_.load(config_, sets, {}, ledger_.all(now)); !loaded) return refuse(loaded.error());
-  if (auto written = remember(rest, off_since_); !written) return refuse(written.error());
-  unconfirmed_ = std::move(rest);
-  log_line(LogLevel::info, "confirmed " + names(ports));
-  return told({fmt::format("{} guarded for good.", names(ports))});
+  auto reply = told(texts);
+  reply.lines.push_back(changed_line(applied->changed, applied->guarded, applied->unguarded));
+  return reply;
 }
 
 Reply Keeper::switch_off(Instant now) {
@@ -299,15 +305,6 @@ Reply Keeper::close_by_hand(const Request& request, Instant now) {
     return refuse(ExitCode::failed, "failed", "nothing open matches", "knockctl status shows what is open");
   if (auto done = carry_out(std::move(plan), now); !done) return refuse(done.error());
   return told({fmt::format("{} closed.", plural(closed, "grant"))});
-}
-
-Reply Keeper::boot_file(Instant now) {
-  if (config_.nft.boot_file.empty())
-    return refuse(ExitCode::failed, "no-boot-file", "[nft] boot_file is \"\": there is nothing to save", "");
-  Reply reply;
-  if (config_.nft.mode == Mode::gate) reply.lines = part_lines(boot_file_text(now));
-  reply.lines.push_back(path_line(config_.nft.boot_file));
-  return reply;
 }
 
 } // namespace knock::kernel

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -33,9 +34,10 @@ Result<Fd> open_signals() {
   return fd;
 }
 
-int read_signal(int fd) {
+Signal read_signal(int fd) {
   signalfd_siginfo info{};
-  return ::read(fd, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  if (::read(fd, &info, sizeof info) != sizeof info) return {};
+  return {static_cast<int>(info.ssi_signo), info.ssi_uid};
 }
 
 void notify_service(std::string_view state) {
@@ -97,6 +99,15 @@ std::optional<gid_t> group_id(const std::string& name) {
   ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
   if (found == nullptr) return std::nullopt;
   return found->gr_gid;
+}
+
+std::optional<uid_t> user_id(const std::string& name) {
+  std::array<char, 4096> buffer;
+  passwd entry{};
+  passwd* found = nullptr;
+  ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (found == nullptr) return std::nullopt;
+  return found->pw_uid;
 }
 
 Result<std::string> state_directory(const std::string& configured) {

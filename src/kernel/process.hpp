@@ -22,8 +22,12 @@ inline constexpr const char* kOurUser = "_knockgate";
 
 /// SIGTERM, SIGINT and SIGHUP as a descriptor; SIGPIPE is ignored. Requires: called before any thread starts.
 Result<Fd> open_signals();
-/// The next signal waiting, 0 when none does.
-int read_signal(int fd);
+struct Signal {
+  int number = 0; ///< 0: none waits
+  uid_t sender = 0;
+};
+/// The next signal waiting.
+Signal read_signal(int fd);
 
 /// Tells the service manager, when there is one: "READY=1", "STATUS=...".
 void notify_service(std::string_view state);
@@ -43,6 +47,7 @@ std::string boot_id();
 void pause(Millis span);
 
 std::optional<gid_t> group_id(const std::string& name);
+std::optional<uid_t> user_id(const std::string& name);
 /// `[control] state`, else $STATE_DIRECTORY, else /var/lib/knockgate; made (0700) when missing.
 Result<std::string> state_directory(const std::string& configured);
 

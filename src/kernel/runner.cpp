@@ -83,7 +83,7 @@ class Runner {
  public:
   int run(Fd signals, std::optional<Fd> listener) {
     loop_.watch(signals.get(), [&](Instant) {
-      const int signal = read_signal(signals.get());
+      const int signal = read_signal(signals.get()).number;
       stopping_ = stopping_ || signal == SIGTERM || signal == SIGINT;
     });
     if (listener)

@@ -18,5 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   Reply reply;
   (void)parse_reply(text, reply);
+  if (const auto facts = parse_save_facts(reply.lines))
+    KNOCK_ASSERT(parse_save_facts(encode(*facts)).value().unconfirmed == facts->unconfirmed);
+  for (char c : printable(text))
+    KNOCK_ASSERT(static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t');
   return 0;
 }

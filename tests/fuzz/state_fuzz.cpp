@@ -14,7 +14,8 @@ using namespace knock;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text{reinterpret_cast<const char*>(data), size};
   if (const auto ports = parse_unconfirmed(text, "boot"))
-    KNOCK_ASSERT(parse_unconfirmed(encode_unconfirmed(*ports, "boot"), "boot").has_value());
+    KNOCK_ASSERT(parse_unconfirmed(encode_unconfirmed(*ports, "boot"), "boot").value().size() ==
+                 ports->size());
   Ledger ledger({});
   const std::vector<Element> elements{
       {{*parse_address("192.0.2.1"), {}}, Seconds{5}, std::string(text), {}, {}}};

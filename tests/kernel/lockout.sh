@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Nobody is locked out: sessions that were there first, trial guarding, off and on, trust, the boot file.
+# Nobody is locked out: sessions that were there first, trial guarding and what it proves, off and on, trust, the boot file.
 . "$(dirname "$0")/../harness/lib.sh"
 
 world
@@ -30,6 +30,21 @@ config <<<"$NO_DOOR
 [door.echo]
 opens = [\"tcp/2222\", \"tcp/22\"]
 knock = [\"tcp/7143\", \"udp/12899\", \"tcp/4021\", \"udp/33710\"]"
+# Nothing guards a new port unasked: no person at a terminal, no script, no signal.
+refuses_reload() { # COMMAND...
+  local code=0
+  "$@" >"$TMP/said" 2>&1 || code=$?
+  [ $code = 2 ] && grep -q 'would guard tcp/22 tcp/2222.*reload --confirm' "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
+  expect '.state == "idle" and .gate.loaded == false and .config.ok'
+}
+refuses_reload ctl reload </dev/null
+refuses_reload script -qec "knockctl reload" /dev/null # on a terminal; all of the router is in reach of its socket
+kill -HUP $DAEMON
+await logged 'hand verb=reload uid=0 signal=HUP exit=2'
+[ "$(count_logged '^reload refused: this would guard tcp/22 tcp/2222')" = 3 ] || fail "not logged as an error: $(cat "$TMP/log")"
+expect '.state == "idle" and .gate.loaded == false'
+ok "a reload that would guard a new port is refused without --confirm or --now, by SIGHUP too"
+
 ctl reload --confirm $((3 * SLOW))s >"$TMP/said"
 grep -q "tcp/22 tcp/2222 guarded from now, for $((3 * SLOW)) s unless confirmed" "$TMP/said" || fail "reload says: $(cat "$TMP/said")"
 port=$(sed -n 's/^The connection from 203\.0\.113\.9 port \([0-9]*\) goes on; a new one needs the knock\.$/\1/p' "$TMP/said")
@@ -43,7 +58,8 @@ ctl status | grep -q "203.0.113.9:$port" || fail "status does not show the conne
 ok "a connection from before the first door goes on, that flow alone: its source has to knock for another"
 expect '.warnings | map(.code) | index("unconfirmed")'
 await reaches intruder $R4 22
-ok "unconfirmed in time: the kernel unguards it by itself"
+await logged '^trial over: tcp/22 tcp/2222 were not confirmed: unguarded'
+ok "unconfirmed in time: the kernel unguards it by itself, and one line says so"
 in_ns router knockctl confirm 2>/dev/null && fail "confirmed too late" || true
 ctl reload --confirm $((3 * SLOW))s >/dev/null
 stop KILL
@@ -51,13 +67,64 @@ await reaches intruder $R4 22
 start
 opens intruder $R4 22
 expect '.warnings | map(.code) | index("not-confirmed")'
+await eval '[ "$(count_logged "^trial over: tcp/22 tcp/2222 were")" = 2 ]' # one of each trial
+stop
+start
+expect '.warnings | map(.code) | index("not-confirmed")'
+[ "$(count_logged "^trial over:")" = 2 ] || fail "told at each start: $(grep 'trial over' "$TMP/log")"
 ok "so also when the daemon is killed meanwhile, and the next one leaves it so"
 
-ctl reload --confirm 1m >/dev/null
+# A trial proves that its users come in, or is not confirmed.
+ctl reload --confirm 5m >"$TMP/said"
+grep -q 'confirm refuses until each of these ports was opened by a knock' "$TMP/said" || fail "reload says: $(cat "$TMP/said")"
 stays_closed intruder $R4 22
+unproven() { # PATTERN
+  local code=0
+  ctl confirm >"$TMP/said" 2>&1 || code=$?
+  [ $code = 1 ] && grep -Eq "$1" "$TMP/said" || fail "confirm exits $code: $(cat "$TMP/said")"
+  expect '.gate.guarded | map(.confirmed) == [false, false]'
+}
+unproven 'not opened since the trial began: tcp/22 \(door echo\), tcp/2222 \(door echo\) \(trial of uid 0, begun .* ago\)'
+ctl --json confirm 2>/dev/null | jq -e '.error.code == "unproven"' >/dev/null || fail "not said to a script"
+ctl open echo 203.0.113.66 >/dev/null
+unproven 'not opened since the trial began: tcp/22'
+ctl close --all >/dev/null
+knock_ssh client $R4
+await reaches client $R4 22
+stop KILL
+start
+ok "confirm refuses until a knock has opened it: neither a hand nor the session proves that"
 ctl confirm >"$TMP/said" && grep -q 'guarded for good' "$TMP/said" && grep -q "include \"$TMP/boot.d/\*.nft\"" "$TMP/said" || fail "confirm says: $(cat "$TMP/said")"
 expect '(.gate.guarded | map(.confirmed) | all) and .config.boot_file == "ok"'
-ok "confirm makes it permanent, saves, and prints the include line"
+grep -q 'opened: tcp/22 (203.0.113.9 at door echo), tcp/2222 (203.0.113.9 at door echo)' "$TMP/said" &&
+  grep -q 'over: trial of uid 0, begun .* ago' "$TMP/said" || fail "confirm says: $(cat "$TMP/said")"
+ok "after the knock, and a restart, confirm says who came in and whose trial it was; it is permanent and saved"
+
+cp "$TMP/knockgate.toml" "$TMP/before"
+config <<<"$(sed -n '/^trust/,$p' "$TMP/before" | sed '1s/^/[gate]\n/')
+[door.web]
+opens = [\"tcp/80\"]
+knock = [\"tcp/1301\", \"udp/1207\", \"tcp/1409\", \"udp/1003\"]
+[door.hand]
+opens = [\"tcp/8080\"]"
+ctl reload --confirm 5m >/dev/null
+code=0; ctl confirm >"$TMP/said" 2>&1 || code=$?
+[ $code = 1 ] && grep -q 'tcp/80 (door web), tcp/8080 (door hand, by hand)' "$TMP/said" || fail "$(cat "$TMP/said")"
+ctl open hand 203.0.113.9 >/dev/null
+code=0; ctl confirm >"$TMP/said" 2>&1 || code=$?
+[ $code = 1 ] && grep -q 'tcp/80 (door web); opened: tcp/8080 (203.0.113.9 at door hand, by hand)' "$TMP/said" || fail "$(cat "$TMP/said")"
+ctl confirm --anyway >"$TMP/said" && grep -q 'never opened since, taken on trust: tcp/80' "$TMP/said" || fail "$(cat "$TMP/said")"
+expect '.gate.guarded | map(.confirmed) | all'
+ctl --json reload | jq -es 'map(select(has("changed"))) == [{changed: false, guarded: [], unguarded: []}]' >/dev/null || fail "not unchanged"
+ctl reload | grep -qx 'nothing changed.' || fail "a reload of the same does not say so"
+cp "$TMP/before" "$TMP/knockgate.toml"
+ctl --json reload | jq -es 'map(select(has("changed"))) == [{changed: true, guarded: [], unguarded: ["tcp/80", "tcp/8080"]}]' >/dev/null || fail "not changed"
+ok "a door without a knock is proven by hand; --anyway takes the rest on trust; reload says whether anything changed"
+for line in 'reload uid=0 confirm=5m exit=0' 'confirm uid=0 exit=1' 'confirm uid=0 anyway=1 exit=0' 'save uid=0 exit=0' \
+  'open uid=0 door=hand source=203.0.113.9 exit=0' 'close uid=0 all=1 exit=0'; do
+  logged "^hand verb=$line\$" || fail "not logged: $line"
+done
+ok "every change by hand has a line with its uid"
 
 opens lan $R4 22
 ok "a trusted interface is never asked"

@@ -115,6 +115,7 @@ boot
 ok "a systemd of its own: $(inside systemctl --version | head -n 1)"
 
 inside systemd-sysusers
+inside systemd-tmpfiles --create knockgate.conf
 OURS=$(inside id -u _knockgate)
 inside getent group knockgate >/dev/null || fail "no group knockgate"
 write() { # PATH: stdin, as the package would leave it
@@ -205,6 +206,18 @@ expect '[.warnings[] | select(.code == "runner")] | length == 0'
 [ "$(keeper)" = "$K" ] || fail "the keeper was restarted"
 ok "runner: warned of until its socket is enabled; then, without a restart, commands run as nobody, with the network"
 
+[ "$(inside stat -c '%U:%G %a' /run/knockgate)" = 'root:_knockgate 1775' ] || fail "$(inside stat -c '%U:%G %a' /run/knockgate)"
+as_ours() { inside setpriv --reuid _knockgate --regid _knockgate --clear-groups "$@"; }
+! as_ours rm -f /run/knockgate/runner.sock 2>/dev/null && ! as_ours mv /run/knockgate/runner.sock /run/knockgate/x 2>/dev/null || fail "the daemon's user replaces the runner's socket"
+inside sh -c 'echo secret >/etc/target && chmod 640 /etc/target'
+inside systemctl stop knockgate-runner.socket
+as_ours ln -s /etc/target /run/knockgate/runner.sock || fail "the daemon's user cannot plant a link"
+inside systemctl start knockgate-runner.socket
+[ "$(inside stat -c '%U:%G %a' /etc/target)" = 'root:root 640' ] || fail "systemd followed a link of the daemon's: $(inside stat -c '%U:%G %a' /etc/target)"
+[ "$(inside stat -c '%F %G %a' /run/knockgate/runner.sock)" = 'socket _knockgate 660' ] || fail "the runner's socket is not back"
+inside knockctl reload >/dev/null # connects to it
+ok "the daemon's user cannot stand in for the runner's socket, nor make systemd give away a file"
+
 inside useradd -r worker
 inside mkdir -p /etc/systemd/system/knockgate-runner.service.d
 printf '[Service]\nUser=worker\n' | inside sh -c 'cat >/etc/systemd/system/knockgate-runner.service.d/user.conf'
@@ -254,6 +267,14 @@ door 2h
 write /etc/knockgate/doors.d/web.toml <<<'[door.web]
 opens = ["tcp/80"]
 knock = ["tcp/1301", "udp/1207", "tcp/1409", "udp/1003"]'
+! inside systemctl reload knockgated.service 2>/dev/null || fail "systemctl reload guards a new port unasked"
+expect '.config.doors == 1 and (.gate.guarded | map(.port) == ["tcp/22"])'
+inside journalctl -q --sync
+told knockgated 'this would guard tcp/80, maybe the port you are on' || fail "not said"
+active && [ "$(keeper)" = "$K" ] || fail "a refused reload ends the unit"
+inside knockctl reload --now >/dev/null || fail "reload --now"
+told knockgated 'hand verb=reload uid=0 now=1 exit=0' || fail "no line says who"
+door 3h
 inside systemctl reload knockgated.service || fail "reload"
 expect '.config.doors == 2 and (.gate.guarded | map(.port) == ["tcp/22", "tcp/80"]) and .config.boot_file == "ok"'
 write /etc/knockgate/doors.d/web.toml <<<'[door.web]
@@ -262,7 +283,7 @@ opens = "nothing"'
 active || fail "a bad file ends the unit"
 [ "$(keeper)" = "$K" ] || fail "a reload restarts"
 expect '.config.ok == false and (.gate.guarded | map(.port) == ["tcp/22", "tcp/80"])'
-ok "systemctl reload: takes the new config and saves; fails with a bad one, and the old one stays"
+ok "systemctl reload: takes the new config and saves; fails with a new port or a bad one, and the old one stays"
 
 write /etc/knockgate/doors.d/web.toml <<<'[door.web]
 opens = ["tcp/81"]
@@ -271,6 +292,7 @@ inside knockctl reload --confirm 10m >/dev/null
 trial='any(.gate.guarded[]; .port == "tcp/81" and .confirmed == false and .left_ms > 0)'
 expect "$trial"
 inside systemctl restart knockgated.service
+! inside knockctl confirm >"$TMP/said" 2>&1 && grep -q 'tcp/81 (door web)' "$TMP/said" || fail "confirm says: $(cat "$TMP/said")"
 expect "$trial and ([.warnings[].code] | index(\"runner\") == null)"
 inside systemctl -q enable knockgated.service
 halt

@@ -50,14 +50,55 @@ TEST_CASE("a reply of many lines comes in datagrams that fit, and arrives whole"
   CHECK(to_string(back.failure) == "a.toml:3:1: error: wrong \"thing\"; do better");
 }
 
-TEST_CASE("a long text comes in parts that make it whole again") {
-  const std::string text(200'000, '\n');
-  std::string back;
-  for (const auto& line : part_lines(text)) {
-    CHECK(line.size() <= kMaxReplyLine);
-    back += part_of(line).value_or("?");
+TEST_CASE("what root asks before it saves survives the way there, however many ports") {
+  SaveFacts facts{"0a1b", true, {}};
+  for (std::uint16_t port = 1; port < 20'000; ++port) facts.unconfirmed.push_back({Protocol::udp, port});
+  const auto lines = encode(facts);
+  for (const auto& line : lines) CHECK(line.size() <= kMaxReplyLine);
+  const auto back = parse_save_facts(lines);
+  REQUIRE(back);
+  CHECK(back->config == "0a1b");
+  CHECK(back->off);
+  CHECK(back->unconfirmed == facts.unconfirmed);
+  CHECK(parse_save_facts(encode(SaveFacts{"x", false, {}}))->unconfirmed.empty());
+}
+
+TEST_CASE("root takes values of the daemon, never a path or a text") {
+  for (const char* line :
+       {R"({"path":"/etc/shadow"})", R"({"part":"table inet x {}"})",
+        R"({"config":1,"off":false,"unconfirmed":[]})", R"({"config":"x","off":"no","unconfirmed":[]})",
+        R"({"config":"x","unconfirmed":[]})", R"({"config":"x","off":false})",
+        R"({"config":"x","off":false,"unconfirmed":["tcp/22 }; flush ruleset"]})",
+        R"({"config":"x","off":false,"unconfirmed":["tcp/0"]})",
+        R"({"config":"x","off":false,"unconfirmed":[22]})", R"({"unconfirmed":[]})", "[]", ""}) {
+    CAPTURE(line);
+    CHECK_FALSE(parse_save_facts({line}));
   }
-  CHECK(back == text);
+  CHECK_FALSE(parse_save_facts({}));
+}
+
+TEST_CASE("nothing that a terminal obeys comes out of a reply") {
+  CHECK(printable("a\x1b[2J\x7f\r\x01z\n\tb") == "a\\x1b[2J\\x7f\\x0d\\x01z\n\tb");
+  CHECK(printable("\xc2\x9b"
+                  "31m \xc3\xa4\xc2") == "\\xc2\\x9b"
+                                         "31m \xc3\xa4\xc2");
+  CHECK(text_of(R"({"text":"\u001b]0;x\u0007"})") == "\\x1b]0;x\\x07");
+  Reply reply;
+  CHECK(parse_reply(R"({"end":true,"exit":1,"error":{"text":"a\u001bc","advice":"\u009b","file":"\u001b"}})"
+                    "\n",
+                    reply) == true);
+  CHECK(to_string(reply.failure) == "a\\x1bc; \\xc2\\x9b");
+  CHECK(reply.failure.place.file == "\\x1b");
+  // As it is, for --json: ASCII without control bytes, or no reply of ours.
+  CHECK_FALSE(parse_reply("{\"text\":\"\x1b[2J\"}\n", reply));
+  CHECK_FALSE(parse_reply("{\"text\":\"\xc2\x9b\"}\n", reply));
+  CHECK(parse_reply(text_line("\x1b\xc3\xa4") + "\n", reply) == false);
+}
+
+TEST_CASE("a reload says whether it changed anything") {
+  CHECK(changed_line(true, {{Protocol::tcp, 22}}, {}) ==
+        R"({"changed":true,"guarded":["tcp/22"],"unguarded":[]})");
+  CHECK(changed_line(false, {}, {}) == R"({"changed":false,"guarded":[],"unguarded":[]})");
 }
 
 TEST_CASE("the command line: bare is status, a mistyped verb gets the nearest, a verb takes no more words "
@@ -69,6 +110,8 @@ TEST_CASE("the command line: bare is status, a mistyped verb gets the nearest, a
   CHECK(parse({"confirm", "now"}).failure->exit == ExitCode::usage);
   CHECK(parse({"open", "--for"}).failure->text == "--for needs a value");
   CHECK(parse({"--jsn"}).failure);
+  CHECK(parse({"--config", "/x.toml", "save"}).line.config == "/x.toml");
+  CHECK(parse({"confirm", "--anyway"}).line.anyway);
 }
 
 TEST_CASE("nearest finds a typing slip, and nothing where nothing is near") {

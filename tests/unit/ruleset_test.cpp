@@ -77,22 +77,9 @@ TEST_CASE("the boot file holds no unconfirmed port") {
 
 TEST_CASE("an unconfirmed port is loaded with its time left, and not at all once it ended") {
   const Instant now{100s};
-  const Unconfirmed ports{{{Protocol::tcp, 22}, now + 5s}};
+  const Unconfirmed ports{{{Protocol::tcp, 22}, {.until = now + 5s}}};
   const auto sets = static_sets_of(config_with_doors());
   CHECK(with_unconfirmed(sets, ports, now).guarded.at(0).left == 5s);
   CHECK(with_unconfirmed(sets, ports, now + 5s).guarded.empty());
   CHECK_FALSE(with_unconfirmed(sets, {}, now).guarded.at(0).left);
-}
-
-TEST_CASE("unconfirmed ports survive a restart, and end with the boot") {
-  const Unconfirmed ports{{{Protocol::tcp, 22}, Instant{105s}}, {{Protocol::udp, 53}, Instant{7s}}};
-  const auto text = encode_unconfirmed(ports, "boot-a");
-  CHECK(parse_unconfirmed(text, "boot-a") == ports);
-  const auto later = parse_unconfirmed(text, "boot-b");
-  REQUIRE(later);
-  CHECK(later->at({Protocol::tcp, 22}) == Instant{});
-  CHECK(parse_unconfirmed("", "boot-a") == Unconfirmed{});
-  for (const char* broken :
-       {"tcp/22", "tcp/22 1 boot", "tcp/0 1 boot\n", "tcp/22 -1 boot\n", "tcp/22 1x boot\n"})
-    CHECK_FALSE(parse_unconfirmed(broken, "boot"));
 }
