@@ -461,13 +461,13 @@ int many(const Address& source, const Address& host, const Target& target, int c
   return 0;
 }
 
-/// Lets through `rate` a second; who comes late by more than 5 ms does not catch up.
+/// Lets through `rate` a second; who comes late by more than 50 ms does not catch up.
 class Pace {
  public:
   explicit Pace(double rate)
       : gap_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / rate))) {}
   void wait() {
-    next_ = std::max(next_ + gap_, Clock::now() - 5ms);
+    next_ = std::max(next_ + gap_, Clock::now() - 50ms);
     for (auto left = next_ - Clock::now(); left > 0us; left = next_ - Clock::now())
       if (left > 100us) std::this_thread::sleep_for(50us);
   }
