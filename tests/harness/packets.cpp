@@ -7,6 +7,7 @@
 //                                                  has to differ from port to port: port numbers and
 //                                                  checksums
 //   packets many SOURCE TARGET PROTO PORT COUNT    COUNT plain probes, and how many answers of each form
+//   packets send SOURCE TARGET FROM PORT FLAGS     one TCP packet out of port FROM; FLAGS as a number
 //   packets knock FIRST TARGET COUNT RATE STEP...  the steps of COUNT sources in a row, at RATE packets a
 //   second packets spray FIRST TARGET RATE STEP...        a step at random from a source at random, until
 //   killed; 0:tcp: any port packets enter FIRST TARGET COUNT PORT STEP...  the steps of each source, then
@@ -580,7 +581,7 @@ int main(int argc, char** argv) {
     return steps;
   };
   if (words.size() < 4) {
-    std::fputs("usage: packets ask|many|knock|spray|enter|race SOURCE TARGET ...\n", stderr);
+    std::fputs("usage: packets ask|many|send|knock|spray|enter|race SOURCE TARGET ...\n", stderr);
     return 2;
   }
   const auto source = address_of(words[0].c_str());
@@ -589,6 +590,13 @@ int main(int argc, char** argv) {
     const Target target{protocol_of(words[2]), static_cast<std::uint16_t>(number(3))};
     return verb == "ask" ? ask(source, host, target)
                          : many(source, host, target, static_cast<int>(number(4)));
+  }
+  if (verb == "send") {
+    const Shape shape{.flags = static_cast<std::uint8_t>(std::stoul(words.at(4), nullptr, 0)),
+                      .sequence = std::random_device{}()};
+    Road(host).send(source, {IPPROTO_TCP, static_cast<std::uint16_t>(number(3))},
+                    static_cast<std::uint16_t>(number(2)), shape);
+    return 0;
   }
   if (verb == "knock") return knock(source, host, number(2), number(3), steps_from(4));
   if (verb == "spray") return spray(source, host, number(2), steps_from(3));

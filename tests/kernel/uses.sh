@@ -122,9 +122,9 @@ TOML
 comes_in() { # TARGET HOW-OFTEN, and then no more
   local n
   for n in $(seq $2); do reaches client $1 24 || fail "only $((n - 1)) of $2 connections come in"; done
-  for n in 1 2; do stays_closed client $1 24; done
+  stays_closed client $1 24
 }
-left() { # HOW MANY of each source's three
+left() { # HOW MANY of three each source has
   await status "[.grants[] | select(.door == \"thrice\") | .uses_left] == [$1, $1]"
 }
 spend() { # one of three each, and the only one; from now on twice more
@@ -140,7 +140,7 @@ spend() { # one of three each, and the only one; from now on twice more
 spent() {
   local target
   for target in $R4 $R6; do
-    for _ in 1 2; do stays_closed client $target 22; done
+    stays_closed client $target 22
     comes_in $target 2
   done
 }
