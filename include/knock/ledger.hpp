@@ -20,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <knock/open_grant.hpp>
@@ -95,6 +96,9 @@ class Ledger {
   /// The elements that count uses: all, and those that the requests share.
   [[nodiscard]] std::vector<GrantKey> uses_keys() const;
   [[nodiscard]] std::vector<GrantKey> uses_keys_of(std::span<const GrantRequest> requests) const;
+  /// Elements that still hold the uses of a grant that ended since the last call; and put without them.
+  std::set<GrantKey> outlived() { return std::exchange(outlived_, {}); }
+  [[nodiscard]] Plan plan_anew(const std::set<GrantKey>& keys, Instant now) const;
   /// The elements of connections that are older than the guard.
   [[nodiscard]] std::vector<GrantKey> sessions() const;
   /// Pushes on grants whose connections live.
@@ -152,6 +156,7 @@ class Ledger {
   std::set<std::pair<Millis, std::uint64_t>> by_idle_;      // on_idle only
   std::set<std::uint64_t> flowing_;                         // on_disconnect with live connections
   std::set<std::uint64_t> sessions_;                        // connections older than the guard
+  std::set<GrantKey> outlived_;
   std::vector<std::uint64_t> used_up_;                      // since a moment ago
   std::set<std::pair<Instant, std::uint64_t>> by_used_up_;  // when they are closed
   std::map<std::pair<Address, Port>, std::uint32_t> flows_; // alive, by who and whereto

@@ -78,6 +78,7 @@ class Keeper {
   Plan plan_close(const CloseWhich& which, std::string_view reason, Instant now);
   void count_use(const Address& source, Port port);
   void end_sessions(Instant now);
+  void take_back_uses(Instant now);
   void watch_flows(std::span<const GrantRequest> requests, Instant now);
   void hear(const FlowWatch::News& news, Instant now);
   void look_ahead(Instant now);
