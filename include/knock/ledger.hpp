@@ -20,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <knock/plan.hpp>
@@ -73,6 +74,9 @@ class Ledger {
   /// The elements that count uses: all, and those that the requests share.
   [[nodiscard]] std::vector<GrantKey> uses_keys() const;
   [[nodiscard]] std::vector<GrantKey> uses_keys_of(std::span<const GrantRequest> requests) const;
+  /// Elements that still hold the uses of a grant that ended since the last call; and put without them.
+  std::set<GrantKey> outlived() { return std::exchange(outlived_, {}); }
+  [[nodiscard]] Plan plan_anew(const std::set<GrantKey>& keys, Instant now) const;
   /// The elements of connections that are older than the guard.
   [[nodiscard]] std::vector<GrantKey> sessions() const;
   /// Pushes on grants whose connections live.
@@ -88,7 +92,6 @@ class Ledger {
   [[nodiscard]] Traffic counted(const GrantKey& key) const;
   /// Connections are no longer watched.
   void forget_flows();
-
   void set_limits(LedgerLimits limits) { limits_ = limits; }
   [[nodiscard]] std::optional<Instant> next_end() const;
   /// The first end behind `from`, and the elements with counters that end until `until`.
@@ -136,6 +139,7 @@ class Ledger {
   std::set<std::pair<Millis, std::uint64_t>> by_idle_;           // on_idle only
   std::set<std::uint64_t> flowing_;                              // on_disconnect with live connections
   std::set<std::uint64_t> sessions_;                             // connections older than the guard
+  std::set<GrantKey> outlived_;                                  // elements of uses, by grants that ended
   std::vector<std::uint64_t> used_up_;                           // since a moment ago
   std::set<std::pair<Instant, std::uint64_t>> by_used_up_;       // when they are closed
   std::map<std::pair<Address, Port>, std::uint32_t> flows_;      // alive, by who and whereto

@@ -232,7 +232,10 @@ std::vector<LedgerEvent> Ledger::expire(Instant now) {
     erase(id);
     const auto others = of_source(grant.source);
     for (const auto& key : keys_of(grant))
-      if (latest(others, key) == nullptr) elements_.erase(key);
+      if (latest(others, key) == nullptr)
+        elements_.erase(key);
+      else if (key.set == GrantSet::uses && grant.uses_left != 0)
+        outlived_.insert(key);
   }
   return events;
 }

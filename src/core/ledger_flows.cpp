@@ -142,6 +142,13 @@ std::vector<GrantKey> Ledger::uses_keys_of(std::span<const GrantRequest> request
   return keys;
 }
 
+Plan Ledger::plan_anew(const std::set<GrantKey>& keys, Instant now) const {
+  Plan plan;
+  for (const auto& key : keys)
+    if (has(key)) plan.batch.push_back(put_change(of_source(key.source), key, now));
+  return plan;
+}
+
 std::vector<GrantKey> Ledger::sessions() const {
   std::vector<GrantKey> keys;
   for (const auto id : sessions_)

@@ -75,6 +75,7 @@ class Keeper {
   Plan plan_close(const CloseWhich& which, std::string_view reason, Instant now);
   void count_use(const Address& source, Port port);
   void end_sessions(Instant now);
+  void take_back_uses(Instant now);
   void watch_flows(std::span<const GrantRequest> requests, Instant now);
   void hear(const FlowWatch::News& news, Instant now);
   void look_ahead(Instant now);
@@ -106,7 +107,6 @@ class Keeper {
   [[nodiscard]] Status status(Instant now);
   void count(Status& status, Instant now);
   void warn(Status& status, Instant now) const;
-
   [[nodiscard]] const Door* door(std::string_view name) const;
   /// What the static sets are to hold now.
   [[nodiscard]] StaticSets wanted(Instant now) const;

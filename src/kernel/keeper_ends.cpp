@@ -49,6 +49,14 @@ Plan Keeper::plan_close(const CloseWhich& which, std::string_view reason, Instan
   return ledger_.plan_close(which, reason, now);
 }
 
+/// A grant that shared its element and ended by its time must not leave its uses to the others.
+void Keeper::take_back_uses(Instant now) {
+  const auto keys = ledger_.outlived();
+  if (keys.empty()) return;
+  look({keys.begin(), keys.end()});
+  push(ledger_.plan_anew(keys, now), now);
+}
+
 /// The kernel counted the connection, if it let it in by this element; one that is gone counts no more.
 void Keeper::count_use(const Address& source, Port port) {
   for (const auto& key : ledger_.counted_uses(source, port)) {
@@ -144,6 +152,7 @@ std::optional<Instant> Keeper::end_what_is_over(Instant now) {
   for (const auto id : ledger_.used_up(now)) push(plan_close({.id = id}, "uses", now), now);
   end_sessions(now);
   for (const auto& event : ledger_.expire(now)) report(event, now);
+  take_back_uses(now);
   watch_flows({}, now);
   if (flows_) sooner(flows_->work(now));
   sooner(next_idle_);

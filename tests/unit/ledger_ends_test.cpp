@@ -224,8 +224,32 @@ TEST_CASE("an element of two uses grants lets in what both have left, and an end
   CHECK(ledger.plan_close({.id = 2}, "hand", kStart + 20s).batch.at(0).kind == Change::Kind::remove);
 }
 
-TEST_CASE(
-    "a connection older than the guard is a grant of its own, counts to no limit, and opens nothing else") {
+TEST_CASE("uses that a grant leaves when its time is over are taken out of the element it shared") {
+  Ledger ledger({});
+  auto brief = request();
+  brief.uses = 2;
+  open(ledger, brief);
+  auto by_hand = brief;
+  by_hand.via = Via::hand;
+  by_hand.uses = 3;
+  by_hand.open_for = 1min;
+  open(ledger, by_hand);
+  count(ledger, 1, GrantSet::uses);
+  CHECK(ledger.expire(kStart + 30s).size() == 1);
+  const auto keys = ledger.outlived();
+  CHECK(keys == std::set{GrantKey{kClient, kSsh, GrantSet::uses}});
+  CHECK(ledger.outlived().empty());
+  const auto plan = accepted(ledger, ledger.plan_anew(keys, kStart + 30s));
+  REQUIRE(plan.batch.size() == 1);
+  CHECK(plan.batch[0].uses == 3);
+  CHECK(plan.batch[0].timeout == 30s);
+  count(ledger, 1, GrantSet::uses); // the new element counts from 0
+  CHECK(only(ledger).uses_left == 2);
+  CHECK(ledger.expire(kStart + 1min).size() == 1);
+  CHECK(ledger.outlived().empty());
+}
+
+TEST_CASE("a connection older than the guard is a grant of its own, counts to no limit, and opens nothing else") {
   Ledger ledger({.grants = 1, .per_source = 1});
   GrantRequest session;
   session.door = "ssh";
