@@ -67,8 +67,11 @@ Result<void> RunnerLink::launch() {
 void RunnerLink::drop() {
   if (child_) loop_.unwatch(child_->fd());
   if (fd_) loop_.unwatch(fd_.get());
-  fd_ = Fd();                            // by this the runner knows
-  if (child_) child_->await(kTimeToEnd); // and ends what it started
+  fd_ = Fd(); // by this the runner knows
+  if (child_) {
+    child_->await(kTimeToEnd); // and ends what it started
+    log_.finish(monotonic_now());
+  }
   child_.reset();
 }
 
