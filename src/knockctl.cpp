@@ -84,7 +84,7 @@ int run_check(const CommandLine& given) {
     for (auto& finding : check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
   for (const auto& finding : parsed.findings) {
     if (!given.json)
-      fmt::print(stderr, "{}\n", to_string(finding));
+      fmt::print(stderr, "{}\n", printable(to_string(finding))); // names in foreign tables may be hostile
     else if (finding.level == Finding::Level::error)
       fmt::print("{}\n", error_line(failure_of(finding)));
   }
