@@ -4,11 +4,10 @@
 /// In:      NFLOG datagrams, the policy.   Out: what was completed, as values for the keeper.
 /// Memory:  the tracker's table and one datagram; nothing is allocated per packet.
 /// Threads: one.
-/// Time:    a report's is the kernel's own (wire::Logged::stamp), so `within` holds over a stall: of the
-/// engine, of the
-///          keeper that it waits for, of the machine. What waited longer than 15 s is thrown away and counted
-///          (`stale`): a knock opens within 15 s or not. A report without a stamp counts as of the wake-up
-///          that read it.
+/// Time:    a report's is the kernel's own (wire::Logged::stamp), so `within` holds over a stall: of the engine,
+///          of the keeper that it waits for, of the machine. What waited longer than 15 s is thrown away and
+///          counted (`stale`): a knock opens within 15 s or not. A report without a stamp counts as of the
+///          wake-up that read it.
 #pragma once
 
 #include <optional>
