@@ -324,7 +324,7 @@ for target in $R4 $R6; do
   await reaches client $target 22
   [ ! -e "$OUT/ports" ] || fail "said while open: $(cat "$OUT/ports")"
   await test -s "$OUT/ports"
-  await logged "^ran door=ports source=${FROM[$target]} .*" # of run
+  await logged "^runner: ran door=ports source=${FROM[$target]} .*" # of run
   await nothing_open
   [ "$(cat "$OUT/ports")" = "close ${FROM[$target]} nobody" ] || fail "ports: $(cat "$OUT/ports")"
   rm "$OUT/ports"

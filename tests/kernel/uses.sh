@@ -48,7 +48,7 @@ race() { # WHAT TARGET COUNT BURST SYNS PORT HOOK-THAT-COUNTS PORT-THERE
   } >"$TMP/race.nft"
   in_ns router nft -f "$TMP/race.nft" || fail "$what: the elements cannot be put"
   # shellcheck disable=SC2046
-  timeout $((60 * SLOW)) packets race $(first $target) $target $count $port $syns /run/netns/$RUN-client /run/netns/$RUN-intruder ||
+  timeout $((200 * SLOW)) packets race $(first $target) $target $count $port $syns /run/netns/$RUN-client /run/netns/$RUN-intruder ||
     fail "$what: the senders do not come to an end"
   came() {
     in_ns router nft -j list set inet count came |
