@@ -18,7 +18,8 @@
 namespace knock::kernel {
 namespace {
 
-constexpr Millis kTakenFor{500}; // a killed process lets go of its sockets in less
+constexpr std::size_t kMostSessions = 32'768; // half of the set; a full one would refuse the whole guard
+constexpr Millis kTakenFor{500};              // a killed process lets go of its sockets in less
 
 /// Every enabled door's way in. Also says which door a sequence belongs to: same order as `doors`.
 std::vector<Sequence> sequences_of(const Config& config) {
@@ -264,7 +265,9 @@ Result<Plan> Keeper::plan_sessions(const Config& next, const std::vector<Port>& 
   const auto connections = open_connections();
   if (!connections) return tl::unexpected(connections.error());
   std::vector<GrantRequest> requests;
+  const auto before = ledger_.sessions().size();
   for (const auto& flow : *connections) {
+    if (before + requests.size() >= kMostSessions) break; // conntrack carries the others on, if it knows them
     if (!std::binary_search(ports.begin(), ports.end(), flow.port) || !grantable(flow.source)) continue;
     const auto owner = std::find_if(next.doors.begin(), next.doors.end(), [&](const Door& door) {
       return door.enabled && std::binary_search(door.opens.begin(), door.opens.end(), flow.port);

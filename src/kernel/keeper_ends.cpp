@@ -69,9 +69,9 @@ void Keeper::count_use(const Address& source, Port port) {
 }
 
 void Keeper::end_sessions(Instant now) {
+  if (next_session_ && *next_session_ > now) return;
   const auto sessions = ledger_.sessions();
   if (sessions.empty()) return next_session_.reset();
-  if (next_session_ && *next_session_ > now) return;
   next_session_ = now + kSessionsEvery;
   const auto alive = open_connections();
   if (!alive) return log_line(LogLevel::warn, to_string(alive.error()));
