@@ -172,7 +172,7 @@ ok "32 readers who ask without pause, and one who connects without pause: knocks
 kill -STOP $DAEMON
 reader 65531 fill "$TMP/marks/four"
 await test -e "$TMP/marks/four.holds"
-code=0; in_ns router timeout $((20 * SLOW)) knockgated --config "$TMP/knockgate.toml" 2>"$TMP/second" || code=$?
+code=0; in_ns router timeout -s KILL $((20 * SLOW)) knockgated --config "$TMP/knockgate.toml" 2>"$TMP/second" || code=$?
 [ $code = 1 ] && grep -q 'another knockgated runs' "$TMP/second" || fail "a second daemon: exit $code, $(cat "$TMP/second")"
 code=0; timeout $((20 * SLOW)) ip netns exec "$RUN-router" knockctl wait --timeout 1s >/dev/null 2>&1 || code=$?
 [ $code = 1 ] || fail "wait: exit $code"

@@ -231,7 +231,7 @@ TEST_CASE("who waits, or does not read, keeps nothing busy; who hangs up is forg
   CHECK(!served.wake());
 }
 
-TEST_CASE("a daemon that lets nobody in any more, and one that has no place: said in time") {
+TEST_CASE("a daemon that lets nobody in any more does not answer, and is not taken for one that is gone") {
   if (skipped()) return;
   Served served;
   std::list<Client> waiting;
