@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Answer: what a client of the control socket is sent, and the Snapshot that answers many with one text.
 ///
-/// Memory:  datagrams are shared by all who are sent the same: 64 readers of a long status hold it once.
+/// Memory:  datagrams are shared by all clients that get the same: 64 readers of a long status hold it once.
 /// Threads: one. Time is passed in; only what a text costs is measured.
 #pragma once
 
@@ -26,9 +26,9 @@ struct Answer {
   static Answer not_before(Instant at);
 };
 
-/// A text that is dear to make, for whoever asks. It is never older than the question, but for one case:
-/// texts are made in a tenth of the time at most, and who has waited a second for the next one gets the last
-/// one.
+/// A text that is expensive to make, for all clients that ask. It is never older than the question, with one
+/// exception: texts are made in a tenth of the time at most, and a client that has waited a second for the
+/// next one gets the last one.
 class Snapshot {
  public:
   using Make = std::function<std::vector<std::string>()>;
@@ -38,9 +38,9 @@ class Snapshot {
 
   explicit Snapshot(Clock clock) : clock_(clock) {}
 
-  /// For who asked at `asked`; nothing that happened until `now` is unknown to `make`.
+  /// For a question of `asked`. Requires: `make` knows of all that happened until `now`.
   Answer answer(Instant asked, Instant now, const Make& make);
-  /// A request changed something: whoever asks sees it at once.
+  /// A request changed something: the next answer shows it, whatever that costs.
   void outdate() { datagrams_.reset(); }
 
  private:

@@ -22,12 +22,12 @@ namespace knock::kernel {
 namespace {
 
 constexpr std::size_t kPlaces = 64;
-constexpr std::size_t kPlacesOfRoot = 8; // of these, nobody else's: whoever comes, root gets in
+constexpr std::size_t kPlacesOfRoot = 8; // of these; no other client can keep root out
 constexpr std::size_t kShare = 8;        // of another uid
 constexpr Seconds kIdle{60};
 constexpr Seconds kSlowReader{5};
 constexpr int kBacklog = 128; // a burst of clients waits here, not in connect()
-// In one wake-up, together well below a millisecond: a knock waits no longer for those who only ask.
+// In one wake-up, together well below a millisecond: a knock waits no longer for requests.
 constexpr int kTurns = 4;
 constexpr int kSentAtOnce = 4; // datagrams
 constexpr int kAccepted = 16;

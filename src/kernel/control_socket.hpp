@@ -4,8 +4,8 @@
 /// In:      one datagram a request, with who sent it.   Out: the datagrams the handler answers.
 /// Places:  64, of which 8 are root's alone; another uid has at most 8 of the rest. When none is left, the
 ///          oldest idle client of that uid, else of any but root, gives way; one without a place is told so.
-/// Threads: the event loop's. Its callbacks only note who waits: `work` serves some of them, in turn, so
-///          that all else of a wake-up comes first, and waits for few requests.
+/// Threads: the event loop's. Its callbacks only note which clients wait: `work` serves some of them, in
+///          turn, so that all else of a wake-up comes first, and waits for few requests.
 /// Time:    an idle client is dropped after 60 s, one that takes its answer slowly after 5 s.
 /// Source:  unix(7): SO_PEERCRED, SO_PEERGROUPS.
 #pragma once
@@ -43,14 +43,15 @@ class ControlSocket {
   ~ControlSocket();
 
   void serve(Handler handler);
-  /// Serves some of those that wait, and drops who took too long. Returns when to call again, ready or not.
+  /// Serves some clients that wait, and drops those that took too long. Returns when to call again, ready or
+  /// not.
   std::optional<Instant> work(Instant now);
 
  private:
   struct Client {
     Fd fd;
     Peer peer;
-    Instant deadline{};  // of who is idle or takes an answer
+    Instant deadline{};  // while idle, or while the answer is sent
     std::string request; // that has no answer yet; else empty
     Instant asked{}, again{};
     Datagrams answer; // null: none to be sent
@@ -76,8 +77,8 @@ class ControlSocket {
   std::string path_; // empty: systemd's, and its to remove
   Handler handler_;
   std::map<int, Client> clients_;
-  std::deque<int> queue_; // whose turn it is
-  bool callers_ = false;  // somebody wants to be accepted
+  std::deque<int> queue_; // clients that wait for their turn
+  bool callers_ = false;  // there are connections to accept
 };
 
 } // namespace knock::kernel

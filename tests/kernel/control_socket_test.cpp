@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who has a place at the control socket, whose turn it is, and how old an answer may be. Clients of several
-// users are one process: the kernel notes the uid of who connects (unix(7), SO_PEERCRED).
+// Places and turns at the control socket, and how old an answer may be. Clients of several users are one
+// process: the kernel notes the effective uid at connect() (unix(7), SO_PEERCRED).
 #include <doctest/doctest.h>
 
 #include <sys/socket.h>
@@ -257,7 +257,7 @@ TEST_CASE("an answer is never older than the question, and made in a tenth of th
   const auto first = snapshot.answer(clock, clock, make);
   const auto asked = clock - Millis{20};
   REQUIRE(first.datagrams);
-  CHECK(first.datagrams == snapshot.answer(asked, clock, make).datagrams); // shared by all who asked before
+  CHECK(first.datagrams == snapshot.answer(asked, clock, make).datagrams); // shared by all that asked before
 
   const auto later = clock;
   const auto again = snapshot.answer(later, clock, make);
