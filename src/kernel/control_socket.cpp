@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "kernel/close_elsewhere.hpp"
 #include "kernel/process.hpp"
 
 namespace knock::kernel {
@@ -63,6 +64,20 @@ bool has_unread(int fd) {
   return ::ioctl(fd, FIONREAD, &bytes) == 0 && bytes != 0;
 }
 
+/// Whether no client of this listener can queue a descriptor: Linux 6.16 and later. Requires: before listen(2).
+/// Else the next best is to look before we receive, and to let another process close (close_elsewhere.hpp).
+bool refuse_descriptors(int listener) {
+  constexpr int kPassRights = 83; // SO_PASSRIGHTS of asm-generic/socket.h
+  const int no = 0;
+  return ::setsockopt(listener, SOL_SOCKET, kPassRights, &no, sizeof no) == 0;
+}
+
+/// Whether the next datagram brings descriptors. To receive it would close them, here; a look does not.
+bool brings_descriptors(int fd) {
+  msghdr message{};
+  return ::recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) >= 0 && (message.msg_flags & MSG_CTRUNC) != 0;
+}
+
 /// Before a client without a place is hung up on; how it reads that: control_client.cpp.
 void say_busy(int fd) {
   static const auto datagrams = encode(Reply{{},
@@ -82,7 +97,7 @@ bool Peer::in_group(gid_t group) const {
 
 Result<ControlSocket> ControlSocket::open(EventLoop& loop, const std::string& path,
                                           std::optional<Fd> inherited) {
-  if (inherited) return ControlSocket(loop, std::move(*inherited), "");
+  if (inherited) return ControlSocket(loop, std::move(*inherited), "", false);
   const auto what = fmt::format("listen on {}", path);
   const auto address = address_of(path);
   const auto directory = path.substr(0, path.rfind('/'));
@@ -92,6 +107,7 @@ Result<ControlSocket> ControlSocket::open(EventLoop& loop, const std::string& pa
         system_error(what, EADDRINUSE, "another knockgated runs; choose another [control] socket"));
   ::unlink(path.c_str());
   Fd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const bool safe = refuse_descriptors(listener.get());
   const auto mask = ::umask(0117); // 0660 from the first moment
   const bool bound =
       ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
@@ -102,10 +118,12 @@ Result<ControlSocket> ControlSocket::open(EventLoop& loop, const std::string& pa
   if (const auto group = group_id(kReaders)) [[maybe_unused]]
     const int ignored = ::fchownat(AT_FDCWD, path.c_str(), static_cast<uid_t>(-1), *group,
                                    AT_SYMLINK_NOFOLLOW); // not a member: ours alone
-  return ControlSocket(loop, std::move(listener), path);
+  return ControlSocket(loop, std::move(listener), path, safe);
 }
 
 ControlSocket::~ControlSocket() {
+  for (auto& [fd, client] : clients_) doomed_.push_back(std::move(client.fd));
+  let_go();
   if (listener_ && !path_.empty()) ::unlink(path_.c_str());
 }
 
@@ -123,7 +141,15 @@ std::optional<Instant> ControlSocket::work(Instant now) {
     take_turn(fd, now);
   }
   if (std::exchange(callers_, false)) accept(now);
-  return drop_overdue(now);
+  const auto next = drop_overdue(now);
+  let_go();
+  return next;
+}
+
+/// Of those that were dropped, all at once.
+void ControlSocket::let_go() {
+  if (!safe_) close_elsewhere(std::exchange(doomed_, {}));
+  doomed_.clear();
 }
 
 void ControlSocket::accept(Instant now) {
@@ -134,6 +160,7 @@ void ControlSocket::accept(Instant now) {
     if (!peer) continue;
     if (!make_place(peer->uid)) {
       say_busy(fd.get());
+      doomed_.push_back(std::move(fd));
       continue;
     }
     const int number = fd.get();
@@ -190,10 +217,14 @@ void ControlSocket::take_turn(int fd, Instant now) {
 
 bool ControlSocket::read(int fd, Instant now) {
   std::array<char, kMaxRequest + 1> buffer;
+  if (!safe_ && brings_descriptors(fd)) {
+    drop(fd);
+    return false;
+  }
   const auto size = ::recv(fd, buffer.data(), buffer.size(), 0);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (size <= 0) {
-    drop(fd);
+    drop(fd, size == 0);
     return false;
   }
   auto& client = clients_.at(fd);
@@ -233,9 +264,11 @@ void ControlSocket::write(int fd, Instant now) {
   client.deadline = now + kIdle;
 }
 
-void ControlSocket::drop(int fd) {
+/// `ended`: it hung up, and nothing is queued any more.
+void ControlSocket::drop(int fd, bool ended) {
   loop_->unwatch(fd);
   std::erase(queue_, fd);
+  if (!ended) doomed_.push_back(std::move(clients_.at(fd).fd));
   clients_.erase(fd);
 }
 

@@ -59,8 +59,8 @@ class ControlSocket {
     bool queued = false;
   };
 
-  ControlSocket(EventLoop& loop, Fd listener, std::string path)
-      : loop_(&loop), listener_(std::move(listener)), path_(std::move(path)) {}
+  ControlSocket(EventLoop& loop, Fd listener, std::string path, bool safe)
+      : loop_(&loop), listener_(std::move(listener)), path_(std::move(path)), safe_(safe) {}
   void accept(Instant now);
   bool make_place(uid_t uid);
   bool put_out_oldest(std::optional<uid_t> uid);
@@ -69,16 +69,19 @@ class ControlSocket {
   bool read(int fd, Instant now);
   bool ask(int fd, Instant now);
   void write(int fd, Instant now);
-  void drop(int fd);
+  void drop(int fd, bool ended = false);
+  void let_go();
   std::optional<Instant> drop_overdue(Instant now);
 
   EventLoop* loop_;
   Fd listener_;
   std::string path_; // empty: systemd's, and its to remove
+  bool safe_;        // a client can queue no descriptor, so to close its socket never waits
   Handler handler_;
   std::map<int, Client> clients_;
-  std::deque<int> queue_; // clients that wait for their turn
-  bool callers_ = false;  // there are connections to accept
+  std::deque<int> queue_;  // clients that wait for their turn
+  std::vector<Fd> doomed_; // of clients that were dropped
+  bool callers_ = false;   // there are connections to accept
 };
 
 } // namespace knock::kernel

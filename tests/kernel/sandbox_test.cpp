@@ -111,9 +111,11 @@ long open_many() {
   for (int i = 0; i < 16 && last != -1; ++i) last = ::dup(STDERR_FILENO);
   return last;
 }
+#if !defined(__SANITIZE_ADDRESS__)
 long map_much() {
   return ::syscall(SYS_mmap, nullptr, 1U << 30U, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
+#endif
 long oom_score() {
   long score = 0;
   std::ifstream("/proc/self/oom_score_adj") >> score;
