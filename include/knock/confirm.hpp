@@ -4,7 +4,7 @@
 ///
 /// The kernel unguards them by itself (elements with a timeout). This record outlives us, so that a daemon
 /// that restarts meanwhile, or after a reboot, does not guard for good what nobody confirmed.
-/// State file, one line a port: `tcp/22 DEADLINE BOOT BEGUN UID [SOURCE DOOR knock|hand]`, times in
+/// State file, one line a port: `tcp/22 DEADLINE BOOT BEGUN UID [SOURCE DOOR knock|hand STEPS]`, times in
 /// milliseconds of CLOCK_MONOTONIC; DEADLINE 0 when the end was told. An earlier version wrote the first
 /// three words alone.
 #pragma once
@@ -27,6 +27,7 @@ struct Opening {
   Address source;
   std::string door;
   bool by_hand = false;
+  std::uint64_t steps = 0; ///< hash of the door's knock at that time
   bool operator==(const Opening&) const = default;
 };
 
@@ -51,13 +52,12 @@ StaticSets with_unconfirmed(StaticSets sets, const Unconfirmed& ports, Instant n
 /// What the boot file should hold; empty: there should be none.
 std::string boot_file_text(const Config& config, const Unconfirmed& ports, bool off);
 
-/// Notes at each port on trial that `grant` opened it. Returns whether that was news.
-bool note_opening(Unconfirmed& ports, const OpenGrant& grant, Instant now);
-/// Forgets what came in by a knock that is no longer the one of that door.
-void forget_old_knocks(Unconfirmed& ports, const Config& before, const Config& next);
+/// Notes at each port on trial that `grant` opened it, where the port is its door's. Returns whether that was news.
+bool note_opening(Unconfirmed& ports, const Config& config, const OpenGrant& grant, Instant now);
 /// The enabled doors of `port`; with a knock, where any has one.
 std::vector<const Door*> doors_to_prove(const Config& config, Port port);
-/// Whether the port was opened as its users will open it: by a knock, by hand only where no door has one.
+/// Whether the port was opened as its users will open it: by a door that has it still, by the knock that the door
+/// has still, by hand only where no door has one.
 bool is_proven(const Config& config, Port port, const Trial& trial);
 
 } // namespace knock

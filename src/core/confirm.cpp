@@ -41,8 +41,10 @@ bool parse_beginning(std::string_view text, Trial& trial) {
   if (text.empty()) return true;
   const auto source = parse_address(take(text, ' '));
   const auto door = take(text, ' ');
-  if (!source || door.empty() || (text != "knock" && text != "hand")) return false;
-  trial.opening = {*source, std::string(door), text == "hand"};
+  const auto how = take(text, ' ');
+  const auto steps = parse_number(text, ~std::uint64_t{0});
+  if (!source || door.empty() || (how != "knock" && how != "hand") || !steps) return false;
+  trial.opening = {*source, std::string(door), how == "hand", *steps};
   return true;
 }
 
@@ -70,6 +72,18 @@ const Door* enabled_door(const Config& config, std::string_view name) {
   return found == config.doors.end() ? nullptr : &*found;
 }
 
+std::uint64_t hash_of(const std::vector<Port>& steps) {
+  std::string text;
+  for (Port step : steps) text += to_string(step) + ' ';
+  return static_cast<std::uint64_t>(door_id(text));
+}
+
+/// Whether it could happen so today.
+bool holds_still(const Config& config, Port port, const Opening& opening) {
+  const auto* door = enabled_door(config, opening.door);
+  return door != nullptr && is_door_of(*door, port) && hash_of(door->knock) == opening.steps;
+}
+
 } // namespace
 
 std::string encode_unconfirmed(const Unconfirmed& ports, std::string_view boot) {
@@ -78,8 +92,8 @@ std::string encode_unconfirmed(const Unconfirmed& ports, std::string_view boot) 
     text += fmt::format("{} {} {}", to_string(port), trial.told ? 0 : ms_of(trial.until), boot);
     if (trial.uid) text += fmt::format(" {} {}", ms_of(trial.begun), *trial.uid);
     if (trial.uid && trial.opening)
-      text += fmt::format(" {} {} {}", to_string(trial.opening->source), trial.opening->door,
-                          trial.opening->by_hand ? "hand" : "knock");
+      text += fmt::format(" {} {} {} {}", to_string(trial.opening->source), trial.opening->door,
+                          trial.opening->by_hand ? "hand" : "knock", trial.opening->steps);
     text += '\n';
   }
   return text;
@@ -116,28 +130,21 @@ std::string boot_file_text(const Config& config, const Unconfirmed& ports, bool 
   return boot_text(config, sets);
 }
 
-bool note_opening(Unconfirmed& ports, const OpenGrant& grant, Instant now) {
+bool note_opening(Unconfirmed& ports, const Config& config, const OpenGrant& grant, Instant now) {
   if (ports.empty() || grant.via == Via::session || grant.via == Via::foreign) return false;
-  const Opening opening{grant.source, grant.door, grant.via == Via::hand};
+  const auto* door = enabled_door(config, grant.door);
+  if (door == nullptr) return false;
+  const Opening opening{grant.source, grant.door, grant.via == Via::hand, hash_of(door->knock)};
   bool news = false;
   for (Port port : grant.ports) {
     const auto at = ports.find(port);
-    if (at == ports.end() || at->second.until <= now) continue;
+    if (at == ports.end() || at->second.until <= now || !is_door_of(*door, port)) continue;
     auto& known = at->second.opening;
-    if (known && (opening.by_hand || !known->by_hand)) continue;
+    if (known && holds_still(config, port, *known) && (opening.by_hand || !known->by_hand)) continue;
     known = opening;
     news = true;
   }
   return news;
-}
-
-void forget_old_knocks(Unconfirmed& ports, const Config& before, const Config& next) {
-  for (auto& [port, trial] : ports) {
-    if (!trial.opening) continue;
-    const auto* old = enabled_door(before, trial.opening->door);
-    const auto* now = enabled_door(next, trial.opening->door);
-    if (old != nullptr && (now == nullptr || now->knock != old->knock)) trial.opening.reset();
-  }
 }
 
 std::vector<const Door*> doors_to_prove(const Config& config, Port port) {
@@ -151,7 +158,7 @@ std::vector<const Door*> doors_to_prove(const Config& config, Port port) {
 }
 
 bool is_proven(const Config& config, Port port, const Trial& trial) {
-  if (!trial.opening) return false;
+  if (!trial.opening || !holds_still(config, port, *trial.opening)) return false;
   if (!trial.opening->by_hand) return true;
   const auto doors = doors_to_prove(config, port);
   return std::all_of(doors.begin(), doors.end(), [](const Door* door) { return door->knock.empty(); });

@@ -32,6 +32,14 @@ std::optional<Instant> parse_seconds(std::string_view text) {
   return Instant{Seconds{*seconds}};
 }
 
+/// Whether it can stand in nft's text and on a screen as it is: an element's comment may be of another hand.
+bool is_plain(std::string_view word) {
+  return std::all_of(word.begin(), word.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-_./:@").find(c) != std::string_view::npos;
+  });
+}
+
 /// Between single spaces; nothing when one is empty.
 std::optional<std::vector<std::string_view>> words_of(std::string_view text) {
   std::vector<std::string_view> words;
@@ -124,7 +132,8 @@ std::string comment_of(const OpenGrant& grant) {
 
 std::optional<OpenGrant> parse_comment(std::string_view comment) {
   const auto words = words_of(comment);
-  if (!words || words->size() < 5 || words->size() > 6) return std::nullopt;
+  if (!words || words->size() < 5 || words->size() > 6 || !is_plain((*words)[0]) || !is_plain((*words)[1]))
+    return std::nullopt;
   const auto via = std::find(kVias.begin(), kVias.end(), (*words)[2]);
   const auto opened = parse_seconds((*words)[3]);
   const auto cap = parse_seconds((*words)[4]);

@@ -38,14 +38,22 @@ bool is_root(uid_t uid) {
   return count <= kNobody;
 }
 
-/// Whether root alone can have put there what lies at `path`. What is missing is fine.
+/// Whether root alone can have put there what lies at `path`, and what will. What is missing is fine, but in a
+/// directory where all may put things (sticky: each its own), it can be another user's a moment later.
 Result<void> only_roots(const fs::path& path) {
   fs::path at;
+  bool anybodys = false;
+  const auto shared = [](const fs::path& where) -> Result<void> {
+    return tl::unexpected(Error{fmt::format("{} is everybody's: root does not follow", where.string()), 0,
+                                "name a directory of root's"});
+  };
   for (const auto& part : path) {
     at /= part;
     struct stat about {};
-    if (::lstat(at.c_str(), &about) != 0)
-      return errno == ENOENT ? Result<void>{} : tl::unexpected(system_error("look at " + at.string()));
+    if (::lstat(at.c_str(), &about) != 0) {
+      if (errno != ENOENT) return tl::unexpected(system_error("look at " + at.string()));
+      return anybodys ? shared(at.parent_path()) : Result<void>{};
+    }
     const auto refuse = [&](std::string_view why, std::string advice) -> Result<void> {
       return tl::unexpected(
           Error{fmt::format("{} {}: root does not follow", at.string(), why), 0, std::move(advice)});
@@ -56,8 +64,9 @@ Result<void> only_roots(const fs::path& path) {
       return refuse("is not root's", fmt::format("sudo chown root {}", at.string()));
     if ((about.st_mode & 022U) != 0 && !sticky)
       return refuse("can be written by others", fmt::format("sudo chmod go-w {}", at.string()));
+    anybodys = (about.st_mode & 022U) != 0;
   }
-  return {};
+  return anybodys ? shared(at) : Result<void>{};
 }
 
 /// The config names the boot file and stands in it, quoted: who may write it could be root.

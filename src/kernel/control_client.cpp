@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -42,6 +43,10 @@ Reply unreachable(const std::string& socket, int code) {
 bool hung_up(int code) {
   return code == EPIPE || code == ECONNRESET;
 }
+
+// Bytes: a daemon in other hands must not fill the memory of root's program.
+constexpr std::size_t kMostStatus = 2U << 30U; // four million grants
+constexpr std::size_t kMostAnswer = 1U << 20U;
 
 /// Of a listening socket these are the credentials of who called listen(2), whoever accepts now (unix(7)).
 bool is_trusted(int fd) {
@@ -80,12 +85,14 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
 
   Reply reply;
   std::string buffer(kMaxReplyDatagram, '\0');
+  auto room = request.verb == "status" ? kMostStatus : kMostAnswer;
   for (;;) {
     const auto size = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
     if (size < 0 && (errno == EINTR || hung_up(errno))) continue; // told once; then comes what was sent
     if (size <= 0) return unreachable(socket, size == 0 ? ECONNRESET : errno);
     const auto last = parse_reply({buffer.data(), static_cast<std::size_t>(size)}, reply);
-    if (!last)
+    room -= std::min(room, static_cast<std::size_t>(size));
+    if (!last || room == 0)
       return {{},
               {ExitCode::failed,
                "failed",

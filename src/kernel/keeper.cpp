@@ -51,6 +51,14 @@ std::vector<Port> without(const std::vector<Port>& ports, const std::vector<Port
   return rest;
 }
 
+/// Whether the door still gives every port of the grant. A port that went to another door has another knock now.
+bool gives(const Door& door, const OpenGrant& grant) {
+  const auto ports = guarded_by(door);
+  return std::all_of(grant.ports.begin(), grant.ports.end(), [&](Port port) {
+    return port == kNoPort || std::binary_search(ports.begin(), ports.end(), port);
+  });
+}
+
 bool any_door(const Config& config) {
   return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
 }
@@ -191,15 +199,16 @@ Result<Applied> Keeper::enforce(const Config& next, const ReloadOptions& options
   std::erase_if(unconfirmed, [&](const auto& entry) {
     return !std::binary_search(ports.begin(), ports.end(), entry.first);
   });
-  forget_old_knocks(unconfirmed, config_, next);
-  const auto promised = ports_of(wanted(now).guarded); // also while the table is gone
+  // Also while the table is gone, or off: what is guarded then is new to nobody.
+  const auto promised = ports_of(with_unconfirmed(static_sets_of(config_), unconfirmed_, now).guarded);
   if (options.confirm)
     for (Port port : without(without(ports, before), promised))
       unconfirmed[port] = {.until = now + *options.confirm, .begun = now, .uid = options.uid};
-  const auto sets = off_since_ ? StaticSets{} : with_unconfirmed(all, unconfirmed, now);
+  const auto on = with_unconfirmed(all, unconfirmed, now);
+  const auto sets = off_since_ ? StaticSets{} : on;
   Applied applied;
   applied.guarded = without(ports_of(sets.guarded), before);
-  applied.fresh = without(applied.guarded, promised);
+  applied.fresh = without(without(ports_of(on.guarded), before), promised);
   applied.unguarded = without(before, ports_of(sets.guarded));
   if (options.ask && !applied.fresh.empty()) return applied;
 
@@ -242,15 +251,18 @@ Result<Applied> Keeper::stand_down(const Config& next, Instant now) {
 }
 
 Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applied) {
-  std::set<std::string> gone;
-  for (const auto& entry : ledger_.grants()) {
-    const auto& grant = entry.second;
-    const bool kept = std::any_of(next.doors.begin(), next.doors.end(),
-                                  [&](const Door& one) { return one.enabled && one.name == grant.door; });
-    if (!kept && grant.via != Via::foreign) gone.insert(grant.door);
+  std::map<std::uint64_t, const char*> gone; // why
+  for (const auto& [id, grant] : ledger_.grants()) {
+    const auto door = std::find_if(next.doors.begin(), next.doors.end(),
+                                   [&](const Door& one) { return one.enabled && one.name == grant.door; });
+    if (grant.via == Via::foreign) continue;
+    if (door == next.doors.end())
+      gone[id] = "door-removed";
+    else if (!gives(*door, grant))
+      gone[id] = "door-changed";
   }
-  for (const auto& name : gone) {
-    auto plan = plan_close({.door = name}, "door-removed", now);
+  for (const auto& [id, reason] : gone) {
+    auto plan = plan_close({.id = id}, reason, now);
     refresh(plan);
     if (auto committed = gate_.commit(next, plan.batch); !committed) return committed;
     settle(plan, now);

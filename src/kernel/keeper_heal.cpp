@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -43,7 +44,7 @@ void Keeper::heed(Instant now) {
   bool gone = false, unheard = false;
   std::vector<GrantKey> taken_back;
   for (const auto& [broken, set_made, removed, by, overran] : watch_->drain(gate_.port_id())) {
-    if (broken) disturber_ = by;
+    if (broken) disturber_ = quoted(by); // a process calls itself what it likes
     // In embed mode the sets come back by his hand; until then there is nothing to do.
     if (broken || (config_.nft.mode == Mode::embed && set_made))
       gone = true;
@@ -118,10 +119,12 @@ Result<void> Keeper::heal(Instant now, const std::string& by) {
   for (const auto& event : ledger_.expire(now)) report(event, now);
   const auto open = ledger_.all(now);
   if (watch_) watch_->pause();
-  // One transaction, unless nft would take seconds over its text: then grants follow in a batch of their own.
-  const bool large = open.size() >= kLarge;
-  auto loaded = gate_.load(config_, wanted(now), large ? Batch{} : open, {});
-  if (loaded && large) loaded = gate_.commit(config_, open);
+  // One transaction, unless nft would take seconds over its text, or does not take it: then grants follow in a
+  // batch of their own. The guard comes back whatever they are.
+  bool alone = open.size() >= kLarge;
+  auto loaded = gate_.load(config_, wanted(now), alone ? Batch{} : open, {});
+  if (!loaded && std::exchange(alone, true) == false) loaded = gate_.load(config_, wanted(now), {}, {});
+  if (loaded && alone) loaded = gate_.commit(config_, open);
   if (watch_) watch_->resume();
   if (!loaded && config_.nft.mode == Mode::embed) return loaded; // until his sets are back
   if (!heals_.take(now) || heals_.paused_until(now))
@@ -137,7 +140,7 @@ Result<void> Keeper::heal(Instant now, const std::string& by) {
   if (const auto intact = gate_.intact(config_, wanted(now)); intact && !*intact)
     heal_at_ = now + kTryAgain; // somebody was at it while we did not listen
   log_line(LogLevel::warn, fmt::format("healed by={}: table inet {} was gone, {} elements are back",
-                                       quoted(by.empty() ? "-" : by), config_.nft.table, open.size()));
+                                       by.empty() ? "-" : by, config_.nft.table, open.size()));
   if (!heal_at_) disturber_.clear();
   return {};
 }

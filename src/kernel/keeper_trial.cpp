@@ -60,7 +60,7 @@ Reply refuse(std::string code, std::string text, std::string advice) {
 
 /// Kept on disk at once: it happens once or twice a port and trial.
 void Keeper::prove(const OpenGrant& grant, Instant now) {
-  if (!note_opening(unconfirmed_, grant, now)) return;
+  if (!note_opening(unconfirmed_, config_, grant, now)) return;
   if (auto kept = remember(unconfirmed_, off_since_); !kept)
     log_line(LogLevel::warn, to_string(kept.error()));
 }

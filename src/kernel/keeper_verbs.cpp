@@ -152,6 +152,9 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
                    {config_path_, 0, 0},
                    "[nft] mode and table are fixed at start",
                    "systemctl restart knockgated"});
+  if (off_since_ && options.confirm)
+    return refuse(ExitCode::failed, "failed", "knockgate is off: a trial would prove nothing",
+                  "sudo knockctl on, then knockctl reload --confirm 10m");
   auto applied = apply(std::move(*parsed.config), options, now);
   if (!applied) return failed(failure_of(applied.error()));
   if (options.ask && !applied->fresh.empty()) {
@@ -176,7 +179,8 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
     texts.push_back(fmt::format("{} no longer guarded.", names(applied->unguarded)));
   for (auto& text : session_texts(applied->sessions)) texts.push_back(std::move(text));
   if (applied->closed != 0)
-    texts.push_back(fmt::format("{} closed: the door is gone.", plural(applied->closed, "grant")));
+    texts.push_back(
+        fmt::format("{} closed: the door, or a port of it, is gone.", plural(applied->closed, "grant")));
   if (trial) {
     texts.emplace_back(
         "In a SECOND terminal: knock, then ssh. Works: `knockctl confirm`. Does not: do nothing.");

@@ -48,10 +48,10 @@ Unconfirmed on_trial(std::vector<Port> ports) {
 
 TEST_CASE("unconfirmed ports survive a restart, and end with the boot") {
   Unconfirmed ports = on_trial({kSsh, kWeb});
-  ports[kWeb].opening = Opening{*parse_address("2001:db8::9"), "web", true};
+  ports[kWeb].opening = Opening{*parse_address("2001:db8::9"), "web", true, 7};
   ports[{Protocol::udp, 53}] = {.until = Instant{7s}};
   const auto text = encode_unconfirmed(ports, "boot-a");
-  CHECK(text == "tcp/22 110000 boot-a 99000 1000\ntcp/80 110000 boot-a 99000 1000 2001:db8::9 web hand\n"
+  CHECK(text == "tcp/22 110000 boot-a 99000 1000\ntcp/80 110000 boot-a 99000 1000 2001:db8::9 web hand 7\n"
                 "udp/53 7000 boot-a\n");
   CHECK(parse_unconfirmed(text, "boot-a") == ports);
   const auto later = parse_unconfirmed(text, "boot-b");
@@ -91,19 +91,22 @@ TEST_CASE("a knock proves a port; a hand where a door has a knock, a session and
   const auto config = two_doors();
   auto ports = on_trial({kSsh});
   for (const auto via : {Via::session, Via::foreign})
-    CHECK_FALSE(note_opening(ports, grant("ssh", {kSsh}, via), kNow));
-  CHECK(note_opening(ports, grant("ssh", {kSsh}, Via::hand), kNow));
+    CHECK_FALSE(note_opening(ports, two_doors(), grant("ssh", {kSsh}, via), kNow));
+  CHECK(note_opening(ports, two_doors(), grant("ssh", {kSsh}, Via::hand), kNow));
   CHECK_FALSE(is_proven(config, kSsh, ports.at(kSsh)));
-  CHECK(note_opening(ports, grant("ssh", {kSsh}, Via::knock), kNow));
+  CHECK(note_opening(ports, two_doors(), grant("ssh", {kSsh}, Via::knock), kNow));
   CHECK(is_proven(config, kSsh, ports.at(kSsh)));
-  CHECK_FALSE(note_opening(ports, grant("ssh", {kSsh}, Via::hand), kNow)); // the knock stays
-  CHECK_FALSE(note_opening(ports, grant("ssh", {kSsh}, Via::knock), kNow));
-  CHECK(ports.at(kSsh).opening == Opening{*parse_address("203.0.113.9"), "ssh", false});
+  CHECK_FALSE(note_opening(ports, two_doors(), grant("ssh", {kSsh}, Via::hand), kNow)); // the knock stays
+  CHECK_FALSE(note_opening(ports, two_doors(), grant("ssh", {kSsh}, Via::knock), kNow));
+  REQUIRE(ports.at(kSsh).opening);
+  CHECK(ports.at(kSsh).opening->source == *parse_address("203.0.113.9"));
+  CHECK(ports.at(kSsh).opening->door == "ssh");
+  CHECK_FALSE(ports.at(kSsh).opening->by_hand);
 }
 
 TEST_CASE("a port that no knock opens is proven by hand, until one of its doors gets a knock") {
   auto ports = on_trial({kWeb});
-  CHECK(note_opening(ports, grant("web", {kWeb}, Via::hand), kNow));
+  CHECK(note_opening(ports, two_doors(), grant("web", {kWeb}, Via::hand), kNow));
   CHECK(is_proven(two_doors(), kWeb, ports.at(kWeb)));
   auto config = two_doors();
   config.doors.push_back(door("any", {kSsh, kWeb}, {{Protocol::tcp, 9}}));
@@ -116,27 +119,28 @@ TEST_CASE("a port that no knock opens is proven by hand, until one of its doors 
 
 TEST_CASE("an opening counts for its own ports, and while their trial lasts") {
   auto ports = on_trial({kSsh, kWeb});
-  CHECK(note_opening(ports, grant("ssh", {kSsh, {Protocol::tcp, 443}}, Via::knock), kNow));
+  CHECK(note_opening(ports, two_doors(), grant("ssh", {kSsh, {Protocol::tcp, 443}}, Via::knock), kNow));
   CHECK_FALSE(ports.at(kWeb).opening);
-  CHECK_FALSE(note_opening(ports, grant("web", {kWeb}, Via::hand), kNow + 10s));
+  CHECK_FALSE(note_opening(ports, two_doors(), grant("web", {kWeb}, Via::hand), kNow + 10s));
 }
 
-TEST_CASE("a knock that is no longer the door's proves nothing") {
+TEST_CASE("a knock that is no longer the door's proves nothing, nor a door that no longer has the port") {
   auto ports = on_trial({kSsh});
-  note_opening(ports, grant("ssh", {kSsh}, Via::knock), kNow);
-  const auto before = two_doors();
-  auto next = before;
-  forget_old_knocks(ports, Config{}, next); // at start nothing is known of before
-  forget_old_knocks(ports, before, next);
-  CHECK(ports.at(kSsh).opening);
+  note_opening(ports, two_doors(), grant("ssh", {kSsh}, Via::knock), kNow);
+  CHECK(is_proven(two_doors(), kSsh, ports.at(kSsh)));
+  ports = *parse_unconfirmed(encode_unconfirmed(ports, "a"), "a"); // over a restart, with another file
+  auto next = two_doors();
   next.doors[0].knock = {{Protocol::tcp, 7144}};
-  forget_old_knocks(ports, before, next);
-  CHECK_FALSE(ports.at(kSsh).opening);
-  note_opening(ports, grant("ssh", {kSsh}, Via::knock), kNow);
-  next = before;
+  CHECK_FALSE(is_proven(next, kSsh, ports.at(kSsh)));
+  CHECK(note_opening(ports, next, grant("ssh", {kSsh}, Via::knock), kNow)); // the new one does
+  CHECK(is_proven(next, kSsh, ports.at(kSsh)));
   next.doors[0].enabled = false;
-  forget_old_knocks(ports, before, next);
-  CHECK_FALSE(ports.at(kSsh).opening);
+  CHECK_FALSE(is_proven(next, kSsh, ports.at(kSsh)));
+  auto moved = two_doors();
+  moved.doors[0].opens = {kWeb};
+  moved.doors.push_back(door("new", {kSsh}, {{Protocol::tcp, 9}}));
+  ports = on_trial({kSsh});
+  CHECK_FALSE(note_opening(ports, moved, grant("ssh", {kSsh}, Via::knock), kNow));
 }
 
 TEST_CASE("the boot file leaves out what is on trial or was, and there is none when nothing is guarded") {
