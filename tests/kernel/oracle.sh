@@ -54,7 +54,7 @@ fill() {
       for (i = 0; i < 65535; ++i) {
         if (i % 5000 == 0) printf "%sadd element inet %s %s {", i ? "}\n" : "", table, set
         if (set ~ /6$/) printf "2001:db8:f000:%x:: timeout 1h,", i
-        else printf "10.0.%d.%d timeout 1h,", i / 256, i % 256
+        else printf "198.18.%d.%d timeout 1h,", i / 256, i % 256
       }
       print "}"
     }'

@@ -7,7 +7,8 @@
 MANY=20000 STEPS="7143:tcp 12899:udp 4021:tcp"
 world
 serve router 22
-in_ns router ip route add 10.0.0.0/8 via 203.0.113.9 dev wan0 onlink # answers to the sources that packets come from
+in_ns router ip route add 198.18.0.0/15 via 203.0.113.9 dev wan0 onlink # answers to the sources that packets come from
+# RFC 2544 for the honest; a flood wants more sources than any range for examples has.
 in_ns router sysctl -qw net.ipv4.icmp_ratemask=0 net.ipv6.icmp.ratemask=128
 for target in $R4 $R6; do await reaches client $target 22; await reaches intruder $target 22; done
 
@@ -26,7 +27,7 @@ for target in $R4 $R6; do await reaches client $target 22; await reaches intrude
   echo "add element inet knockgate knocks { tcp . 7143, udp . 12899, tcp . 4021 }; add element inet knockgate ours { 7143, 12899, 4021 }"
 } >"$TMP/groups.nft"
 in_ns router nft -f "$TMP/groups.nft"
-in_ns client packets knock 10.0.0.1 $R4 $MANY 15000 $STEPS 2>/dev/null
+in_ns client packets knock 198.18.0.1 $R4 $MANY 15000 $STEPS 2>/dev/null
 in_ns client packets knock 2001:db8:8000::1 $R6 $MANY 15000 $STEPS 2>/dev/null
 members() { # KIND FAMILY: "GROUP SOURCE" each
   for n in 0 1 2 3; do
@@ -72,21 +73,21 @@ knocks() { # FIRST COUNT RATE [FLOOD-TO-END...]: how many opened, in OPENED
   await settled
   OPENED=$(($(number counters.opened) - OPENED))
 }
-knocks 10.1.0.1 $MANY 15000
+knocks 198.19.0.1 $MANY 15000
 [ $((OPENED * 1000)) -ge $((MANY * 999)) ] || fail "of $MANY knocks back to back $OPENED open ($(cat "$TMP/pace"))"
 ok "$OPENED of $MANY knocks back to back open ($(cat "$TMP/pace"))"
 
 enter() { # FIRST: a hundred honest ones, one after the other
   in_ns client packets enter $1 $R4 100 22 $STEPS 2>"$TMP/times" >"$TMP/entered" || fail "only $(cat "$TMP/entered") of 100 come in"
 }
-enter 10.2.0.1
+enter 198.19.200.1
 idle=$(cat "$TMP/times")
 background ip netns exec $RUN-intruder packets spray 172.16.0.0 $R4 10000 7143:tcp
 FLOOD=$!
 flooded() { [ "$(number nflog.packets)" -ge $((before + $1)) ]; }
 before=$(number nflog.packets)
 await flooded 20000
-enter 10.3.0.1
+enter 198.19.201.1
 flooded 21000 || fail "the flood is over"
 ok "a hundred of a hundred come in under 10,000 spoofed first knocks a second; last knock to open idle: $idle; flooded: $(cat "$TMP/times")"
 
@@ -94,7 +95,7 @@ ok "a hundred of a hundred come in under 10,000 spoofed first knocks a second; l
 background ip netns exec $RUN-internet packets spray 172.16.0.0 $R4 2000 0:tcp 0:udp
 STRAYS=$!
 HONEST=10000
-knocks 10.4.0.1 $HONEST 3000 $FLOOD $STRAYS
+knocks 198.18.128.1 $HONEST 3000 $FLOOD $STRAYS
 [ $OPENED = $HONEST ] || fail "of $HONEST honest knocks $OPENED open"
 [ "$(number nflog.lost)" = 0 ] || echo "    $(number nflog.lost) reports lost"
 ok "$HONEST of $HONEST honest knocks open under first knocks and strays of others ($(cat "$TMP/pace"))"

@@ -17,11 +17,11 @@ done
 await reaches router 192.0.2.20 443 # neighbours are known
 
 # The kernel alone: our rules, elements by hand, and a count behind them.
-first() { [ "$1" = $R4 ] && echo 10.0.0.1 || echo 2001:db8:8000::1; } # TARGET
+first() { [ "$1" = $R4 ] && echo 198.18.0.1 || echo 2001:db8:8000::1; } # TARGET
 elements() { # TARGET COUNT BURST PORT
   awk -v four="$([ "$1" = $R4 ] && echo 1 || echo 0)" -v n="$2" -v burst="$3" -v port="$4" 'BEGIN {
     for (i = 0; i < n; ++i) {
-      if (four) source = sprintf("10.0.%d.%d", (i + 1) / 256, (i + 1) % 256)
+      if (four) source = sprintf("198.18.%d.%d", (i + 1) / 256, (i + 1) % 256)
       else source = sprintf("2001:db8:8000:%x::1", i)
       if (i % 5000 == 0) printf "%sadd element inet knockgate uses%d {", i ? "}\n" : "", four ? 4 : 6
       printf "%s . tcp . %d limit rate 1/week burst %d packets counter packets 0 bytes 0 timeout 10m,", source, port, burst
