@@ -139,9 +139,15 @@ int save_after(const CommandLine& given, const Reply& reply) {
     fmt::print(stderr, "the boot file is not written: run sudo knockctl save\n");
     return 0;
   }
-  const auto saved = save_boot_file(socket_of(given), config_of(given));
-  if (saved.failure.exit != ExitCode::done && saved.failure.code != "no-boot-file")
-    fmt::print(stderr, "{}\n", to_string(saved.failure));
+  auto saved = save_boot_file(socket_of(given), config_of(given));
+  if (saved.failure.exit != ExitCode::done && saved.failure.code != "no-boot-file") {
+    constexpr std::string_view kDone = "done, but the boot file is not written: ";
+    if (given.json)
+      saved.failure.text.insert(0, kDone);
+    else
+      fmt::print(stderr, "{}", kDone);
+    return fail(given, saved.failure);
+  }
   return given.json ? 0 : show(given, {saved.lines, {}});
 }
 

@@ -201,7 +201,7 @@ Reply Keeper::switch_off(Instant now) {
   if (engine_)
     if (auto loaded = gate_.load(config_, {}, {}, ledger_.all(now)); !loaded) return refuse(loaded.error());
   log_line(LogLevel::warn, "off: nothing is guarded until knockctl on");
-  return told({"off: nothing is guarded, also after a reboot, until: sudo knockctl on"});
+  return told({"off: nothing is guarded until: sudo knockctl on"});
 }
 
 Reply Keeper::switch_on(Instant now) {

@@ -141,6 +141,44 @@ stays_closed intruder $R4 22
 [ -e "$BOOT_FILE" ] || fail "on does not write the boot file"
 ok "off unguards, also over a restart; on guards again"
 
+# Whatever the configuration has become: off holds over a reboot, or knockctl says why not.
+cp "$TMP/knockgate.toml" "$TMP/before"
+off_removes() { # PATTERN
+  ctl off >"$TMP/said" 2>&1 || fail "off exits $?: $(cat "$TMP/said")"
+  [ ! -e "$BOOT_FILE" ] || fail "off leaves the boot file"
+  grep -q "$1" "$TMP/said" || fail "off says: $(cat "$TMP/said")"
+}
+back_on() {
+  cp "$TMP/before" "$TMP/knockgate.toml"
+  ctl on >/dev/null && [ -e "$BOOT_FILE" ] || fail "on does not write the boot file"
+}
+off_removes "^off also after a reboot: no $BOOT_FILE\$"
+back_on
+sed -i 's/^within.*//; $s/$/\nfor = "20s"/' "$TMP/knockgate.toml"
+off_removes "if the daemon has no other boot file: no $BOOT_FILE (named by $TMP/knockgate.toml, which is not what runs)"
+code=0; ctl on >"$TMP/said" 2>&1 || code=$?
+[ $code = 1 ] && grep -q '^on: .*guarded from now' "$TMP/said" && grep -q 'done, but the boot file is not written: .*reload first' "$TMP/said" ||
+  fail "on exits $code: $(cat "$TMP/said")"
+back_on
+mkdir "$TMP/doors.d"; echo 'no toml' >"$TMP/doors.d/x.toml"; chmod 600 "$TMP/doors.d/x.toml"
+off_removes "no $BOOT_FILE (named by $TMP/knockgate.toml"
+code=0; ctl on >"$TMP/said" 2>&1 || code=$?
+[ $code = 78 ] && grep -q 'done, but the boot file is not written: ' "$TMP/said" || fail "on exits $code: $(cat "$TMP/said")"
+rm -r "$TMP/doors.d"
+back_on
+# nothing to be read: the default place, in an /etc of its own
+DEFAULT=/etc/knockgate/nftables.d/knockgate.nft
+echo 'no toml' >"$TMP/knockgate.toml"
+for config in "$TMP/knockgate.toml" /etc/knockgate/knockgate.toml; do
+  in_ns router unshare -m bash -c "mount -t tmpfs -o mode=755 none /etc && umask 022 && mkdir -p ${DEFAULT%/*} && touch $DEFAULT &&
+    knockctl --config $config off && [ ! -e $DEFAULT ]" >"$TMP/said" 2>&1 || fail "the default place is not tried: $(cat "$TMP/said")"
+  grep -q "no $DEFAULT (the default place: $config cannot be used); .*save --config FILE" "$TMP/said" || fail "off says: $(cat "$TMP/said")"
+done
+cp "$TMP/before" "$TMP/knockgate.toml"
+ctl save >"$TMP/said" && [ ! -e "$BOOT_FILE" ] && grep -q 'off also after a reboot: ' "$TMP/said" || fail "save says: $(cat "$TMP/said")"
+back_on
+ok "off removes the boot file of an edited, broken or missing configuration, and says which; a failure to save has its exit code"
+
 stop
 in_ns router nft delete table inet knockgate
 opens intruder $R4 22
