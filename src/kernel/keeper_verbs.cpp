@@ -55,6 +55,22 @@ std::vector<std::string> session_texts(const std::vector<OpenGrant>& sessions) {
   return texts;
 }
 
+/// What became of the ports that were on trial `before` this reload.
+std::vector<std::string> trial_texts(const ReloadOptions& options, const Applied& applied,
+                                     const Unconfirmed& before, Instant now) {
+  std::vector<std::string> texts;
+  for (const auto& [port, trial] : before) {
+    const auto& gone = applied.unguarded;
+    if (trial.until <= now || std::find(gone.begin(), gone.end(), port) != gone.end()) continue;
+    if (options.now)
+      texts.push_back(fmt::format("{} guarded for good, its trial is over.", to_string(port)));
+    else if (options.confirm)
+      texts.push_back(fmt::format("{} is on trial already, {} left: knockctl confirm", to_string(port),
+                                  span_text(std::chrono::ceil<Millis>(trial.until - now).count())));
+  }
+  return texts;
+}
+
 enum class Right { read, write, root };
 
 struct Verb {
@@ -152,6 +168,7 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
                    {config_path_, 0, 0},
                    "[nft] mode and table are fixed at start",
                    "systemctl restart knockgated"});
+  const auto trials = unconfirmed_;
   auto applied = apply(std::move(*parsed.config), options, now);
   if (!applied) return failed(failure_of(applied.error()));
   if (options.ask && !applied->fresh.empty()) {
@@ -174,12 +191,14 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
     texts.push_back(fmt::format("{} guarded from now.", names(applied->guarded)));
   if (!applied->unguarded.empty())
     texts.push_back(fmt::format("{} no longer guarded.", names(applied->unguarded)));
+  for (auto& text : trial_texts(options, *applied, trials, now)) texts.push_back(std::move(text));
   for (auto& text : session_texts(applied->sessions)) texts.push_back(std::move(text));
   if (applied->closed != 0)
     texts.push_back(fmt::format("{} closed: the door is gone.", plural(applied->closed, "grant")));
   if (trial) {
     texts.emplace_back(
-        "In a SECOND terminal: knock, then ssh. Works: `knockctl confirm`. Does not: do nothing.");
+        "In a SECOND terminal, from an address that is not in trust: knock, then ssh. Works: `knockctl "
+        "confirm`. Does not: do nothing.");
     texts.emplace_back(
         "confirm refuses until each of these ports was opened by a knock (by hand, where no door has "
         "one); --anyway overrides.");
