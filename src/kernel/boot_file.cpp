@@ -163,7 +163,9 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
   Reply told{{text_line(fmt::format("saved {}", path))}, {}};
   if (!is_included(path))
     told.lines.push_back(text_line(
-        fmt::format("add this line at the end of {} to be guarded from boot on:\n  include \"{}/*.nft\"",
+        fmt::format("add this line at the end of {} to be guarded from boot on:\n  include \"{}/*.nft\"\n"
+                    "It is read when nftables.service is enabled: sudo systemctl enable nftables. Not beside "
+                    "ufw, firewalld or Docker: starting it flushes their rules.",
                     kRuleset, fs::path(path).parent_path().string())));
   return told;
 }
