@@ -136,7 +136,8 @@ int save_after(const CommandLine& given, const Reply& reply) {
   const int code = show(given, reply);
   if (code != 0) return code;
   if (::geteuid() != 0) {
-    fmt::print(stderr, "the boot file is not written: run sudo knockctl save\n");
+    fmt::print(stderr, "the boot file is not written: run sudo knockctl save{}\n",
+               given.config ? " --config " + *given.config : "");
     return 0;
   }
   auto saved = save_boot_file(socket_of(given), config_of(given));
@@ -178,7 +179,7 @@ int run_template(const CommandLine& given) {
   const auto parsed = load_config(config_of(given)); // a bad or unreadable one: the shipped values
   const auto text = template_text(name, parsed.config ? tokens_of(*parsed.config) : TemplateTokens{});
   if (!text)
-    return fail(given, usage_failure("there is no template " + name, "gate and embed are in this version"));
+    return fail(given, usage_failure("there is no template " + name, "name gate, forward, cut or embed"));
   fmt::print("{}", *text);
   return 0;
 }

@@ -314,7 +314,13 @@ Reply Keeper::close_by_hand(const Request& request, Instant now) {
       which.id = id;
   }
   if (const auto text = request.find("source")) {
-    which.source = parse_address(*text);
+    which.source = parse_address(*text); // or as status prints it: a connection, a /24, a /64
+    if (const auto connection = parse_target(*text); !which.source && connection) {
+      which.source = connection->address;
+      which.source_port = connection->port;
+    }
+    if (const auto prefix = parse_prefix(*text); prefix && (prefix->length == 24 || prefix->length == 64))
+      which.source = prefix->address;
     if (!which.source) return refuse(ExitCode::usage, "usage", fmt::format("{} is no address", *text));
   }
   (void)work(now);

@@ -89,6 +89,9 @@ unproven 'not opened since the trial began: tcp/22 \(door echo\), tcp/2222 \(doo
 ctl --json confirm 2>/dev/null | jq -e '.error.code == "unproven"' >/dev/null || fail "not said to a script"
 ctl open echo 203.0.113.66 >/dev/null
 unproven 'not opened since the trial began: tcp/22'
+ctl close echo 203.0.113.9:1 2>/dev/null && fail "another connection is closed" || true
+session=$(ctl | sed -n 's/^echo *\(203\.0\.113\.9:[0-9]*\).*/\1/p')
+ctl close echo "$session" >"$TMP/said" && grep -q '^1 grant closed' "$TMP/said" || fail "$session: $(cat "$TMP/said")"
 ctl close --all >/dev/null
 knock_ssh client $R4
 await reaches client $R4 22
