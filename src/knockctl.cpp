@@ -37,11 +37,10 @@ std::string socket_of(const CommandLine& given) {
 }
 
 /// Prints what went wrong where a script or a person looks for it.
-int fail(const CommandLine& given, const Failure& failure) {
-  if (given.json)
-    fmt::print("{}\n", error_line(failure));
-  else
-    fmt::print(stderr, "{}\n", to_string(failure));
+int fail(const CommandLine& given, Failure failure, std::string_view before = {}) {
+  if (!given.json) fmt::print(stderr, "{}{}\n", before, to_string(failure));
+  failure.text.insert(0, before);
+  if (given.json) fmt::print("{}\n", error_line(failure));
   return static_cast<int>(failure.exit);
 }
 
@@ -140,15 +139,9 @@ int save_after(const CommandLine& given, const Reply& reply) {
                given.config ? " --config " + *given.config : "");
     return 0;
   }
-  auto saved = save_boot_file(socket_of(given), config_of(given));
-  if (saved.failure.exit != ExitCode::done && saved.failure.code != "no-boot-file") {
-    constexpr std::string_view kDone = "done, but the boot file is not written: ";
-    if (given.json)
-      saved.failure.text.insert(0, kDone);
-    else
-      fmt::print(stderr, "{}", kDone);
-    return fail(given, saved.failure);
-  }
+  const auto saved = save_boot_file(socket_of(given), config_of(given));
+  if (saved.failure.exit != ExitCode::done && saved.failure.code != "no-boot-file")
+    return fail(given, saved.failure, "done, but the boot file is not written: ");
   return given.json ? 0 : show(given, {saved.lines, {}});
 }
 
