@@ -37,11 +37,10 @@ std::string socket_of(const CommandLine& given) {
 }
 
 /// Prints what went wrong where a script or a person looks for it.
-int fail(const CommandLine& given, const Failure& failure) {
-  if (given.json)
-    fmt::print("{}\n", error_line(failure));
-  else
-    fmt::print(stderr, "{}\n", to_string(failure));
+int fail(const CommandLine& given, Failure failure, std::string_view before = {}) {
+  if (!given.json) fmt::print(stderr, "{}{}\n", before, to_string(failure));
+  failure.text.insert(0, before);
+  if (given.json) fmt::print("{}\n", error_line(failure));
   return static_cast<int>(failure.exit);
 }
 
@@ -136,12 +135,13 @@ int save_after(const CommandLine& given, const Reply& reply) {
   const int code = show(given, reply);
   if (code != 0) return code;
   if (::geteuid() != 0) {
-    fmt::print(stderr, "the boot file is not written: run sudo knockctl save\n");
+    fmt::print(stderr, "the boot file is not written: run sudo knockctl save{}\n",
+               given.config ? " --config " + *given.config : "");
     return 0;
   }
   const auto saved = save_boot_file(socket_of(given), config_of(given));
   if (saved.failure.exit != ExitCode::done && saved.failure.code != "no-boot-file")
-    fmt::print(stderr, "{}\n", to_string(saved.failure));
+    return fail(given, saved.failure, "done, but the boot file is not written: ");
   return given.json ? 0 : show(given, {saved.lines, {}});
 }
 
@@ -172,7 +172,7 @@ int run_template(const CommandLine& given) {
   const auto parsed = load_config(config_of(given)); // a bad or unreadable one: the shipped values
   const auto text = template_text(name, parsed.config ? tokens_of(*parsed.config) : TemplateTokens{});
   if (!text)
-    return fail(given, usage_failure("there is no template " + name, "gate and embed are in this version"));
+    return fail(given, usage_failure("there is no template " + name, "name gate, forward, cut or embed"));
   fmt::print("{}", *text);
   return 0;
 }

@@ -37,6 +37,7 @@ struct CloseWhich {
   std::optional<std::string> door{};
   std::optional<Address> source{}; ///< let in by it
   std::optional<GrantKey> key{};   ///< holders of this element
+  std::uint16_t source_port = 0;   ///< of the one connection that goes on; 0: any
 };
 
 } // namespace knock

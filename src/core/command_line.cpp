@@ -27,7 +27,7 @@ constexpr std::array kVerbs{
     Verb{"off", "", "guard nothing until on, reboots included (root)", 0},
     Verb{"on", "", "guard again (root)", 0},
     Verb{"wait", "[--timeout 10s]", "wait until the daemon is ready", 0},
-    Verb{"template", "[gate|embed]", "print the nft rules as they are loaded", 1}};
+    Verb{"template", "[gate|forward|cut|embed]", "print the nft rules as they are loaded", 1}};
 
 struct Flag {
   std::string_view name;
@@ -54,11 +54,21 @@ const typename Table::value_type* named(const Table& table, std::string_view nam
   return found == table.end() ? nullptr : &*found;
 }
 
-std::optional<Failure> judge(const CommandLine& line) {
+constexpr std::array<std::string_view, 3> kOfAnyVerb{"--json", "--socket", "--config"};
+
+/// `options` by name, as given; those of one verb stand in its arguments.
+std::optional<Failure> judge(const CommandLine& line, const std::vector<std::string_view>& options) {
   if (const auto* verb = named(kVerbs, line.verb)) {
-    if (line.words.size() <= verb->most_words) return std::nullopt;
-    return usage_failure(fmt::format("{} takes no {}", verb->name, line.words.back()),
-                         fmt::format("knockctl {} {}", verb->name, verb->arguments));
+    std::string_view foreign;
+    if (line.words.size() > verb->most_words) foreign = line.words.back();
+    for (const auto option : options)
+      if (std::find(kOfAnyVerb.begin(), kOfAnyVerb.end(), option) == kOfAnyVerb.end() &&
+          verb->arguments.find(option) == std::string_view::npos)
+        foreign = option;
+    if (foreign.empty()) return std::nullopt;
+    return usage_failure(
+        fmt::format("{} takes no {}", verb->name, foreign),
+        fmt::format("knockctl {}{}{}", verb->name, verb->arguments.empty() ? "" : " ", verb->arguments));
   }
   std::vector<std::string_view> names;
   for (const auto& verb : kVerbs) names.push_back(verb.name);
@@ -77,12 +87,21 @@ ParsedCommandLine parse_command_line(std::span<const char* const> arguments) {
   ParsedCommandLine parsed;
   auto& line = parsed.line;
   bool verb_seen = false;
+  std::vector<std::string_view> options;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view word = arguments[i];
-    if (const auto* flag = named(kFlags, word)) {
+    const auto equals = word.starts_with("--") ? word.find('=') : std::string_view::npos;
+    const auto name = word.substr(0, equals);
+    if (const auto* flag = named(kFlags, name)) {
+      options.push_back(name);
       line.*flag->field = true;
-    } else if (const auto* option = named(kOptions, word)) {
-      if (++i == arguments.size())
+      if (equals != std::string_view::npos)
+        parsed.failure = usage_failure(fmt::format("{} takes no value", name));
+    } else if (const auto* option = named(kOptions, name)) {
+      options.push_back(name);
+      if (equals != std::string_view::npos)
+        line.*option->field = word.substr(equals + 1);
+      else if (++i == arguments.size())
         parsed.failure = usage_failure(fmt::format("{} needs a value", word));
       else
         line.*option->field = arguments[i];
@@ -95,7 +114,7 @@ ParsedCommandLine parse_command_line(std::span<const char* const> arguments) {
       line.words.emplace_back(word);
     }
   }
-  if (!parsed.failure && !line.help && !line.version) parsed.failure = judge(line);
+  if (!parsed.failure && !line.help && !line.version) parsed.failure = judge(line, options);
   return parsed;
 }
 
@@ -103,11 +122,13 @@ std::string help_text() {
   std::string text = "knockctl: what is open, for whom, why not\n\nusage: knockctl [--socket PATH] [--config "
                      "FILE] [--json] VERB\n";
   for (const auto& verb : kVerbs)
-    text += fmt::format("  {:<32}{}\n", fmt::format("{} {}", verb.name, verb.arguments), verb.what);
-  return text + "\nreload guards a new port only with --confirm T (undone unless confirmed) or --now.\n"
-                "--config: what save, check and template read, default /etc/knockgate/knockgate.toml.\n"
-                "The socket is also taken from KNOCKGATE_SOCKET. Exit: 0 done, 1 failed or timed out,\n"
-                "2 usage, 69 daemon not reachable, 75 busy, 77 not allowed, 78 bad config. See knockctl(1).\n";
+    text += fmt::format("  {:<34}{}\n", fmt::format("{} {}", verb.name, verb.arguments), verb.what);
+  return text +
+         "\nreload guards a new port only with --confirm T (undone unless confirmed) or --now.\n"
+         "--config: what check and template read, and save (so do reload, confirm, off and on as root),\n"
+         "default /etc/knockgate/knockgate.toml.\n"
+         "The socket is also taken from KNOCKGATE_SOCKET. Exit: 0 done, 1 failed or timed out,\n"
+         "2 usage, 69 daemon not reachable, 75 busy, 77 not allowed, 78 bad config. See knockctl(1).\n";
 }
 
 } // namespace knock

@@ -39,7 +39,8 @@ std::string_view owner_of(std::string_view comment, GrantSet set) {
 
 bool matches(const CloseWhich& which, const OpenGrant& grant) {
   return (!which.id || *which.id == grant.id) && (!which.door || *which.door == grant.door) &&
-         (!which.source || lets_in(grant, *which.source)) && (!which.key || holds_key(grant, *which.key));
+         (!which.source || lets_in(grant, *which.source)) && (!which.key || holds_key(grant, *which.key)) &&
+         (which.source_port == 0 || which.source_port == grant.source_port);
 }
 
 } // namespace

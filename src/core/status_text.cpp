@@ -9,7 +9,9 @@
 namespace knock {
 namespace {
 
-constexpr std::size_t kLongSource = 15; // "255.255.255.255"; longer addresses take their own line
+constexpr std::size_t kScreen = 80;
+constexpr std::size_t kLongSource = 21;  // "255.255.255.255:65535"; longer addresses take their own line
+constexpr std::size_t kShortSource = 15; // "255.255.255.255"; as long when the table exceeds kScreen
 constexpr std::size_t kColumns = 8;
 using Row = std::array<std::string, kColumns>;
 
@@ -72,7 +74,8 @@ std::string guarded_line(const Status& status) {
   line += "          trusted";
   for (const auto& trusted : status.gate.trust) line += " " + trusted;
   if (status.gate.trust.empty()) line += " nobody";
-  line += status.gate.loaded ? "   table ok" : "   table MISSING";
+  const bool idle = status.state == "idle"; // without a door there is none to miss
+  line += status.gate.loaded ? "   table ok" : idle ? "   no table" : "   table MISSING";
   if (status.config.boot_file != "none") line += "   boot file " + status.config.boot_file;
   return line;
 }
@@ -101,20 +104,20 @@ Row row_of(const StatusGrant& grant, std::int64_t now) {
           grant.source_port ? "connected" : span_text(grant.left_ms),
           grant.source_port || grant.uses_left ? "-"
                                                : bytes_text(grant.bytes), // counts what came first alone
-          ends_text(grant)};
+          grant.source_port ? "-" : ends_text(grant)};
 }
 
 /// Columns as wide as their widest cell; a long address does not count, it gets a line of its own.
-std::string table(const std::vector<Row>& rows) {
+std::string table(const std::vector<Row>& rows, std::size_t long_source = kLongSource) {
   std::array<std::size_t, kColumns> widths{};
   for (const auto& row : rows)
     for (std::size_t i = 0; i < kColumns; ++i)
-      if (i != 1 || row[i].size() <= kLongSource) widths[i] = std::max(widths[i], row[i].size());
+      if (i != 1 || row[i].size() <= long_source) widths[i] = std::max(widths[i], row[i].size());
   std::string text;
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t i = 0; i < kColumns; ++i) {
-      if (i == 1 && row[i].size() > kLongSource) {
+      if (i == 1 && row[i].size() > long_source) {
         text += line + row[i] + '\n';
         line = std::string(widths[0] + widths[1] + 4, ' ');
         continue;
@@ -122,6 +125,7 @@ std::string table(const std::vector<Row>& rows) {
       line += fmt::format("{:<{}}", row[i], i + 1 == kColumns ? 0 : widths[i] + 2);
     }
     line.resize(line.find_last_not_of(' ') + 1);
+    if (line.size() > kScreen && long_source > kShortSource) return table(rows, kShortSource);
     text += line + '\n';
   }
   return text;

@@ -112,36 +112,69 @@ std::string normal(const std::string& path) {
   return fs::absolute(path, error).lexically_normal().string();
 }
 
+/// The configuration that names the boot file, read without its doors when these are what is wrong.
+std::optional<Config> without_doors(const std::string& where) {
+  const auto text = only_roots(where) ? read_file(where) : tl::unexpected(Error{});
+  if (!text) return std::nullopt;
+  const ConfigText main{where, *text};
+  return parse_config({&main, 1}).config;
+}
+
+/// Off holds whatever the configuration has become: `config` may be absent, or not the one that runs.
+Reply remove_boot_file(const std::string& where, const Config* config, const std::string& runs) {
+  const auto main = config != nullptr ? std::nullopt : without_doors(where);
+  const auto named = config != nullptr ? config->nft.boot_file
+                     : main            ? main->nft.boot_file
+                                       : Config{}.nft.boot_file;
+  const auto path = named.empty() ? named : normal(named);
+  if (!named.empty())
+    if (const auto done = write_boot_file(path, {}); !done) return {{}, failure_of(done.error())};
+  auto text = named.empty() ? std::string("[nft] boot_file is \"\"") : "no " + path;
+  if (config != nullptr && config->hash == runs)
+    return {{text_line(fmt::format("off also after a reboot: {}", text))}, {}};
+  text += config != nullptr || main ? fmt::format(" (named by {}, which is not what runs)", where)
+                                    : fmt::format(" (the default place: {} cannot be used)", where);
+  return {{text_line(fmt::format("off also after a reboot, if the daemon has no other boot file: {}; "
+                                 "for another configuration: sudo knockctl save --config FILE",
+                                 text))},
+          {}};
+}
+
 } // namespace
 
 Reply save_boot_file(const std::string& socket, const std::string& config_path) {
   const auto where = normal(config_path);
-  if (const auto fine = only_roots_config(where); !fine) return {{}, failure_of(fine.error())};
-  const auto parsed = load_config(where);
-  if (!parsed.config) return {{}, failure_of(parsed.findings.front())};
-  if (parsed.config->nft.boot_file.empty())
+  const auto fine = only_roots_config(where);
+  const auto parsed = fine ? load_config(where) : ParsedConfig{};
+  const auto* config = parsed.config ? &*parsed.config : nullptr;
+  const auto reply = ask(socket, {"save", {}});
+  const auto facts = parse_save_facts(reply.lines);
+  const bool answered = reply.failure.exit == ExitCode::done;
+  if (answered && facts && facts->off) return remove_boot_file(where, config, facts->config);
+  if (!fine) return {{}, failure_of(fine.error())};
+  if (config == nullptr) return {{}, failure_of(parsed.findings.front())};
+  if (config->nft.boot_file.empty())
     return {{},
             {ExitCode::failed, "no-boot-file", {}, "[nft] boot_file is \"\": there is nothing to save", ""}};
-
-  const auto reply = ask(socket, {"save", {}});
-  if (reply.failure.exit != ExitCode::done) return reply;
-  const auto facts = parse_save_facts(reply.lines);
+  if (!answered) return reply;
   if (!facts) return failed("the daemon's answer makes no sense", "install the same version of both");
-  if (facts->config != parsed.config->hash)
+  if (facts->config != config->hash)
     return failed(
         "the configuration on disk is not the one that runs: reload first",
         fmt::format("knockctl reload --confirm 10m; this read {}, another one: --config FILE", where));
   Unconfirmed unconfirmed;
   for (Port port : facts->unconfirmed) unconfirmed[port] = {};
 
-  const auto path = normal(parsed.config->nft.boot_file);
-  const auto text = boot_file_text(*parsed.config, unconfirmed, facts->off);
+  const auto path = normal(config->nft.boot_file);
+  const auto text = boot_file_text(*config, unconfirmed, false);
   if (const auto done = write_boot_file(path, text); !done) return {{}, failure_of(done.error())};
   if (text.empty()) return {{text_line(fmt::format("nothing to guard at boot: no {}", path))}, {}};
   Reply told{{text_line(fmt::format("saved {}", path))}, {}};
   if (!is_included(path))
     told.lines.push_back(text_line(
-        fmt::format("add this line at the end of {} to be guarded from boot on:\n  include \"{}/*.nft\"",
+        fmt::format("add this line at the end of {} to be guarded from boot on:\n  include \"{}/*.nft\"\n"
+                    "It is read when nftables.service is enabled: sudo systemctl enable nftables. Not beside "
+                    "ufw, firewalld or Docker: starting it flushes their rules.",
                     kRuleset, fs::path(path).parent_path().string())));
   return told;
 }

@@ -139,8 +139,10 @@ Result<void> Keeper::heal(Instant now, const std::string& by) {
   ++healed_;
   if (const auto intact = gate_.intact(config_, wanted(now)); intact && !*intact)
     heal_at_ = now + kTryAgain; // somebody was at it while we did not listen
-  log_line(LogLevel::warn, fmt::format("healed by={}: table inet {} was gone, {} elements are back",
-                                       by.empty() ? "-" : by, config_.nft.table, open.size()));
+  log_line(LogLevel::warn,
+           fmt::format("healed by={}: table inet {} was gone, {} back", by.empty() ? "-" : by,
+                       config_.nft.table,
+                       open.size() == 1 ? "1 element is" : fmt::format("{} elements are", open.size())));
   if (!heal_at_) disturber_.clear();
   return {};
 }

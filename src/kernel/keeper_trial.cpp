@@ -45,11 +45,23 @@ std::string came_in(Port port, const Opening& opening) {
                      opening.by_hand ? ", by hand" : "");
 }
 
-/// "trial of uid 1000, begun 5 min ago"; an empty one for a trial of an earlier version.
 std::string whose(const Trial& trial, Instant now) {
-  if (!trial.uid) return "trial";
-  return fmt::format("trial of uid {}, begun {} ago", *trial.uid,
+  if (!trial.uid) return "a trial of an earlier version";
+  return fmt::format("the trial that uid {} began {} ago", *trial.uid,
                      span_text(std::chrono::floor<Millis>(now - trial.begun).count()));
+}
+
+/// A trusted address is never asked, so its knock is not seen.
+std::string how_to_prove(const Config& config, const std::vector<Port>& unproven) {
+  std::string by_knock, by_hand;
+  for (Port port : unproven) {
+    const auto doors = doors_to_prove(config, port);
+    if (doors.empty() || !doors.front()->knock.empty())
+      by_knock = "in a SECOND terminal, from an address that is not in trust: knock, then connect; ";
+    else if (by_hand.empty())
+      by_hand = fmt::format("sudo knockctl open {} ADDRESS, then connect; ", doors.front()->name);
+  }
+  return by_knock + by_hand + "or: knockctl confirm --anyway";
 }
 
 Reply refuse(std::string code, std::string text, std::string advice) {
@@ -103,7 +115,8 @@ Reply Keeper::confirm(const Request& request, Instant now) {
   if (ports.empty())
     return refuse("failed",
                   late.empty() ? "nothing waits to be confirmed"
-                               : fmt::format("too late: {} is unguarded already", names(late)),
+                               : fmt::format("too late: {} {} unguarded already", names(late),
+                                             late.size() == 1 ? "is" : "are"),
                   late.empty() ? "" : "run: knockctl reload --confirm 10m");
   std::vector<Port> proven;
   std::set_difference(ports.begin(), ports.end(), unproven.begin(), unproven.end(),
@@ -120,7 +133,7 @@ Reply Keeper::confirm(const Request& request, Instant now) {
                   fmt::format("not confirmed: not opened since the trial began: {}{}{} ({})",
                               listed(unproven, ", ", [&](Port port) { return way_in(config_, port); }),
                               proven.empty() ? "" : "; opened: ", who, trial),
-                  "in a SECOND terminal: knock, then connect; or: knockctl confirm --anyway");
+                  how_to_prove(config_, unproven));
 
   // The kernel first: killed in between, the ports fall back to unguarded at the next start.
   auto sets = with_unconfirmed(static_sets_of(config_), rest, now);
@@ -133,7 +146,7 @@ Reply Keeper::confirm(const Request& request, Instant now) {
   if (!proven.empty()) texts.push_back(fmt::format("opened: {}.", who));
   if (!unproven.empty())
     texts.push_back(fmt::format("never opened since, taken on trust: {}.", names(unproven)));
-  texts.push_back(fmt::format("over: {}.", trial));
+  texts.push_back(fmt::format("ended: {}.", trial));
   Reply reply;
   for (const auto& text : texts) {
     log_line(LogLevel::info, "confirm: " + text);

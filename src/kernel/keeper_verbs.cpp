@@ -55,6 +55,22 @@ std::vector<std::string> session_texts(const std::vector<OpenGrant>& sessions) {
   return texts;
 }
 
+/// What became of the ports that were on trial `before` this reload.
+std::vector<std::string> trial_texts(const ReloadOptions& options, const Applied& applied,
+                                     const Unconfirmed& before, Instant now) {
+  std::vector<std::string> texts;
+  for (const auto& [port, trial] : before) {
+    const auto& gone = applied.unguarded;
+    if (trial.until <= now || std::find(gone.begin(), gone.end(), port) != gone.end()) continue;
+    if (options.now)
+      texts.push_back(fmt::format("{} guarded for good, its trial is over.", to_string(port)));
+    else if (options.confirm)
+      texts.push_back(fmt::format("{} is on trial already, {} left: knockctl confirm", to_string(port),
+                                  span_text(std::chrono::ceil<Millis>(trial.until - now).count())));
+  }
+  return texts;
+}
+
 enum class Right { read, write, root };
 
 struct Verb {
@@ -155,6 +171,7 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
   if (off_since_ && options.confirm)
     return refuse(ExitCode::failed, "failed", "knockgate is off: a trial would prove nothing",
                   "sudo knockctl on, then knockctl reload --confirm 10m");
+  const auto trials = unconfirmed_;
   auto applied = apply(std::move(*parsed.config), options, now);
   if (!applied) return failed(failure_of(applied.error()));
   if (options.ask && !applied->fresh.empty()) {
@@ -177,13 +194,15 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
     texts.push_back(fmt::format("{} guarded from now.", names(applied->guarded)));
   if (!applied->unguarded.empty())
     texts.push_back(fmt::format("{} no longer guarded.", names(applied->unguarded)));
+  for (auto& text : trial_texts(options, *applied, trials, now)) texts.push_back(std::move(text));
   for (auto& text : session_texts(applied->sessions)) texts.push_back(std::move(text));
   if (applied->closed != 0)
     texts.push_back(
         fmt::format("{} closed: the door, or a port of it, is gone.", plural(applied->closed, "grant")));
   if (trial) {
     texts.emplace_back(
-        "In a SECOND terminal: knock, then ssh. Works: `knockctl confirm`. Does not: do nothing.");
+        "In a SECOND terminal, from an address that is not in trust: knock, then ssh. Works: `knockctl "
+        "confirm`. Does not: do nothing.");
     texts.emplace_back(
         "confirm refuses until each of these ports was opened by a knock (by hand, where no door has "
         "one); --anyway overrides.");
@@ -205,7 +224,7 @@ Reply Keeper::switch_off(Instant now) {
   if (engine_)
     if (auto loaded = gate_.load(config_, {}, {}, ledger_.all(now)); !loaded) return refuse(loaded.error());
   log_line(LogLevel::warn, "off: nothing is guarded until knockctl on");
-  return told({"off: nothing is guarded, also after a reboot, until: sudo knockctl on"});
+  return told({"off: nothing is guarded until: sudo knockctl on"});
 }
 
 Reply Keeper::switch_on(Instant now) {
@@ -299,7 +318,13 @@ Reply Keeper::close_by_hand(const Request& request, Instant now) {
       which.id = id;
   }
   if (const auto text = request.find("source")) {
-    which.source = parse_address(*text);
+    which.source = parse_address(*text); // or as status prints it: a connection, a /24, a /64
+    if (const auto connection = parse_target(*text); !which.source && connection) {
+      which.source = connection->address;
+      which.source_port = connection->port;
+    }
+    if (const auto prefix = parse_prefix(*text); prefix && (prefix->length == 24 || prefix->length == 64))
+      which.source = prefix->address;
     if (!which.source) return refuse(ExitCode::usage, "usage", fmt::format("{} is no address", *text));
   }
   (void)work(now);

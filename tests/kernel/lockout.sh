@@ -60,7 +60,8 @@ expect '.warnings | map(.code) | index("unconfirmed")'
 await reaches intruder $R4 22
 await logged '^trial over: tcp/22 tcp/2222 were not confirmed: unguarded'
 ok "unconfirmed in time: the kernel unguards it by itself, and one line says so"
-in_ns router knockctl confirm 2>/dev/null && fail "confirmed too late" || true
+in_ns router knockctl confirm 2>"$TMP/said" && fail "confirmed too late" || true
+grep -q 'too late: tcp/22 tcp/2222 are unguarded already' "$TMP/said" || fail "confirm says: $(cat "$TMP/said")"
 ctl reload --confirm $((3 * SLOW))s >/dev/null
 stop KILL
 await reaches intruder $R4 22
@@ -84,10 +85,13 @@ unproven() { # PATTERN
   [ $code = 1 ] && grep -Eq "$1" "$TMP/said" || fail "confirm exits $code: $(cat "$TMP/said")"
   expect '.gate.guarded | map(.confirmed) == [false, false]'
 }
-unproven 'not opened since the trial began: tcp/22 \(door echo\), tcp/2222 \(door echo\) \(trial of uid 0, begun .* ago\)'
+unproven 'not opened since the trial began: tcp/22 \(door echo\), tcp/2222 \(door echo\) \(the trial that uid 0 began .* ago\).*from an address that is not in trust: knock'
 ctl --json confirm 2>/dev/null | jq -e '.error.code == "unproven"' >/dev/null || fail "not said to a script"
 ctl open echo 203.0.113.66 >/dev/null
 unproven 'not opened since the trial began: tcp/22'
+ctl close echo 203.0.113.9:1 2>/dev/null && fail "another connection is closed" || true
+session=$(ctl | sed -n 's/^echo *\(203\.0\.113\.9:[0-9]*\).*/\1/p')
+ctl close echo "$session" >"$TMP/said" && grep -q '^1 grant closed' "$TMP/said" || fail "$session: $(cat "$TMP/said")"
 ctl close --all >/dev/null
 knock_ssh client $R4
 await reaches client $R4 22
@@ -97,7 +101,7 @@ ok "confirm refuses until a knock has opened it: neither a hand nor the session 
 ctl confirm >"$TMP/said" && grep -q 'guarded for good' "$TMP/said" && grep -q "include \"$TMP/boot.d/\*.nft\"" "$TMP/said" || fail "confirm says: $(cat "$TMP/said")"
 expect '(.gate.guarded | map(.confirmed) | all) and .config.boot_file == "ok"'
 grep -q 'opened: tcp/22 (203.0.113.9 at door echo), tcp/2222 (203.0.113.9 at door echo)' "$TMP/said" &&
-  grep -q 'over: trial of uid 0, begun .* ago' "$TMP/said" || fail "confirm says: $(cat "$TMP/said")"
+  grep -q 'ended: the trial that uid 0 began .* ago' "$TMP/said" || fail "confirm says: $(cat "$TMP/said")"
 ok "after the knock, and a restart, confirm says who came in and whose trial it was; it is permanent and saved"
 
 cp "$TMP/knockgate.toml" "$TMP/before"
@@ -109,16 +113,20 @@ knock = [\"tcp/1301\", \"udp/1207\", \"tcp/1409\", \"udp/1003\"]
 opens = [\"tcp/8080\"]"
 ctl reload --confirm 5m >/dev/null
 code=0; ctl confirm >"$TMP/said" 2>&1 || code=$?
-[ $code = 1 ] && grep -q 'tcp/80 (door web), tcp/8080 (door hand, by hand)' "$TMP/said" || fail "$(cat "$TMP/said")"
+[ $code = 1 ] && grep -q 'tcp/80 (door web), tcp/8080 (door hand, by hand).*sudo knockctl open hand ADDRESS' "$TMP/said" || fail "$(cat "$TMP/said")"
 ctl open hand 203.0.113.9 >/dev/null
 code=0; ctl confirm >"$TMP/said" 2>&1 || code=$?
 [ $code = 1 ] && grep -q 'tcp/80 (door web); opened: tcp/8080 (203.0.113.9 at door hand, by hand)' "$TMP/said" || fail "$(cat "$TMP/said")"
 ctl confirm --anyway >"$TMP/said" && grep -q 'never opened since, taken on trust: tcp/80' "$TMP/said" || fail "$(cat "$TMP/said")"
 expect '.gate.guarded | map(.confirmed) | all'
+sed -i 's/"tcp\/80"/"tcp\/80", "tcp\/81"/' "$TMP/knockgate.toml"
+ctl reload --confirm 5m >/dev/null
+ctl reload --confirm 9m >"$TMP/said" && grep -q '^tcp/81 is on trial already, [45] min left: knockctl confirm$' "$TMP/said" || fail "$(cat "$TMP/said")"
+ctl reload --now >"$TMP/said" && grep -q '^tcp/81 guarded for good, its trial is over\.$' "$TMP/said" || fail "$(cat "$TMP/said")"
 ctl --json reload | jq -es 'map(select(has("changed"))) == [{changed: false, guarded: [], unguarded: []}]' >/dev/null || fail "not unchanged"
 ctl reload | grep -qx 'nothing changed.' || fail "a reload of the same does not say so"
 cp "$TMP/before" "$TMP/knockgate.toml"
-ctl --json reload | jq -es 'map(select(has("changed"))) == [{changed: true, guarded: [], unguarded: ["tcp/80", "tcp/8080"]}]' >/dev/null || fail "not changed"
+ctl --json reload | jq -es 'map(select(has("changed"))) == [{changed: true, guarded: [], unguarded: ["tcp/80", "tcp/81", "tcp/8080"]}]' >/dev/null || fail "not changed"
 ok "a door without a knock is proven by hand; --anyway takes the rest on trust; reload says whether anything changed"
 for line in 'reload uid=0 confirm=5m exit=0' 'confirm uid=0 exit=1' 'confirm uid=0 anyway=1 exit=0' 'save uid=0 exit=0' \
   'open uid=0 door=hand source=203.0.113.9 exit=0' 'close uid=0 all=1 exit=0'; do
@@ -140,6 +148,44 @@ ctl on >/dev/null
 stays_closed intruder $R4 22
 [ -e "$BOOT_FILE" ] || fail "on does not write the boot file"
 ok "off unguards, also over a restart; on guards again"
+
+# Whatever the configuration has become: off holds over a reboot, or knockctl says why not.
+cp "$TMP/knockgate.toml" "$TMP/before"
+off_removes() { # PATTERN
+  ctl off >"$TMP/said" 2>&1 || fail "off exits $?: $(cat "$TMP/said")"
+  [ ! -e "$BOOT_FILE" ] || fail "off leaves the boot file"
+  grep -q "$1" "$TMP/said" || fail "off says: $(cat "$TMP/said")"
+}
+back_on() {
+  cp "$TMP/before" "$TMP/knockgate.toml"
+  ctl on >/dev/null && [ -e "$BOOT_FILE" ] || fail "on does not write the boot file"
+}
+off_removes "^off also after a reboot: no $BOOT_FILE\$"
+back_on
+sed -i 's/^within.*//; $s/$/\nfor = "20s"/' "$TMP/knockgate.toml"
+off_removes "if the daemon has no other boot file: no $BOOT_FILE (named by $TMP/knockgate.toml, which is not what runs)"
+code=0; ctl on >"$TMP/said" 2>&1 || code=$?
+[ $code = 1 ] && grep -q '^on: .*guarded from now' "$TMP/said" && grep -q 'done, but the boot file is not written: .*reload first' "$TMP/said" ||
+  fail "on exits $code: $(cat "$TMP/said")"
+back_on
+mkdir "$TMP/doors.d"; echo 'no toml' >"$TMP/doors.d/x.toml"; chmod 600 "$TMP/doors.d/x.toml"
+off_removes "no $BOOT_FILE (named by $TMP/knockgate.toml"
+code=0; ctl on >"$TMP/said" 2>&1 || code=$?
+[ $code = 78 ] && grep -q 'done, but the boot file is not written: ' "$TMP/said" || fail "on exits $code: $(cat "$TMP/said")"
+rm -r "$TMP/doors.d"
+back_on
+# nothing to be read: the default place, in an /etc of its own
+DEFAULT=/etc/knockgate/nftables.d/knockgate.nft
+echo 'no toml' >"$TMP/knockgate.toml"
+for config in "$TMP/knockgate.toml" /etc/knockgate/knockgate.toml; do
+  in_ns router unshare -m bash -c "mount -t tmpfs -o mode=755 none /etc && umask 022 && mkdir -p ${DEFAULT%/*} && touch $DEFAULT &&
+    knockctl --config $config off && [ ! -e $DEFAULT ]" >"$TMP/said" 2>&1 || fail "the default place is not tried: $(cat "$TMP/said")"
+  grep -q "no $DEFAULT (the default place: $config cannot be used); .*save --config FILE" "$TMP/said" || fail "off says: $(cat "$TMP/said")"
+done
+cp "$TMP/before" "$TMP/knockgate.toml"
+ctl save >"$TMP/said" && [ ! -e "$BOOT_FILE" ] && grep -q 'off also after a reboot: ' "$TMP/said" || fail "save says: $(cat "$TMP/said")"
+back_on
+ok "off removes the boot file of an edited, broken or missing configuration, and says which; a failure to save has its exit code"
 
 stop
 in_ns router nft delete table inet knockgate

@@ -189,8 +189,8 @@ stop
 start
 knock_ssh client $R4
 await granted open4 203.0.113.9 23
-ctl confirm >"$TMP/said" && grep -q "over: trial of uid $MEMBER, begun .* ago" "$TMP/said" || fail "$(cat "$TMP/said")"
-logged "^confirm: over: trial of uid $MEMBER" || fail "$(tail -n 5 "$TMP/log")"
+ctl confirm >"$TMP/said" && grep -q "ended: the trial that uid $MEMBER began .* ago" "$TMP/said" || fail "$(cat "$TMP/said")"
+logged "^confirm: ended: the trial that uid $MEMBER began" || fail "$(tail -n 5 "$TMP/log")"
 ok "every change says who made it, and confirm whose trial it ends, over a restart too"
 stays_closed intruder $R4 22
 opens client $R4 22

@@ -112,6 +112,18 @@ TEST_CASE("the command line: bare is status, a mistyped verb gets the nearest, a
   CHECK(parse({"--jsn"}).failure);
   CHECK(parse({"--config", "/x.toml", "save"}).line.config == "/x.toml");
   CHECK(parse({"confirm", "--anyway"}).line.anyway);
+  CHECK(parse({"status", "x"}).failure->advice == "knockctl status");
+  CHECK(parse({"open", "ssh", "192.0.2.1", "--timeout", "5s"}).failure->text == "open takes no --timeout");
+  CHECK(parse({"--now", "off"}).failure->text == "off takes no --now");
+}
+
+TEST_CASE("the command line: --key=value is --key value; a flag takes none") {
+  const auto parse = [](std::vector<const char*> words) { return parse_command_line(words); };
+  CHECK(parse({"reload", "--confirm=10m"}).line.confirm == "10m");
+  CHECK_FALSE(parse({"reload", "--confirm=10m"}).failure);
+  CHECK(parse({"--config=/x=y.toml", "save"}).line.config == "/x=y.toml");
+  CHECK(parse({"reload", "--now=1"}).failure->text == "--now takes no value");
+  CHECK(parse({"wait", "--timeot=1s"}).failure->text == "unknown option --timeot=1s");
 }
 
 TEST_CASE("nearest finds a typing slip, and nothing where nothing is near") {

@@ -41,7 +41,7 @@ Status example() {
   grant.bytes = 14'600;
   status.grants.push_back(grant);
   grant.id = 2;
-  grant.source = "2001:db8:7:1:a:b:c:d";
+  grant.source = "2001:db8:7:1:a:b:c:ddd";
   grant.by = "-";
   grant.bytes = 0;
   status.grants.push_back(grant);
@@ -59,7 +59,7 @@ TEST_CASE("status is a table of 80 columns; a long address takes its own line") 
         "\n"
         "DOOR  SOURCE       BY           VIA    OPENED     LEFT  RECEIVED  ENDS\n"
         "ssh   203.0.113.9  alice/phone  knock  2 min ago  28 s  14 KiB    after\n"
-        "ssh   2001:db8:7:1:a:b:c:d\n"
+        "ssh   2001:db8:7:1:a:b:c:ddd\n"
         "                   -            knock  2 min ago  28 s  none      after\n"
         "2 open of 65,536\n"
         "\n"
@@ -68,11 +68,34 @@ TEST_CASE("status is a table of 80 columns; a long address takes its own line") 
   for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
 }
 
+TEST_CASE("an IPv4 session stays on its line") {
+  auto status = example();
+  status.grants[0].source = "203.0.113.129";
+  status.grants[0].source_port = 48'204;
+  status.grants[0].via = "session";
+  status.grants[0].by = "-";
+  status.grants[0].close = "on-disconnect";
+  status.grants.resize(1);
+  const auto text = to_text(status, kNow, false);
+  CHECK(text.find("ssh   203.0.113.129:48204  -   session  2 min ago  connected  -         -\n") !=
+        std::string::npos);
+  status.grants[0].source = "203.0.113.9";
+  status.grants[0].by = "alice/phone";
+  const auto wide = to_text(status, kNow, false);
+  CHECK(wide.find("ssh   203.0.113.9:48204\n") != std::string::npos);
+  std::istringstream lines(text + wide);
+  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+}
+
 TEST_CASE("nothing open, no door, and off each say so") {
   auto status = example();
   status.grants.clear();
   CHECK(to_text(status, kNow, false).find("\nnothing is open\n") != std::string::npos);
+  CHECK(to_text(status, kNow, false).find("table ok") != std::string::npos);
+  status.gate.loaded = false;
+  CHECK(to_text(status, kNow, false).find("table MISSING") != std::string::npos);
   status.state = "idle";
+  CHECK(to_text(status, kNow, false).find("no table") != std::string::npos);
   CHECK(to_text(status, kNow, false).find("no door enabled: nothing is guarded") != std::string::npos);
   status.state = "off";
   CHECK(to_text(status, kNow, false).substr(0, 90).find("OFF") != std::string::npos);
