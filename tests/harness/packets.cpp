@@ -64,10 +64,10 @@ constexpr std::array kOtherShapes{
     Shape{.name = "ttl 3, no DF", .ttl = 3, .fragment = 0, .payload = 8},
 };
 
-/// Nothing heard for so long: nothing comes any more.
-std::chrono::milliseconds quiet() {
+/// `time`, longer where the machine is slow.
+std::chrono::milliseconds patient(std::chrono::milliseconds time) {
   const char* slow = std::getenv("KNOCKGATE_SLOW");
-  return 100ms * (slow != nullptr ? std::atoi(slow) : 1);
+  return time * (slow != nullptr ? std::atoi(slow) : 1);
 }
 
 std::uint16_t some_port() {
@@ -109,7 +109,7 @@ int ask(const Address& source, const Address& host, const Target& target) {
     }
     if (!heard[shape].empty()) times.push_back(micros_since(start));
   }
-  while (hear(quiet())) {
+  while (hear(patient(100ms))) {
   } // a second answer, or a late one
   for (std::size_t shape = 0; shape < shapes.size(); ++shape) {
     std::printf("%s: %zu\n", shapes[shape].name, heard[shape].size());
@@ -130,12 +130,16 @@ int many(const Address& source, const Address& host, const Target& target, int c
   const auto base = some_port();
   std::map<std::string, int> forms;
   int waited_for = 0;
+  int answered = 0;
+  auto last = Clock::now();
   const auto hear = [&](std::chrono::milliseconds patience) {
     auto answer = ear.next(patience);
     if (!answer) return false;
     if (answer->port != target.port || answer->from < base || answer->from >= base + count) return true;
     ++forms[answer->text()];
     --waited_for;
+    ++answered;
+    last = Clock::now();
     return true;
   };
   const auto start = Clock::now();
@@ -146,10 +150,10 @@ int many(const Address& source, const Address& host, const Target& target, int c
     while (waited_for >= kUnanswered)
       if (!hear(kPatience)) waited_for = 0;
   }
-  while (hear(quiet())) {
+  while (hear(answered < count ? patient(1s) : 20ms)) {
   }
   for (const auto& [text, times] : forms) std::printf("%d %s\n", times, text.c_str());
-  std::fprintf(stderr, "%.0f ms\n", micros_since(start) / 1'000 - static_cast<double>(quiet().count()));
+  std::fprintf(stderr, "%.0f ms\n", std::chrono::duration<double, std::milli>(last - start).count());
   return 0;
 }
 

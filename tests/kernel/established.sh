@@ -14,7 +14,7 @@ await reaches router 192.0.2.20 2201
 await reaches router 2001:db8:20::20 2201
 
 doors() { # WHERE: here or lan
-  local n rest=('for = "5s"' $'for = "1h"\nuses = 2' 'for = "1h"')
+  local n rest=("for = \"$((5 * SLOW))s\"" $'for = "1h"\nuses = 2' 'for = "1h"')
   for n in 1 2 3; do
     if [ "$1" = here ]; then echo "[door.d$n]"$'\n'"opens = [\"tcp/220$n\"]"
     else echo "[door.d$n]"$'\n'"forward = { \"tcp/844$n\" = [\"192.0.2.20:220$n\", \"[2001:db8:20::20]:220$n\"] }"; fi
