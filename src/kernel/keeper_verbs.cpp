@@ -71,6 +71,35 @@ std::vector<std::string> trial_texts(const ReloadOptions& options, const Applied
   return texts;
 }
 
+/// What a reload did, line by line.
+std::vector<std::string> reload_texts(const ReloadOptions& options, const Applied& applied,
+                                      const Unconfirmed& before, Instant now) {
+  const bool trial = options.confirm && !applied.fresh.empty();
+  std::vector<std::string> texts;
+  if (!applied.changed) texts.emplace_back("nothing changed.");
+  if (trial)
+    texts.push_back(fmt::format("{} guarded from now, for {} unless confirmed.", names(applied.fresh),
+                                span_text(options.confirm->count())));
+  else if (!applied.guarded.empty())
+    texts.push_back(fmt::format("{} guarded from now.", names(applied.guarded)));
+  if (!applied.unguarded.empty())
+    texts.push_back(fmt::format("{} no longer guarded.", names(applied.unguarded)));
+  for (auto& text : trial_texts(options, applied, before, now)) texts.push_back(std::move(text));
+  for (auto& text : session_texts(applied.sessions)) texts.push_back(std::move(text));
+  if (applied.closed != 0)
+    texts.push_back(
+        fmt::format("{} closed: the door, or a port of it, is gone.", plural(applied.closed, "grant")));
+  if (trial) {
+    texts.emplace_back(
+        "In a SECOND terminal, from an address that is not in trust: knock, then ssh. Works: `knockctl "
+        "confirm`. Does not: do nothing.");
+    texts.emplace_back(
+        "confirm refuses until each of these ports was opened by a knock (by hand, where no door has "
+        "one); --anyway overrides.");
+  }
+  return texts;
+}
+
 enum class Right { read, write, root };
 
 struct Verb {
@@ -184,29 +213,7 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
     return refused;
   }
 
-  const bool trial = options.confirm && !applied->fresh.empty();
-  std::vector<std::string> texts;
-  if (!applied->changed) texts.emplace_back("nothing changed.");
-  if (trial)
-    texts.push_back(fmt::format("{} guarded from now, for {} unless confirmed.", names(applied->fresh),
-                                span_text(options.confirm->count())));
-  else if (!applied->guarded.empty())
-    texts.push_back(fmt::format("{} guarded from now.", names(applied->guarded)));
-  if (!applied->unguarded.empty())
-    texts.push_back(fmt::format("{} no longer guarded.", names(applied->unguarded)));
-  for (auto& text : trial_texts(options, *applied, trials, now)) texts.push_back(std::move(text));
-  for (auto& text : session_texts(applied->sessions)) texts.push_back(std::move(text));
-  if (applied->closed != 0)
-    texts.push_back(
-        fmt::format("{} closed: the door, or a port of it, is gone.", plural(applied->closed, "grant")));
-  if (trial) {
-    texts.emplace_back(
-        "In a SECOND terminal, from an address that is not in trust: knock, then ssh. Works: `knockctl "
-        "confirm`. Does not: do nothing.");
-    texts.emplace_back(
-        "confirm refuses until each of these ports was opened by a knock (by hand, where no door has "
-        "one); --anyway overrides.");
-  }
+  auto texts = reload_texts(options, *applied, trials, now);
   const auto enabled =
       std::count_if(config_.doors.begin(), config_.doors.end(), [](const Door& one) { return one.enabled; });
   texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::size_t>(enabled), "door")));
