@@ -26,11 +26,7 @@ constexpr Millis kLongestBackOff{5'000};
 constexpr Millis kPatience{200};   // with who asks for numbers: a table of 2^24 attempts is counted in 40 ms
 constexpr int kMaxStrikes = 16;    // between two pings; an honest engine has none
 constexpr int kFairDatagrams = 64; // an engine that never stops talking must not starve the rest
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kLogBurst = 1'000; // a finding has many lines
-#else
-constexpr unsigned kLogBurst = 20;
-#endif
+constexpr unsigned kLogBurst = 50; // lines: what a sanitizer finds is said whole
 
 constexpr Identity kEngine{65'533,
                            65'533}; // nobody has it: the last of the range Debian reserves (policy 9.2.2)
