@@ -204,7 +204,9 @@ std::vector<std::string> encode(const Status& status) {
 
 // The library throws on a missing or wrong key; none of it leaves this function.
 bool parse_status(std::string_view text, Status& status) try {
+  // A fraction is left out, which is an error: the library would convert it whatever its size.
   const auto clean = [](int, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::value && value.is_number_float()) return false;
     if (event == json::parse_event_t::value && value.is_string())
       value = printable(value.get_ref<const std::string&>());
     return true;

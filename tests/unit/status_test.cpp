@@ -119,6 +119,21 @@ TEST_CASE("JSON lines give back the same status, however many grants there are")
   CHECK(back.grants.back().id == 1999);
 }
 
+TEST_CASE("a number that fits into none of ours makes it no status line") {
+  const auto line = encode(example()).front();
+  Status status;
+  REQUIRE(parse_status(line, status));
+  for (const char* key : {"\"left_ms\":", "\"uptime_ms\":", "\"cap_ms\":"})
+    for (const char* number : {"1e300", "-1e300", "99999999999999999999999", "0.5"}) {
+      CAPTURE(key);
+      CAPTURE(number);
+      auto bad = line;
+      const auto at = bad.find(key) + std::string_view(key).size();
+      bad.replace(at, bad.find_first_of(",}", at) - at, number);
+      CHECK_FALSE(parse_status(bad, status));
+    }
+}
+
 TEST_CASE("what is no status line is refused") {
   Status status;
   for (const char* line : {"", "x", "[]", "{}", R"({"schema":2})", R"({"schema":1,"version":7})",
