@@ -28,7 +28,7 @@ class AuditSum {
     std::uint32_t open = 0, extend = 0, expire = 0, close = 0;
   };
 
-  /// Whether it gets a line; else it is counted. One that names somebody, and one by hand, always does.
+  /// Whether it gets a line; else it is counted. One with a name in `by`, and one by hand, always does.
   /// Requires: not a refusal. `due` first.
   bool own_line(const LedgerEvent& event, Instant now);
   /// The sums of a second that is over.

@@ -40,7 +40,7 @@ class Ledger {
   /// Takes over what the kernel holds at start, one grant per owner and source, and forgets all else.
   void adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now);
 
-  /// Opens or extends, never shortens. At a limit a door gives up its own of `spare` that nobody has used,
+  /// Opens or extends, never shortens. At a limit a door gives up its own of `spare` that carried no packet,
   /// in that order; what limits forbid then becomes a `refused` event. A request's own event is its last.
   [[nodiscard]] Plan plan_open(std::span<const GrantRequest> requests, Instant now,
                                std::span<const std::uint64_t> spare = {}) const;
@@ -118,7 +118,7 @@ class Ledger {
   [[nodiscard]] Pointers of_source(const Address& source) const;
   [[nodiscard]] Pointers letting_in(const Address& source, Port port) const;
   [[nodiscard]] bool has_flows(const OpenGrant& grant) const;
-  /// Who keeps an element longest; null: nobody of them holds it, or has a use left.
+  /// Who keeps an element longest; null: none of them holds it, or has a use left.
   static const OpenGrant* latest(const Pointers& grants, const GrantKey& key);
   [[nodiscard]] bool is_unused(const OpenGrant& grant) const;
   /// An element for those of `holders` that hold `key`; the end of it when none does.

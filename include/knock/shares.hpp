@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Shares: what each door takes of `[limits] grants`, and which of its grants nobody has used yet.
+/// Shares: what each door takes of `[limits] grants`, and which of its grants no packet has used yet.
 ///
 /// In:      grants as they open and go.   Out: how many there are, and the oldest unused ones of a door.
 /// Memory:  one entry a door with open grants, and one a grant that may be given up.
@@ -28,7 +28,7 @@ struct LedgerLimits {
 
 /// Whether it counts to limits. A connection that was there before the gate does not.
 bool is_limited(Via via);
-/// Opened by a knock that names nobody: given up for another one as long as nobody has used it.
+/// Opened by a knock without a name: given up for another one as long as no packet has used it.
 bool is_anonymous(const OpenGrant& grant);
 
 class Shares {
@@ -41,7 +41,7 @@ class Shares {
 
   void add(const OpenGrant& grant, bool unused);
   void remove(const OpenGrant& grant);
-  /// At most `most` grants of a door that nobody has used, the oldest first. Those that are used by now are
+  /// At most `most` unused grants of a door, the oldest first. Those that are used by now are
   /// forgotten, so each is passed over once.
   std::vector<std::uint64_t> oldest(std::string_view door, std::size_t most, const Unused& unused);
   [[nodiscard]] Taken of(std::string_view door) const;

@@ -3,7 +3,7 @@
 ///
 /// Root writes it from root's own reading of the configuration. The daemon's user may be in other hands, and
 /// what root writes is read by root's programs: so no path and no text of it comes from the daemon, and
-/// nothing on the way to it may be a link, or somebody else's to write.
+/// nothing on the way to it may be a link, or another user's to write.
 #pragma once
 
 #include <string>

@@ -45,7 +45,7 @@ void ChildLog::settle(Instant now) {
   if (paid_ <= now) say_dropped();
 }
 
-/// Returns false once nobody holds the other end any more.
+/// Returns false once the other end is closed.
 bool ChildLog::read(Instant now) {
   std::array<char, 4096> bytes;
   for (int i = 0; i < kFairReads; ++i) {

@@ -44,7 +44,7 @@ void close_elsewhere(std::vector<Fd> descriptors) {
   Fd ours(ends[1]);
   const auto child = ::fork();
   if (child == 0) {
-    if (::fork() == 0) hold(descriptors, closed.get()); // a child of nobody who has to wait for it
+    if (::fork() == 0) hold(descriptors, closed.get()); // its parent ends at once, so we wait for neither
     ::_exit(0);
   }
   descriptors.clear();

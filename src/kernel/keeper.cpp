@@ -199,7 +199,7 @@ Result<Applied> Keeper::enforce(const Config& next, const ReloadOptions& options
   std::erase_if(unconfirmed, [&](const auto& entry) {
     return !std::binary_search(ports.begin(), ports.end(), entry.first);
   });
-  // Also while the table is gone, or off: what is guarded then is new to nobody.
+  // Also while the table is gone, or off: what is guarded by the config is not new then.
   const auto promised = ports_of(with_unconfirmed(static_sets_of(config_), unconfirmed_, now).guarded);
   if (options.confirm)
     for (Port port : without(without(ports, before), promised))
