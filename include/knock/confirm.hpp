@@ -52,12 +52,13 @@ StaticSets with_unconfirmed(StaticSets sets, const Unconfirmed& ports, Instant n
 /// What the boot file should hold; empty: there should be none.
 std::string boot_file_text(const Config& config, const Unconfirmed& ports, bool off);
 
-/// Notes at each port on trial that `grant` opened it, where the port is its door's. Returns whether that was news.
+/// Notes at each port on trial that `grant` opened it, where the port is its door's. Returns whether that was
+/// news.
 bool note_opening(Unconfirmed& ports, const Config& config, const OpenGrant& grant, Instant now);
 /// The enabled doors of `port`; with a knock, where any has one.
 std::vector<const Door*> doors_to_prove(const Config& config, Port port);
-/// Whether the port was opened as its users will open it: by a door that has it still, by the knock that the door
-/// has still, by hand only where no door has one.
+/// Whether the port was opened as its users will open it: by a door that has it still, by the knock that the
+/// door has still, by hand only where no door has one.
 bool is_proven(const Config& config, Port port, const Trial& trial);
 
 } // namespace knock

@@ -15,8 +15,8 @@ namespace knock::kernel {
 /// Asks the daemon at `socket` what is on trial, tries the text with nft, and replaces the file whole;
 /// without anything to guard the file is removed. While off it is removed as well when the configuration is
 /// broken or not the one that runs; its place is then that of knockgate.toml alone, or the default one. The
-/// reply says what to tell the admin, a missing include line too. Errors: as `ask` and `load_config`; another configuration runs; what nft refused; EACCES,
-/// ENOSPC.
+/// reply says what to tell the admin, a missing include line too.
+/// Errors: as `ask` and `load_config`; another configuration runs; what nft refused; EACCES, ENOSPC.
 Reply save_boot_file(const std::string& socket, const std::string& config);
 
 } // namespace knock::kernel

@@ -48,7 +48,8 @@ bool hung_up(int code) {
 constexpr std::size_t kMostStatus = 2U << 30U; // four million grants
 constexpr std::size_t kMostAnswer = 1U << 20U;
 
-/// Of a listening socket these are the credentials of the process that called listen(2), not of the one that accepts (unix(7)).
+/// Of a listening socket these are the credentials of the process that called listen(2), not of the one that
+/// accepts (unix(7)).
 bool is_trusted(int fd) {
   if (::geteuid() != 0) return true;
   ucred listener{};
