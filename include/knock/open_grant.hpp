@@ -82,6 +82,8 @@ std::uint8_t prefix_of(const OpenGrant& grant);
 std::string source_text(const OpenGrant& grant);
 bool lets_in(const OpenGrant& grant, const Address& source);
 bool holds(const OpenGrant& grant, Port port);
+/// Whether it lets in so many connections, and all have come.
+bool is_spent(const OpenGrant& grant);
 const Target* target_of(const OpenGrant& grant, Port port);
 /// The keys of its elements, those of the forward maps behind the others.
 std::vector<GrantKey> keys_of(const OpenGrant& grant);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct CloseWhich {
   std::optional<std::string> door{};
   std::optional<Address> source{}; ///< let in by it
   std::optional<GrantKey> key{};   ///< holders of this element
+  std::set<std::uint64_t> ids{};   ///< many, in one plan
   std::uint16_t source_port = 0;   ///< of the one connection that goes on; 0: any
 };
 

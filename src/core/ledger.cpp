@@ -22,10 +22,6 @@ bool holds_key(const OpenGrant& grant, const GrantKey& key) {
   return key.set == grant.set && holds(grant, key.port);
 }
 
-bool spent(const OpenGrant& grant) {
-  return grant.set == GrantSet::uses && grant.uses_left == 0;
-}
-
 std::uint32_t left_of(std::uint32_t uses, std::uint64_t counted) {
   return counted < uses ? uses - static_cast<std::uint32_t>(counted) : 0;
 }
@@ -40,7 +36,8 @@ std::string_view owner_of(std::string_view comment, GrantSet set) {
 bool matches(const CloseWhich& which, const OpenGrant& grant) {
   return (!which.id || *which.id == grant.id) && (!which.door || *which.door == grant.door) &&
          (!which.source || lets_in(grant, *which.source)) && (!which.key || holds_key(grant, *which.key)) &&
-         (which.source_port == 0 || which.source_port == grant.source_port);
+         (which.source_port == 0 || which.source_port == grant.source_port) &&
+         (which.ids.empty() || which.ids.contains(grant.id));
 }
 
 } // namespace
@@ -88,7 +85,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
       grant.cap = grant.ends;
     }
     grant.id = ++last_id_;
-    if (ours && spent(grant)) used_up_.push_back(grant.id);
+    if (ours && is_spent(grant)) used_up_.push_back(grant.id);
     put(std::move(grant));
   }
 }
@@ -111,7 +108,7 @@ Ledger::Pointers Ledger::of_source(const Address& source) const {
 const OpenGrant* Ledger::latest(const Pointers& grants, const GrantKey& key) {
   const OpenGrant* best = nullptr;
   for (const auto* grant : grants)
-    if (holds_key(*grant, key) && !spent(*grant) && (best == nullptr || grant->ends > best->ends))
+    if (holds_key(*grant, key) && !is_spent(*grant) && (best == nullptr || grant->ends > best->ends))
       best = grant;
   return best;
 }
@@ -199,7 +196,7 @@ Plan Ledger::plan_change(std::vector<OpenGrant> changed, Instant now) const {
 Batch Ledger::all(Instant now) const {
   std::map<GrantKey, Pointers> holders;
   for (const auto& [id, grant] : grants_) {
-    if (grant.ends <= now || spent(grant)) continue;
+    if (grant.ends <= now || is_spent(grant)) continue;
     for (const auto& key : keys_of(grant)) holders[key].push_back(&grant);
   }
   Batch batch;

@@ -79,7 +79,7 @@ void Ledger::flow_answered(const Address& source, Port port, Instant now) {
   if (count == unanswered_.end() || --count->second != 0) return;
   unanswered_.erase(count);
   for (const auto* held : letting_in(source, port))
-    if (held->set == GrantSet::uses && held->uses_left == 0) by_used_up_.insert({now, held->id});
+    if (is_spent(*held)) by_used_up_.insert({now, held->id});
 }
 
 std::vector<GrantKey> Ledger::counted_uses(const Address& source, Port port) const {
@@ -108,7 +108,7 @@ void Ledger::spend(const GrantKey& key, std::uint64_t connections) {
 std::vector<std::uint64_t> Ledger::used_up(Instant now) {
   const auto over = [&](std::uint64_t id) {
     const auto it = grants_.find(id);
-    return it != grants_.end() && it->second.set == GrantSet::uses && it->second.uses_left == 0;
+    return it != grants_.end() && is_spent(it->second);
   };
   for (const auto id : std::exchange(used_up_, {}))
     // With several ports the others would let in as many again.

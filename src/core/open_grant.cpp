@@ -109,6 +109,10 @@ bool holds(const OpenGrant& grant, Port port) {
   return std::binary_search(grant.ports.begin(), grant.ports.end(), port);
 }
 
+bool is_spent(const OpenGrant& grant) {
+  return grant.set == GrantSet::uses && grant.uses_left == 0;
+}
+
 const Target* target_of(const OpenGrant& grant, Port port) {
   const auto lead = std::find_if(grant.leads.begin(), grant.leads.end(),
                                  [&](const Lead& one) { return one.outer == port; });

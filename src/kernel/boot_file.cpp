@@ -29,7 +29,7 @@ Reply failed(std::string text, std::string advice) {
   return {{}, {ExitCode::failed, "failed", {}, std::move(text), std::move(advice)}};
 }
 
-/// In a user namespace root of outside is nobody, and cannot be told from others of outside.
+/// A user namespace shows the outer root as uid 65534, like every other outer user: they look alike.
 bool is_root(uid_t uid) {
   constexpr uid_t kNobody = 65'534;
   if (uid != kNobody) return uid == 0;

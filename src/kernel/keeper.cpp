@@ -251,18 +251,18 @@ Result<Applied> Keeper::stand_down(const Config& next, Instant now) {
 }
 
 Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applied) {
-  std::map<std::uint64_t, const char*> gone; // why
+  std::map<std::string_view, std::set<std::uint64_t>> gone; // by why
   for (const auto& [id, grant] : ledger_.grants()) {
     const auto door = std::find_if(next.doors.begin(), next.doors.end(),
                                    [&](const Door& one) { return one.enabled && one.name == grant.door; });
     if (grant.via == Via::foreign) continue;
     if (door == next.doors.end())
-      gone[id] = "door-removed";
+      gone["door-removed"].insert(id);
     else if (!gives(*door, grant))
-      gone[id] = "door-changed";
+      gone["door-changed"].insert(id);
   }
-  for (const auto& [id, reason] : gone) {
-    auto plan = plan_close({.id = id}, reason, now);
+  for (const auto& [reason, ids] : gone) {
+    auto plan = plan_close({.ids = ids}, reason, now);
     refresh(plan);
     if (auto committed = gate_.commit(next, plan.batch); !committed) return committed;
     settle(plan, now);

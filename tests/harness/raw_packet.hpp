@@ -58,7 +58,6 @@ class Road {
  public:
   explicit Road(const Address& target);
   void send(const Address& source, const Target& target, std::uint16_t from, const Shape& shape = {}) const;
-  [[nodiscard]] const Address& target() const { return target_; }
 
  private:
   Address target_;
