@@ -16,12 +16,12 @@
 #include <knock/ruleset.hpp>
 #include <knock/status.hpp>
 
-#include "kernel/boot_file.hpp"
-#include "kernel/control_client.hpp"
-#include "kernel/event_loop.hpp"
-#include "kernel/files.hpp"
-#include "kernel/host_check.hpp"
-#include "kernel/process.hpp"
+#include "ctl/boot_file.hpp"
+#include "ctl/control_client.hpp"
+#include "system/event_loop.hpp"
+#include "system/files.hpp"
+#include "host/host_check.hpp"
+#include "system/process.hpp"
 
 namespace {
 

@@ -12,15 +12,15 @@
 
 #include <knock/control.hpp>
 
-#include "kernel/control_socket.hpp"
-#include "kernel/engine.hpp"
-#include "kernel/files.hpp"
-#include "kernel/host_check.hpp"
-#include "kernel/keeper.hpp"
-#include "kernel/log.hpp"
-#include "kernel/process.hpp"
-#include "kernel/runner.hpp"
-#include "kernel/sandbox.hpp"
+#include "keeper/control_socket.hpp"
+#include "engine/engine.hpp"
+#include "system/files.hpp"
+#include "host/host_check.hpp"
+#include "keeper/keeper.hpp"
+#include "system/log.hpp"
+#include "system/process.hpp"
+#include "runner/runner.hpp"
+#include "system/sandbox.hpp"
 
 namespace {
 

@@ -16,9 +16,9 @@
 #include <new>
 #include <string>
 
-#include "kernel/engine.hpp"
-#include "kernel/event_loop.hpp"
-#include "kernel/sandbox.hpp"
+#include "engine/engine.hpp"
+#include "system/event_loop.hpp"
+#include "system/sandbox.hpp"
 
 #include <knock/packet.hpp>
 

@@ -15,8 +15,8 @@
 #include <list>
 #include <string>
 
-#include "kernel/control_client.hpp"
-#include "kernel/control_socket.hpp"
+#include "ctl/control_client.hpp"
+#include "keeper/control_socket.hpp"
 
 using namespace knock;
 using namespace knock::kernel;

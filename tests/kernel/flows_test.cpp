@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Connections over loopback, in a network namespace of each test case, as the kernel tells of them.
-#include "kernel/conntrack.hpp"
+#include "netlink/conntrack.hpp"
 
 #include <doctest/doctest.h>
 
@@ -21,8 +21,8 @@
 #include <cstring>
 #include <fstream>
 
-#include "kernel/fd.hpp"
-#include "kernel/netfilter.hpp"
+#include "system/fd.hpp"
+#include "netlink/ruleset.hpp"
 
 using namespace knock;
 using namespace knock::kernel;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What stands in the way of a door: real sysctls and tables in a namespace. Flowtables also as nft 1.0.6
 // prints them (libnftables-json(5)): a kernel may be built without.
-#include "kernel/host_check.hpp"
+#include "host/host_check.hpp"
 
 #include <fcntl.h>
 #include <sys/wait.h>

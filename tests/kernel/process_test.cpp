@@ -16,8 +16,8 @@
 #include <fstream>
 #include <string>
 
-#include "kernel/child_log.hpp"
-#include "kernel/process.hpp"
+#include "system/child_log.hpp"
+#include "system/process.hpp"
 
 using namespace knock;
 using namespace knock::kernel;

@@ -21,10 +21,10 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "kernel/fd.hpp"
-#include "kernel/log.hpp"
-#include "kernel/memory.hpp"
-#include "kernel/sandbox.hpp"
+#include "system/fd.hpp"
+#include "system/log.hpp"
+#include "system/memory.hpp"
+#include "system/sandbox.hpp"
 
 using namespace knock::kernel;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What others do to our table, done by nft as another process; what we do, by our own hands.
-#include "kernel/table_watch.hpp"
+#include "netlink/table_watch.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -12,7 +12,8 @@
 #include <knock/ruleset.hpp>
 
 #include "../harness/own_namespace.hpp"
-#include "kernel/netfilter.hpp"
+#include "netlink/nftables.hpp"
+#include "netlink/ruleset.hpp"
 
 using namespace knock;
 using namespace knock::kernel;

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// All files together: what doors must not share, and the way through the rooms.
+#include "parts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+#include <fmt/format.h>
+#include <sodium/crypto_generichash.h>
+
+#include <knock/policy.hpp>
+
+namespace knock::grammar {
+namespace {
+
+constexpr std::size_t kMaxDoors = 10'000; // what the policy is measured with
+constexpr std::size_t kMaxAny = 1'024;    // ports that one knock may open: elements of one grant
+constexpr std::uint32_t kLeastShare = 64; // of grants, for a door that does not say
+
+std::string named(const Door& door) {
+  return fmt::format("door {} ({}:{}:{})", door.name, door.place.file, door.place.line, door.place.column);
+}
+
+/// Doors that will be guarded, of which everything is known.
+std::vector<const ReadDoor*> guarding(std::span<const ReadDoor> doors) {
+  std::vector<const ReadDoor*> live;
+  for (const auto& read : doors)
+    if (read.sound && read.door.enabled) live.push_back(&read);
+  return live;
+}
+
+void check_names(Reader& in, std::span<const ReadDoor> doors) {
+  std::unordered_map<std::uint64_t, const Door*> ids;
+  for (const auto& read : doors) {
+    const auto [first, fresh] = ids.try_emplace(static_cast<std::uint64_t>(read.door.id), &read.door);
+    if (fresh) continue;
+    const bool same = first->second->name == read.door.name;
+    in.refuse(read.written->key_spot,
+              same ? fmt::format("door {} stands twice, first at {}", one_line(read.door.name),
+                                 to_string(Spot{first->second->place.file, first->second->place.line,
+                                                first->second->place.column}))
+                   : fmt::format("door {} has the same id as {}", read.door.name, named(*first->second)),
+              "rename or remove one of them");
+  }
+  if (doors.size() > kMaxDoors)
+    in.refuse(doors[kMaxDoors].written->key_spot, fmt::format("{} doors", doors.size()),
+              fmt::format("write at most {}", kMaxDoors));
+}
+
+void check_sequences(Reader& in, std::span<const ReadDoor* const> doors) {
+  std::map<std::vector<Port>, const Door*> sequences;
+  for (const auto* read : doors) {
+    if (read->door.knock.empty()) continue;
+    const auto [first, fresh] = sequences.try_emplace(read->door.knock, &read->door);
+    if (!fresh)
+      in.refuse(read->written->find("knock")->spot,
+                fmt::format("door {} has the same knock as {}", read->door.name, named(*first->second)),
+                "change one of them");
+  }
+}
+
+void check_nodes(Reader& in, std::span<const ReadDoor* const> doors) {
+  std::size_t nodes = 0;
+  const ReadDoor* beyond = nullptr;
+  for (const auto* read : doors) {
+    const auto steps = read->door.knock.size();
+    const bool swaps = steps > 0 && read->door.reorder > Millis{0};
+    nodes += swaps ? 2 * steps - 1 : steps;
+    if (nodes > kMaxNodes && beyond == nullptr) beyond = read;
+  }
+  if (beyond == nullptr) return;
+  in.refuse(beyond->written->find("knock")->spot,
+            fmt::format("the sequences of all doors take {} nodes, {} is the most", nodes, kMaxNodes),
+            "write reorder = \"0s\": n steps then take n nodes, not 2n - 1");
+}
+
+/// Where door `read` names `port`.
+Spot spot_of(const ReadDoor& read, Port port) {
+  if (const auto* forward = read.written->find("forward"); forward != nullptr)
+    if (const auto* entry = forward->find(to_string(port)); entry != nullptr) return entry->key_spot;
+  const auto* opens = read.written->find("opens");
+  for (const auto& item : opens->items)
+    if (const auto range = parse_port_range(item.text); range && range->first <= port && port <= range->last)
+      return item.spot;
+  return opens->spot;
+}
+
+/// An outer port that leads to an inner host does so for everybody: it is in no other door.
+void check_forwards(Reader& in, std::span<const ReadDoor* const> doors) {
+  struct Claim {
+    const Door* door;
+    bool forwards;
+  };
+  std::map<Port, Claim> claims;
+  const auto verb = [](bool forwards) { return forwards ? "forwarded" : "opened"; };
+  const auto claim = [&](const ReadDoor& read, Port port, bool forwards) {
+    const auto [first, fresh] = claims.try_emplace(port, Claim{&read.door, forwards});
+    if (fresh || (!forwards && !first->second.forwards)) return;
+    in.refuse(spot_of(read, port),
+              fmt::format("{} is {} by door {} and {} by {}", to_string(port), verb(forwards), read.door.name,
+                          verb(first->second.forwards), named(*first->second.door)),
+              "a forwarded port belongs to one door: remove it from one of them");
+  };
+  for (const auto* read : doors) {
+    for (Port port : read->door.opens) claim(*read, port, false);
+    for (const auto& forward : read->door.forwards) claim(*read, forward.outer, true);
+  }
+}
+
+/// Whether a connection lives on is asked of a port, when nobody knows any more which door let it in.
+void check_flows(Reader& in, std::span<const ReadDoor* const> doors) {
+  const auto flows = [](const Door& door) { return door.cut ? "cut" : "keep"; };
+  std::map<Port, const Door*> firsts;
+  for (const auto* read : doors)
+    for (Port port : read->door.opens) {
+      const auto [first, fresh] = firsts.try_emplace(port, &read->door);
+      if (fresh || first->second->cut == read->door.cut) continue;
+      const auto* own = read->written->find("flows");
+      in.refuse(own != nullptr ? own->spot : spot_of(*read, port),
+                fmt::format("door {} has flows = \"{}\" for {}, {} has \"{}\"", read->door.name,
+                            flows(read->door), to_string(port), named(*first->second), flows(*first->second)),
+                "flows marks the port: write the same in both");
+      break; // once a door, not for each port of a range
+    }
+}
+
+/// A guarded port never reports, so a knock at it would be lost.
+void check_guarded_knocks(Reader& in, std::span<const ReadDoor* const> doors) {
+  std::map<Port, const Door*> guards;
+  for (const auto* read : doors) {
+    for (Port port : read->door.opens) guards.try_emplace(port, &read->door);
+    for (const auto& forward : read->door.forwards) guards.try_emplace(forward.outer, &read->door);
+  }
+  for (const auto* read : doors)
+    for (std::size_t i = 0; i < read->door.knock.size(); ++i) {
+      const auto guard = guards.find(read->door.knock[i]);
+      if (guard != guards.end())
+        in.refuse(read->written->find("knock")->items[i].spot,
+                  fmt::format("{} is guarded by {}", to_string(guard->first), named(*guard->second)),
+                  "knock at a port that no door opens or forwards");
+    }
+}
+
+/// Whether somebody who reads this could open a door.
+bool holds_secret(const Written& tree) {
+  const auto* doors = tree.find("door");
+  return doors != nullptr && std::any_of(doors->items.begin(), doors->items.end(), [](const Written& door) {
+           return door.find("knock") != nullptr || door.find("close_knock") != nullptr;
+         });
+}
+
+struct Reading {
+  ParsedConfig out;
+  Config config;
+  SetKeys seen;
+  std::vector<ReadDoor> doors;
+};
+
+void read_tree(Reader& in, const Written& tree, ConfigText::Part part, Reading& reading) {
+  for (const auto& item : tree.items) {
+    if (part == ConfigText::Part::users)
+      return in.refuse(item.key_spot, "users are not in this version", "empty or remove the file");
+    if (item.key != "door") {
+      read_section(in, item, reading.seen, reading.config);
+    } else if (in.is_table(item, "[door.NAME]")) {
+      for (const auto& door : item.items) reading.doors.push_back(read_door(in, door));
+    }
+  }
+}
+
+} // namespace
+
+void check_doors(Reader& in, std::span<const ReadDoor> doors, Mode mode) {
+  check_names(in, doors);
+  const auto live = guarding(doors);
+  check_sequences(in, live);
+  check_nodes(in, live);
+  check_guarded_knocks(in, live);
+  check_forwards(in, live);
+  check_flows(in, live);
+  if (mode != Mode::embed) return;
+  for (const auto* read : live) check_embedded(in, *read->written);
+}
+
+void fill_grants(Reader& in, std::span<ReadDoor> doors, const SetKeys& seen, const Config& config,
+                 bool alone) {
+  const auto all = config.limits.grants;
+  const auto limit = seen.find("limits.grants");
+  for (auto& [door, written, sound] : doors) {
+    if (const auto* own = written->find("grants"); own == nullptr)
+      door.grants = std::min(all, std::max(all / 4, kLeastShare));
+    else if (door.grants > all && !alone)
+      in.refuse(own->spot,
+                fmt::format("{} is more than [limits] grants, {} {}", shown(*own), all,
+                            limit == seen.end() ? "by default" : "at " + to_string(limit->second)),
+                "write less here, or more there");
+  }
+}
+
+void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone) {
+  std::set<Port> opens;
+  std::set<Forward> forwards;
+  const Door* forwarder = nullptr;
+  for (const auto& [door, written, sound] : doors) {
+    if (!door.enabled || door.any) continue;
+    opens.insert(door.opens.begin(), door.opens.end());
+    forwards.insert(door.forwards.begin(), door.forwards.end());
+    if (!door.forwards.empty()) forwarder = &door;
+  }
+  const auto count = opens.size() + forwards.size();
+  for (auto& [door, written, sound] : doors) {
+    if (!door.enabled || !door.any) continue;
+    const auto& spot = written->find("opens")->spot;
+    if (count == 0 && !alone)
+      in.refuse(spot, fmt::format("door {} opens any port, and no other door has one", door.name),
+                "add a door with ports, or name them here");
+    else if (count > kMaxAny)
+      in.refuse(spot, fmt::format("door {} opens any port, and these are {}", door.name, count),
+                fmt::format("name its ports here, or open and forward at most {} in all doors", kMaxAny));
+    else if (const auto* grant = written->find("grant"); grant != nullptr && forwarder != nullptr)
+      in.refuse(grant->key_spot,
+                fmt::format("grant does not go with forward, and door {} opens those of {}", door.name,
+                            named(*forwarder)),
+                "remove grant, or name the ports here");
+    door.opens.assign(opens.begin(), opens.end());
+    door.forwards.assign(forwards.begin(), forwards.end());
+  }
+}
+
+} // namespace knock::grammar
+
+namespace knock {
+namespace {
+
+/// BLAKE2b. The length of each text goes along: what moves from one file to the next is another config.
+std::string hash_of(std::span<const ConfigText> texts) {
+  crypto_generichash_state state;
+  crypto_generichash_init(&state, nullptr, 0, crypto_generichash_BYTES);
+  const auto add = [&](std::string_view text) {
+    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  };
+  for (const auto& text : texts) {
+    add(fmt::format("{} {}\n", static_cast<int>(text.part), text.text.size()));
+    add(text.text);
+  }
+  std::array<unsigned char, crypto_generichash_BYTES> hash;
+  crypto_generichash_final(&state, hash.data(), hash.size());
+  std::string hex;
+  for (const auto byte : hash) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+} // namespace
+
+ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::uint64_t> seed) {
+  grammar::Reading reading;
+  auto& findings = reading.out.findings;
+  grammar::Reader in(findings);
+  std::vector<grammar::Written> trees;
+  trees.reserve(texts.size()); // doors point into them
+  bool with_gate = false;
+  for (const auto& text : texts) {
+    with_gate = with_gate || text.part == ConfigText::Part::main;
+    auto tree = grammar::parse_written(text);
+    if (!tree) {
+      findings.push_back(tree.error());
+      continue;
+    }
+    if (grammar::holds_secret(*tree)) reading.out.secret_files.push_back(text.file);
+    grammar::read_tree(in, trees.emplace_back(std::move(*tree)), text.part, reading);
+  }
+  grammar::check_sections(in, reading.seen, reading.config);
+  grammar::check_doors(in, reading.doors, reading.config.nft.mode);
+  if (findings.empty()) grammar::fill_grants(in, reading.doors, reading.seen, reading.config, !with_gate);
+  if (findings.empty()) grammar::fill_any(in, reading.doors, !with_gate);
+  if (!findings.empty()) return std::move(reading.out);
+  grammar::lint(findings, reading.config, reading.doors, with_gate, seed);
+  for (auto& read : reading.doors) reading.config.doors.push_back(std::move(read.door));
+  reading.config.hash = hash_of(texts);
+  reading.out.config = std::move(reading.config);
+  return std::move(reading.out);
+}
+
+std::string to_string(const Finding& finding) {
+  std::string line = finding.place.file;
+  if (finding.place.line != 0) line += fmt::format(":{}:{}", finding.place.line, finding.place.column);
+  line += finding.level == Finding::Level::error ? ": error: " : ": warning: ";
+  line += finding.text;
+  return finding.advice.empty() ? line : line + "; " + finding.advice;
+}
+
+} // namespace knock

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What is allowed and unwise, and what to write instead.
+#include "parts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include <fmt/format.h>
+
+namespace knock {
+namespace {
+
+constexpr std::size_t kGoodSteps = 4; // a sweep of three opens with p 6e-8 (policy bound), of four with 8e-12
+constexpr std::uint16_t kFirstFree = 1'024; // below: well known
+constexpr std::uint16_t kLastFree =
+    32'767; // above: Linux takes source ports from there (ip_local_port_range)
+
+// Source: nmap-services, the ports from 1024 to 32767 that scanners find open most often, in that order.
+constexpr std::array<std::uint16_t, 40> kScannedTcp{
+    3389, 8080, 1723, 3306, 5900, 1025, 8888, 1720, 6001, 10000, 5060, 1026, 2000, 8443,
+    8000, 1433, 2001, 8008, 1027, 5666, 5000, 5631, 8081, 2049,  5800, 2121, 1110, 6000,
+    5357, 8009, 3128, 9999, 5009, 7070, 5190, 3000, 5432, 1900,  3986, 1029};
+constexpr std::array<std::uint16_t, 20> kScannedUdp{1434, 1900, 4500, 5353, 1701, 3283, 1812,
+                                                    2222, 2049, 5060, 1025, 1433, 3456, 20031,
+                                                    1026, 1646, 1645, 2048, 1027, 1719};
+
+bool is_well_known(Port port) {
+  const auto among = [&](const auto& list) {
+    return std::find(list.begin(), list.end(), port.number) != list.end();
+  };
+  return port.number < kFirstFree ||
+         (port.protocol == Protocol::tcp ? among(kScannedTcp) : among(kScannedUdp));
+}
+
+/// A scan in order would walk it.
+bool is_monotonic(std::span<const Port> knock) {
+  const auto up = [](Port a, Port b) { return a.number < b.number; };
+  const auto down = [](Port a, Port b) { return a.number > b.number; };
+  return std::is_sorted(knock.begin(), knock.end(), up) || std::is_sorted(knock.begin(), knock.end(), down);
+}
+
+/// splitmix64: good enough to spread one unguessable seed.
+struct Spread {
+  std::uint64_t state;
+  std::uint64_t operator()() {
+    std::uint64_t z = state += 0x9e3779b97f4a7c15ULL;
+    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31U);
+  }
+};
+
+} // namespace
+
+std::vector<Port> propose_knock(std::uint64_t seed, const PortNumbers& taken) {
+  constexpr std::size_t kCrowded = 16'384; // half the range: avoiding all would take long, or never end
+  const bool avoid = taken.count() < kCrowded;
+  Spread next{seed};
+  for (;;) {
+    std::vector<Port> knock;
+    PortNumbers used;
+    while (knock.size() < kGoodSteps) {
+      const auto roll = next();
+      const Port port{(roll >> 63U) != 0 ? Protocol::tcp : Protocol::udp,
+                      static_cast<std::uint16_t>(kFirstFree + roll % (kLastFree - kFirstFree + 1U))};
+      if (is_well_known(port) || used[port.number] || (avoid && taken[port.number])) continue;
+      used.set(port.number);
+      knock.push_back(port);
+    }
+    const auto tcp =
+        std::count_if(knock.begin(), knock.end(), [](Port port) { return port.protocol == Protocol::tcp; });
+    if (tcp > 0 && tcp < static_cast<std::ptrdiff_t>(kGoodSteps) && !is_monotonic(knock)) return knock;
+  }
+}
+
+namespace grammar {
+namespace {
+
+PortNumbers taken_by(std::span<const ReadDoor> doors) {
+  PortNumbers taken;
+  for (const auto& read : doors) {
+    for (Port port : read.door.opens) taken.set(port.number);
+    for (const auto& forward : read.door.forwards) taken.set(forward.outer.number);
+    for (Port port : read.door.knock) taken.set(port.number);
+  }
+  return taken;
+}
+
+/// Two doors never get the same line from one seed: they would open each other.
+std::string proposal(const Door& door, const PortNumbers& taken, std::optional<std::uint64_t> seed) {
+  if (!seed) return "knockctl check proposes four good ports";
+  std::vector<std::string> steps;
+  for (Port port : propose_knock(*seed ^ static_cast<std::uint64_t>(door.id), taken))
+    steps.push_back(fmt::format("\"{}\"", to_string(port)));
+  return fmt::format("write knock = [{}]", fmt::join(steps, ", "));
+}
+
+/// Why a sequence is weak; empty when it is not.
+std::vector<std::string> weaknesses(std::span<const Port> knock) {
+  std::vector<std::string> reasons;
+  if (knock.size() < kGoodSteps) reasons.push_back(fmt::format("fewer than {} steps", kGoodSteps));
+  if (knock.size() > 1 && is_monotonic(knock)) reasons.emplace_back("the ports only rise or only fall");
+  for (Port port : knock)
+    if (is_well_known(port)) reasons.push_back(to_string(port) + " is well known to scanners");
+  return reasons;
+}
+
+/// Where the door takes ssh to this router from whoever has no grant; null when it does not. A door that
+/// opens any port guards none of its own.
+const Written* guards_ssh(const Door& door, const Written& written) {
+  constexpr Port kSsh{Protocol::tcp, 22};
+  if (door.any) return nullptr;
+  if (std::binary_search(door.opens.begin(), door.opens.end(), kSsh) ||
+      (door.name.find("ssh") != std::string::npos && !door.opens.empty()))
+    return written.find("opens");
+  for (const auto& forward : door.forwards)
+    if (forward.outer == kSsh) return written.find("forward");
+  return nullptr;
+}
+
+using Warn = std::function<void(const Spot& spot, std::string text, std::string advice)>;
+
+void lint_knock(const Warn& warn, const ReadDoor& read, const PortNumbers& taken,
+                std::optional<std::uint64_t> seed) {
+  const auto& door = read.door;
+  const auto* knock = read.written->find("knock");
+  if (knock == nullptr)
+    warn(read.written->key_spot, fmt::format("door {} has no knock: it opens by hand only", door.name),
+         proposal(door, taken, seed));
+  else if (const auto reasons = weaknesses(door.knock); !reasons.empty())
+    warn(knock->spot, fmt::format("weak knock of door {}: {}", door.name, fmt::join(reasons, ", ")),
+         proposal(door, taken, seed));
+}
+
+void lint_forward(const Warn& warn, const ReadDoor& read) {
+  if (read.door.any) return; // said where they are written
+  for (const auto& [outer, ipv4, ipv6] : read.door.forwards) {
+    if (ipv4 && ipv6) continue;
+    const auto name = to_string(outer);
+    const auto both = fmt::format("\"{}\", \"{}\"", ipv4 ? to_string(*ipv4) : "IPV4:PORT",
+                                  ipv6 ? to_string(*ipv6) : "[IPV6]:PORT");
+    warn(read.written->find("forward")->find(name)->spot,
+         fmt::format("door {0} has no IPv{1} target for {2}: it does not open over IPv{1}", read.door.name,
+                     ipv4 ? 6 : 4, name),
+         fmt::format("write \"{}\" = [{}]", name, both));
+  }
+}
+
+} // namespace
+
+void lint(std::vector<Finding>& findings, const Config& config, std::span<const ReadDoor> doors,
+          bool with_gate, std::optional<std::uint64_t> seed) {
+  const bool trusts_nobody = with_gate && config.nft.mode == Mode::gate &&
+                             config.gate.trust_interfaces.empty() && config.gate.trust_prefixes.empty();
+  const auto taken = taken_by(doors);
+  const Warn warn = [&](const Spot& spot, std::string text, std::string advice) {
+    findings.push_back({Finding::Level::warning, place_of(spot), std::move(text), std::move(advice)});
+  };
+  for (const auto& read : doors) {
+    if (!read.door.enabled) continue;
+    lint_knock(warn, read, taken, seed);
+    lint_forward(warn, read);
+    const auto* ssh = trusts_nobody ? guards_ssh(read.door, *read.written) : nullptr;
+    if (ssh != nullptr)
+      warn(ssh->spot, fmt::format("door {} guards ssh and [gate] trust is empty", read.door.name),
+           "add the interface you could still log in from: trust = [\"lan0\"]");
+  }
+}
+
+} // namespace grammar
+} // namespace knock

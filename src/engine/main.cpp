@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The engine as a process: orders in, grants out, nothing else within reach.
+#include <linux/futex.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "engine/engine.hpp"
+#include "system/event_loop.hpp"
+#include "system/log.hpp"
+#include "system/sandbox.hpp"
+
+namespace knock::kernel {
+namespace {
+
+constexpr std::size_t kMaxImage = 8U << 20U; // a policy of kMaxNodes takes 5 MiB
+
+struct Received {
+  Order order;
+  Fd descriptor;
+};
+
+/// The next order; nothing when the keeper is gone, or sends what no keeper sends.
+std::optional<Received> receive_order(int pair) {
+  Received received;
+  iovec part{&received.order, sizeof received.order};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t size = 0;
+  do size = ::recvmsg(pair, &message, MSG_CMSG_CLOEXEC);
+  while (size < 0 && errno == EINTR);
+  if (size != sizeof received.order) return std::nullopt;
+  if (const auto* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    received.descriptor = Fd(fd);
+  }
+  return received;
+}
+
+class EngineMain {
+ public:
+  EngineMain(EnginePage& page, std::uint16_t first_group, std::uint32_t attempts)
+      : page_(page), engine_(NflogReader(Fd(kEngineNflog), first_group, page.nflog), attempts, page.packets) {
+    grants_.reserve(kMaxGrants);
+  }
+
+  int run() {
+    loop_.watch(kEnginePair, [this](Instant now) { obey(now); });
+    std::optional<Instant> next;
+    while (!ended_) {
+      const auto now = loop_.wait(next);
+      if (!now) return 1;
+      next = engine_.sweep(*now);
+    }
+    return 0;
+  }
+
+ private:
+  void obey(Instant now) {
+    auto received = receive_order(kEnginePair);
+    if (!received) {
+      ended_ = true;
+      return;
+    }
+    const auto& [kind, value] = received->order;
+    if (kind == Order::Kind::ping) {
+      page_.attempts.set(engine_.attempts(now));
+      page_.answered.store(value, std::memory_order_release); // pairs with the keeper's look at `attempts`
+      ::syscall(SYS_futex, &page_.answered, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    } else if (kind == Order::Kind::nflog) {
+      loop_.unwatch(engine_.fd());
+      engine_.rebind(
+          NflogReader(std::move(received->descriptor), static_cast<std::uint16_t>(value), page_.nflog));
+      listen();
+    } else if (auto image = read_sealed(received->descriptor.get(), kMaxImage)) {
+      auto policy = Policy::decode(*image);
+      KNOCK_ASSERT(policy);
+      engine_.follow(std::move(*policy));
+      listen(); // not before: a packet without a policy would be no step
+    }
+  }
+
+  void listen() {
+    loop_.watch(engine_.fd(), [this](Instant now) {
+      grants_.clear();
+      if (const auto drained = engine_.drain(now, grants_); !drained)
+        log_line(LogLevel::error, to_string(drained.error()));
+      ask();
+    });
+  }
+
+  /// Blocks while the keeper is busy: reports wait in their own socket.
+  void ask() {
+    for (std::size_t at = 0; at < grants_.size() && !ended_; at += kMaxGrants) {
+      const auto some = std::span(grants_).subspan(at, std::min(kMaxGrants, grants_.size() - at));
+      while (::send(kEnginePair, some.data(), some.size_bytes(), MSG_NOSIGNAL) < 0 && !ended_)
+        ended_ = errno != EINTR;
+    }
+  }
+
+  EnginePage& page_;
+  Engine engine_;
+  EventLoop loop_;
+  std::vector<Grant> grants_; // of one wake-up; keeps its capacity
+  bool ended_ = false;
+};
+
+} // namespace
+
+int run_engine(std::uint16_t first_group, std::uint32_t attempts) {
+  const auto fail = [](const Error& error) {
+    log_line(LogLevel::error, to_string(error));
+    return 1;
+  };
+  const auto page = map_shared(kEnginePage, sizeof(EnginePage), true);
+  if (!page) return fail(page.error());
+  // The keeper made it, an engine before us may have used it: what it counted goes on.
+  EngineMain engine(*std::launder(static_cast<EnginePage*>(page->get())), first_group, attempts);
+  const auto gaps = confine_engine();
+  if (!gaps) return fail(gaps.error());
+  for (const auto& gap : *gaps) log_line(LogLevel::warn, "sandbox: " + gap);
+  return engine.run();
+}
+
+} // namespace knock::kernel

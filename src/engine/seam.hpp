@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Engine seam: everything that crosses between keeper and engine.
+///
+///   keeper --- Order, maybe with a descriptor ---> engine     SOCK_SEQPACKET pair
+///   keeper <-- 1 to 64 Grant records ------------ engine     the same; all the engine can ask for
+///   keeper <~~ EnginePage ~~~~~~~~~~~~~~~~~~~~~~~ engine     shared memory; numbers the keeper shows, never
+///   trusts
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <knock/grant.hpp>
+
+#include "netlink/nflog.hpp"
+
+namespace knock::kernel {
+
+/// Where an engine finds what it inherits; it can open nothing itself.
+inline constexpr int kEnginePair = 3;
+inline constexpr int kEnginePage = 4;
+inline constexpr int kEngineNflog = 5;
+
+struct Order {
+  enum class Kind : std::uint32_t {
+    policy, ///< with a sealed image (policy.hpp); the first of them lets the engine begin
+    nflog,  ///< with the socket of other groups; `value` is the first
+    ping,   ///< to be answered: page.answered = `value`
+  };
+  Kind kind = Kind::ping;
+  std::uint32_t value = 0;
+};
+
+/// Packets by what became of them; under these names in `knockctl --json`. Kept over restarts of the engine.
+struct EngineCounters {
+  Counter seen;
+  Counter stale;    ///< waited too long to be believed
+  Counter cut;      ///< `short`
+  Counter unparsed; ///< fragments, foreign headers
+  Counter not_step;
+  Counter step;
+  Counter start;
+  Counter stray;
+  Counter cooled;
+  Counter late;
+  Counter repeat;
+  Counter evicted;
+  Counter contended;
+  Counter opened;
+};
+
+struct EnginePage {
+  std::atomic<std::uint32_t> answered = 0; ///< the last ping; a futex wakes who waits for it
+  Counter attempts;                        ///< alive when it was answered
+  EngineCounters packets;
+  NflogCounters nflog;
+};
+
+} // namespace knock::kernel

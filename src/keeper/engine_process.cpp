@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "keeper/engine_process.hpp"
+
+#include <linux/futex.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "system/log.hpp"
+#include "system/process.hpp"
+
+namespace knock::kernel {
+namespace {
+
+constexpr Millis kFirstBackOff{100};
+constexpr Millis kLongestBackOff{5'000};
+constexpr Millis kPatience{200};   // with who asks for numbers: a table of 2^24 attempts is counted in 40 ms
+constexpr int kMaxStrikes = 16;    // between two pings; an honest engine has none
+constexpr int kFairDatagrams = 64; // an engine that never stops talking must not starve the rest
+constexpr unsigned kLogBurst = 50; // lines: what a sanitizer finds is said whole
+
+constexpr Identity kEngine{65'533,
+                           65'533}; // nobody has it: the last of the range Debian reserves (policy 9.2.2)
+
+/// A user of its own, when we may give it one.
+std::optional<Identity> engine_identity() {
+  if (::geteuid() != 0) return std::nullopt;
+  return identity_of(kOurUser).value_or(kEngine);
+}
+
+} // namespace
+
+Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EventLoop& loop, std::uint32_t attempts,
+                                                            NflogGroups groups, Fd policy,
+                                                            Judge judge) {
+  std::unique_ptr<EngineProcess> engine(
+      new EngineProcess(loop, attempts, std::move(groups), std::move(policy), std::move(judge)));
+  auto page = open_shared("knockgate-engine", sizeof(EnginePage));
+  if (!page) return tl::unexpected(page.error());
+  {
+    const auto writable = map_shared(page->get(), sizeof(EnginePage), true);
+    if (!writable) return tl::unexpected(writable.error());
+    new (writable->get()) EnginePage;
+  }
+  auto mapping = map_shared(page->get(), sizeof(EnginePage), false);
+  if (!mapping) return tl::unexpected(mapping.error());
+  engine->page_fd_ = std::move(*page);
+  engine->page_ = std::launder(static_cast<const EnginePage*>(mapping->get()));
+  engine->mapping_ = std::move(*mapping);
+  if (auto launched = engine->launch(); !launched) return tl::unexpected(launched.error());
+  return engine;
+}
+
+EngineProcess::EngineProcess(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy,
+                             Judge judge)
+    : loop_(loop), attempts_(attempts), groups_(std::move(groups)), policy_(std::move(policy)),
+      judge_(std::move(judge)), log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
+      back_off_(kFirstBackOff) {}
+
+EngineProcess::~EngineProcess() {
+  if (pair_) loop_.unwatch(pair_.get());
+  if (child_) loop_.unwatch(child_->fd());
+}
+
+Result<void> EngineProcess::launch() {
+  std::array<int, 2> pair{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
+    return tl::unexpected(system_error("open a pair of sockets"));
+  pair_ = Fd(pair[0]);
+  const Fd theirs(pair[1]);
+  Role role;
+  role.arguments = {"--engine", std::to_string(groups_.first_group()), std::to_string(attempts_)};
+  role.descriptors = {theirs.get(), page_fd_.get(), groups_.fd()};
+  const auto log = log_.open(false); // an engine must not wait for who reads its log
+  if (!log) return tl::unexpected(log.error());
+  role.log = log->get();
+  role.identity = engine_identity();
+  role.dies_with_us = true;
+  auto child = Child::start(role);
+  if (!child) return tl::unexpected(child.error());
+  child_.emplace(std::move(*child));
+  restart_at_.reset();
+  fault_ = Fault::none;
+  killed_for_.clear();
+  strikes_ = 0;
+  loop_.watch(pair_.get(), [this](Instant at) { read(at); });
+  loop_.watch(child_->fd(), [this](Instant at) { ended(at); });
+  (void)order(Order::Kind::policy, 0, policy_.get());
+  ping();
+  asked_ = last_ping_;
+  probed_ = false;
+  return {};
+}
+
+bool EngineProcess::order(Order::Kind kind, std::uint32_t value, int descriptor) {
+  Order order{kind, value};
+  iovec part{&order, sizeof order};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    auto* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof descriptor);
+    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  }
+  return ::sendmsg(pair_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+bool EngineProcess::answered() const {
+  return page_->answered.load(std::memory_order_acquire) == last_ping_;
+}
+
+void EngineProcess::ping() {
+  (void)order(Order::Kind::ping, ++last_ping_, -1); // one that cannot be sent is not answered
+}
+
+void EngineProcess::follow(Fd policy) {
+  policy_ = std::move(policy);
+  if (child_ && !order(Order::Kind::policy, 0, policy_.get()))
+    give_up_on(Fault::silent, "does not take its policy");
+}
+
+void EngineProcess::rebind(NflogGroups groups) {
+  groups_ = std::move(groups);
+  if (child_ && !order(Order::Kind::nflog, groups_.first_group(), groups_.fd()))
+    give_up_on(Fault::silent, "does not take its groups");
+}
+
+void EngineProcess::read(Instant now) {
+  for (int i = 0; i < kFairDatagrams && child_ && read_one(now); ++i) {
+  }
+}
+
+/// Returns whether another may wait.
+bool EngineProcess::read_one(Instant now) {
+  std::array<std::byte, kMaxGrants * sizeof(Grant)> bytes;
+  const auto size = ::recv(pair_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_TRUNC);
+  if (size < 0) return errno == EINTR;
+  if (size == 0) { // closed, or an empty datagram: only the end of the process may look like that
+    loop_.unwatch(pair_.get());
+    child_->kill();
+    return false;
+  }
+  grants_.clear();
+  const auto whole = static_cast<std::size_t>(size) <= bytes.size() &&
+                     parse_grants(std::span(bytes).first(static_cast<std::size_t>(size)), grants_);
+  if (whole) {
+    judge_(grants_, now);
+  } else {
+    ++malformed_;
+    suspect();
+  }
+  return true;
+}
+
+void EngineProcess::suspect() {
+  if (++strikes_ == kMaxStrikes && child_) give_up_on(Fault::malicious, "sends what no engine sends");
+}
+
+/// Its end starts the next one.
+void EngineProcess::give_up_on(Fault fault, std::string why) {
+  if (fault_ == Fault::none) {
+    fault_ = fault;
+    killed_for_ = std::move(why);
+  }
+  child_->kill();
+}
+
+void EngineProcess::ended(Instant now) {
+  if (!child_) return;
+  const int fd = child_->fd();
+  const auto how = child_->reap();
+  if (!how) return;
+  // What it asked for before counts, unless we had to end it.
+  while (fault_ == Fault::none && read_one(now)) {
+  }
+  log_.finish(now);
+  loop_.unwatch(fd);
+  loop_.unwatch(pair_.get());
+  child_.reset();
+  pair_ = Fd();
+  ++restarts_;
+  restart_at_ = now + back_off_;
+  std::string waits = "packets wait";
+  if (fault_ == Fault::silent)
+    waits = fmt::format("{} reports that waited for it are thrown away", groups_.discard());
+  log_line(LogLevel::warn,
+           fmt::format("restart: the engine {}; another in {} ms. Attempts are lost, open grants stay, {}",
+                       fault_ == Fault::none ? *how : killed_for_, back_off_.count(), waits));
+  back_off_ = std::min(2 * back_off_, kLongestBackOff);
+}
+
+std::optional<Instant> EngineProcess::work(Instant now) {
+  log_.settle(now);
+  if (!restart_at_ || *restart_at_ > now) return restart_at_;
+  if (auto launched = launch(); !launched) {
+    log_line(LogLevel::error, "restart: " + to_string(launched.error()));
+    restart_at_ = now + back_off_;
+  }
+  return restart_at_;
+}
+
+bool EngineProcess::probe() {
+  if (!child_) return false;
+  const auto unanswered = last_ping_ - page_->answered.load(std::memory_order_acquire);
+  if (unanswered > last_ping_ - asked_) {
+    if (probed_) give_up_on(Fault::silent, "does not answer");
+    probed_ = true; // one that starts has a whole period, too
+    return false;
+  }
+  back_off_ = kFirstBackOff;
+  strikes_ = 0;
+  ping();
+  asked_ = last_ping_;
+  probed_ = true;
+  return true;
+}
+
+void EngineProcess::ask_numbers(Instant now) {
+  if (!child_) return;
+  ping();
+  for (auto left = Instant::duration{kPatience}; !answered() && left > Instant::duration{0};
+       left = now + kPatience - monotonic_now()) {
+    const timespec timeout{0, left.count()};
+    const auto seen = page_->answered.load(std::memory_order_relaxed);
+    if (seen != last_ping_) ::syscall(SYS_futex, &page_->answered, FUTEX_WAIT, seen, &timeout, nullptr, 0);
+  }
+}
+
+} // namespace knock::kernel

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// EngineProcess: the keeper's end of an engine: started, fed, listened to, restarted.
+///
+/// In:      datagrams of a process that may have fallen to a stranger.   Out: Grant values, to be judged.
+/// Keeps:   the NFLOG socket, the policy and the counters, so a new engine goes on where the old one died;
+/// only
+///          attempts are lost, and what arrives meanwhile waits in the socket. What waited for an engine that
+///          was silent, until we ended it, is thrown away: an answer to it would come too late.
+/// Threads: one, the event loop's. Never waits for the engine but in `ask_numbers`.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "system/child.hpp"
+#include "system/child_log.hpp"
+#include "engine/seam.hpp"
+#include "system/event_loop.hpp"
+
+namespace knock::kernel {
+
+class EngineProcess {
+ public:
+  using Judge = std::function<void(std::span<const Grant>, Instant)>;
+
+  /// `policy`: a sealed image. Errors: EAGAIN, ENOMEM; a program that does not start is tried again later.
+  static Result<std::unique_ptr<EngineProcess>>
+  start(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy, Judge judge);
+  ~EngineProcess();
+
+  void follow(Fd policy);
+  void rebind(NflogGroups groups);
+  void resize_buffer(std::uint32_t bytes) { groups_.resize_buffer(bytes); }
+
+  /// Restarts what is due. Returns when something will be.
+  std::optional<Instant> work(Instant now);
+  /// Once a watchdog period: whether the engine answered what the last call asked; one that did not is restarted.
+  bool probe();
+  /// One more thing an honest engine never sends. Who goes on is restarted.
+  void suspect();
+  /// Has the engine bring its numbers up to date; waits for it at most 200 ms.
+  void ask_numbers(Instant now);
+
+  [[nodiscard]] const EnginePage& page() const { return *page_; }
+  [[nodiscard]] const NflogGroups& groups() const { return groups_; }
+  /// Whether it answered every ping.
+  [[nodiscard]] bool answered() const;
+  [[nodiscard]] std::uint32_t slots() const { return attempts_; }
+  [[nodiscard]] std::uint64_t restarts() const { return restarts_; }
+  [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
+
+ private:
+  EngineProcess(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy, Judge judge);
+  Result<void> launch();
+  void read(Instant now);
+  bool read_one(Instant now);
+  void ended(Instant now);
+  enum class Fault : std::uint8_t { none, silent, malicious };
+  void give_up_on(Fault fault, std::string why);
+  bool order(Order::Kind kind, std::uint32_t value, int descriptor);
+  void ping();
+
+  EventLoop& loop_;
+  std::uint32_t attempts_;
+  NflogGroups groups_;
+  Fd policy_;
+  Judge judge_;
+  Fd page_fd_;
+  std::unique_ptr<void, Unmap> mapping_;
+  const EnginePage* page_ = nullptr;
+
+  std::optional<Child> child_; // absent: to be started at restart_at_
+  Fd pair_;
+  Fault fault_ = Fault::none; // for which we ended it ourselves
+  std::string killed_for_;
+  ChildLog log_;
+  std::optional<Instant> restart_at_;
+  Millis back_off_;
+  std::uint32_t last_ping_ = 0;
+  std::uint32_t asked_ = 0; // the ping of the last probe, or of the start; later ones may still be under way
+  bool probed_ = false;     // since the start
+  int strikes_ = 0;
+  std::uint64_t restarts_ = 0;
+  std::uint64_t malformed_ = 0;
+  std::vector<Grant> grants_; // of one datagram
+};
+
+} // namespace knock::kernel

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// RunnerLink: the keeper's way to a runner.
+///
+/// As root it starts one, as nobody; otherwise it connects to the socket of the runner's own unit. One that
+/// ended is replaced at the next request. Nothing ever comes back: the runner logs for itself, one that we
+/// started through us (ChildLog).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <knock/run.hpp>
+
+#include "system/child.hpp"
+#include "system/child_log.hpp"
+#include "system/event_loop.hpp"
+
+namespace knock::kernel {
+
+class RunnerLink {
+ public:
+  /// `socket`: of the unit.
+  RunnerLink(EventLoop& loop, std::string socket)
+      : loop_(loop), socket_(std::move(socket)), log_(loop, "runner", LogLevel::info, {100, 400}) {}
+  RunnerLink(const RunnerLink&) = delete;
+  RunnerLink& operator=(const RunnerLink&) = delete;
+  ~RunnerLink() { drop(); }
+
+  /// Errors: ENOENT or ECONNREFUSED (the unit's socket is not enabled), EACCES, ENOENT for the user nobody.
+  Result<void> connect();
+  /// Has `request` started. Errors: as connect; EAGAIN when the runner hangs.
+  Result<void> start(const RunRequest& request);
+
+ private:
+  Result<void> launch();
+  void drop();
+
+  EventLoop& loop_;
+  std::string socket_;
+  ChildLog log_; // of one that we start: its own lines, and what its commands write
+  Fd fd_;        // empty: not connected
+  std::optional<Child> child_;
+};
+
+} // namespace knock::kernel

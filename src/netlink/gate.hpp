@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Gate: our table in the kernel, in either mode: loaded, filled, read back.
+///
+/// In:      the config, the static sets, the grants that go along.   Out: one transaction each.
+/// Threads: one.
+/// Errors:  what nft or the kernel refused; in embed mode, exactly what the admin's table lacks.
+#pragma once
+
+#include <knock/batch.hpp>
+#include <knock/ruleset.hpp>
+
+#include "netlink/nftables.hpp"
+
+namespace knock::kernel {
+
+class Gate {
+ public:
+  static Result<Gate> open();
+
+  /// Gate: loads the template over whatever is there; elements stay. Embed: checks the sets.
+  /// Then the static sets hold just `sets`, and `grants` are put, all in one transaction. `held` is what is
+  /// open already: it fills the table anew when the set sizes changed, since those of a live set cannot.
+  Result<void> load(const Config& config, const StaticSets& sets, const Batch& grants, const Batch& held);
+  /// Gate: deletes the table, if it is there. Embed: empties the static sets.
+  Result<void> unload(const Config& config);
+
+  /// Whether the table, or in embed mode our sets in it, is there.
+  Result<bool> loaded(const Config& config);
+  /// Whether sets, rules and what is guarded are as they were loaded, without a look at grants.
+  Result<bool> intact(const Config& config, const StaticSets& sets);
+  /// Elements of all grant sets, with counters; none when the table is missing.
+  Result<std::vector<Element>> grants(const Config& config);
+  /// Of these elements the ones that are there.
+  Result<std::vector<Element>> find(const Config& config, std::span<const GrantKey> keys);
+  /// What is guarded now; none when the table is missing.
+  Result<std::vector<Guarded>> guarded(const Config& config);
+
+  /// Whether the kernel gave up following single sources: the strays of all are reported then.
+  Result<bool> overflow(const Config& config);
+
+  /// The socket our batches come from, as the kernel's events name it.
+  [[nodiscard]] std::uint32_t port_id() const { return nft_.port_id(); }
+  Result<void> commit(const Config& config, const Batch& batch) {
+    return nft_.commit(batch, config.nft.table);
+  }
+
+ private:
+  explicit Gate(Nftables nft) : nft_(std::move(nft)) {}
+  Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
+
+  Nftables nft_;
+  std::size_t rules_ = 0; // of the table when it was loaded; in embed mode the admin's are his own
+};
+
+} // namespace knock::kernel

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "netlink/nftables.hpp"
+
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+
+namespace knock::kernel {
+namespace {
+
+constexpr std::size_t kLargeBatch = 1'024;
+constexpr int kDumpTries =
+    20; // another writer can interrupt a dump; only a permanent one interrupts this many
+
+Error commit_error(const std::string& table, int code) {
+  const auto what = fmt::format("put elements into table inet {}", table);
+  switch (code) {
+  case EPERM: return system_error(what, code, kNeedsCapability);
+  case ENOENT:
+    return system_error(what, code, "the table or a set of it is gone; run: knockctl reload --now");
+  case ENFILE:
+    return {what + ": a set is full", code,
+            "raise [limits] grants, or close grants with: knockctl close --all"};
+  default: return system_error(what, code, "");
+  }
+}
+
+} // namespace
+
+Result<Nftables> Nftables::open() {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return tl::unexpected(socket.error());
+  set_receive_buffer(socket->fd(), 4U << 20U); // acks of a large refused batch echo every message
+  return Nftables(std::move(*socket));
+}
+
+Result<void> Nftables::commit(const Batch& batch, const std::string& table) {
+  if (batch.empty()) return {};
+  if (batch.size() >= kLargeBatch) { // one that ended a moment ago refuses it all; then the longer way
+    auto done = transact(wire::encode(batch, table, socket_.next_sequence(), true), table);
+    if (done || done.error().code != ENOENT) return done;
+  }
+  return transact(wire::encode(batch, table, socket_.next_sequence()), table);
+}
+
+Result<void> Nftables::transact(const wire::EncodedBatch& encoded, const std::string& table) {
+  while (socket_.next_sequence() < encoded.last_sequence + 1) {
+  }
+  if (auto sent = socket_.send(encoded.bytes); !sent) return sent;
+  for (int refused = 0;;) {
+    const auto datagram = socket_.receive();
+    if (!datagram) return tl::unexpected(datagram.error());
+    if (!*datagram) return tl::unexpected(commit_error(table, refused != 0 ? refused : EAGAIN));
+    bool last = false;
+    wire::for_each_message(**datagram, [&](const nlmsghdr* message) {
+      if (message->nlmsg_type != NLMSG_ERROR) return;
+      const auto ack = wire::parse_ack(message);
+      if (ack.sequence < encoded.first_sequence || ack.sequence > encoded.last_sequence) return;
+      if (refused == 0) refused = ack.error;
+      last = last || ack.sequence == encoded.last_sequence || ack.sequence == encoded.first_sequence;
+    });
+    if (!last) continue;
+    if (refused != 0) return tl::unexpected(commit_error(table, refused));
+    return {};
+  }
+}
+
+template<class Collect>
+Result<int> Nftables::dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect) {
+  Result<int> code = EINTR;
+  for (int tries = 0; tries < kDumpTries && code && *code == EINTR; ++tries) {
+    collect(nullptr); // begin anew
+    code = socket_.dump(request(socket_.next_sequence()), collect);
+  }
+  return code;
+}
+
+Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& table, const std::string& set) {
+  std::vector<wire::RawElement> found;
+  const auto code =
+      dump([&](std::uint32_t sequence) { return wire::encode_element_dump(table, set, sequence); },
+           [&](const nlmsghdr* message) {
+             if (message == nullptr)
+               found.clear();
+             else
+               wire::parse_elements(message, found);
+           });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0)
+    return tl::unexpected(system_error(fmt::format("list set {} of table inet {}", set, table), *code, ""));
+  return found;
+}
+
+Result<std::vector<wire::RawElement>> Nftables::find(const std::string& table,
+                                                     std::span<const GrantKey> keys) {
+  std::vector<wire::RawElement> found;
+  while (!keys.empty()) {
+    const auto some = keys.first(std::min(keys.size(), wire::kElementsPerMessage));
+    const auto before = found.size();
+    const auto code = socket_.request(wire::encode_element_get(table, some, socket_.next_sequence()),
+                                      [&](const nlmsghdr* message) { wire::parse_elements(message, found); });
+    if (!code) return tl::unexpected(code.error());
+    if (*code != 0 && *code != ENOENT)
+      return tl::unexpected(system_error(fmt::format("read elements of table inet {}", table), *code, ""));
+    // Behind the first that is gone the kernel answers no more.
+    keys = keys.subspan(*code == 0 ? some.size() : found.size() - before + 1);
+  }
+  return found;
+}
+
+Result<std::map<std::string, wire::SetInfo>> Nftables::sets(const std::string& table) {
+  std::map<std::string, wire::SetInfo> found;
+  const auto code = dump([&](std::uint32_t sequence) { return wire::encode_set_dump(table, sequence); },
+                         [&](const nlmsghdr* message) {
+                           if (message == nullptr) return found.clear();
+                           if (auto set = wire::parse_set(message)) found.emplace(set->name, *set);
+                         });
+  if (!code) return tl::unexpected(code.error());
+  if (*code == ENOENT) return found;
+  if (*code != 0)
+    return tl::unexpected(system_error(fmt::format("list table inet {}", table), *code, kNeedsCapability));
+  return found;
+}
+
+Result<std::size_t> Nftables::rules(const std::string& table) {
+  std::size_t found = 0;
+  const auto code = dump([&](std::uint32_t sequence) { return wire::encode_rule_dump(table, sequence); },
+                         [&](const nlmsghdr* message) {
+                           if (message == nullptr)
+                             found = 0;
+                           else if (wire::is_rule(message))
+                             ++found;
+                         });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0 && *code != ENOENT)
+    return tl::unexpected(system_error(fmt::format("list rules of table inet {}", table), *code, ""));
+  return found;
+}
+
+} // namespace knock::kernel

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Nftables: elements of our sets, put, removed and read back; what a table is made of.
+///
+/// Threads: each handle belongs to one thread.
+/// Errors:  in plain words with what to do; EPERM, ENOENT and ENFILE by name.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <knock/batch.hpp>
+
+#include "netlink/socket.hpp"
+#include "wire/nftables.hpp"
+
+namespace knock::kernel {
+
+/// Elements of our sets.
+class Nftables {
+ public:
+  static Result<Nftables> open();
+
+  /// How others see who committed (TableWatch).
+  [[nodiscard]] std::uint32_t port_id() const { return socket_.port_id(); }
+  /// All or nothing. Errors: ENOENT (table or set gone), ENFILE (set full), EPERM (no CAP_NET_ADMIN, or the
+  /// table has another owner).
+  Result<void> commit(const Batch& batch, const std::string& table);
+  /// Errors: ENOENT when table or set is missing.
+  Result<std::vector<wire::RawElement>> elements(const std::string& table, const std::string& set);
+  /// Of these elements, which are of one set and family, the ones that are there. A dump of a large set takes
+  /// quadratic time in the kernel (nft_rhash_walk begins anew for every 32 KiB); this does not.
+  Result<std::vector<wire::RawElement>> find(const std::string& table, std::span<const GrantKey> keys);
+  /// How many rules `inet table` has; 0 when there is no such table.
+  Result<std::size_t> rules(const std::string& table);
+  /// The sets of `inet table` by name; empty when there is no such table.
+  Result<std::map<std::string, wire::SetInfo>> sets(const std::string& table);
+
+ private:
+  explicit Nftables(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  Result<void> transact(const wire::EncodedBatch& encoded, const std::string& table);
+  template<class Collect>
+  Result<int> dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect);
+
+  NetlinkSocket socket_;
+};
+
+} // namespace knock::kernel

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// TableWatch: what others do to our table.
+///
+/// In:      the events of nf_tables, from the kernel.   Out: one Disturbance for each commit that did us
+/// harm. Threads: one, the same that commits (the kernel names threads, not processes). Source:  measured
+/// on 6.18 with nft 1.0.6 (tests/kernel/table_watch_test.cpp): the messages of a commit come
+///          whole, in order, all with the port id of who committed, then its NEWGEN.
+///            flush ruleset, delete table   DELRULE, DELSET, DELCHAIN of all, then DELTABLE; elements untold
+///            flush ruleset + load, one transaction   these, then NEWTABLE, NEWSET, ... before the one NEWGEN
+///            the template over itself      DELRULE of all, NEWSET of each set though it was there, NEWRULE
+///            delete set                    DELSET; its elements untold
+///            flush set                     one DELSETELEM for each element that had not ended
+///            delete element                DELSETELEM;   refresh: NEWSETELEM, DELSETELEM, NEWSETELEM
+///            expiry, `delete @once4` by a packet     nothing
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <knock/config.hpp>
+
+#include "netlink/socket.hpp"
+#include "wire/nft_event.hpp"
+
+namespace knock::kernel {
+
+/// One thing somebody else did, whole: what his commit removed of our table.
+struct Disturbance {
+  bool broken =
+      false; ///< table, set, chain or rule of ours gone, or an element of a set that the config fills
+  bool set_made = false;         ///< a set of ours was made, or loaded over itself
+  std::vector<GrantKey> removed; ///< elements he deleted from our grant sets and did not put back
+  std::string by;                ///< name of his process; whatever he calls himself
+  bool overran = false;          ///< messages were lost: anything may have happened
+};
+
+class TableWatch {
+ public:
+  /// Watches `inet table`. In embed mode the table is the admin's: ours are the chains knockgate_* and the
+  /// sets of the contract. Errors: EPERM without CAP_NET_ADMIN.
+  static Result<TableWatch> open(std::string table, Mode mode = Mode::gate);
+
+  [[nodiscard]] int fd() const { return events_.fd(); }
+  /// For the length of a large commit of ours: the kernel builds a message of 4 KiB for every single element
+  /// as soon as anybody listens. What others do meanwhile is not heard.
+  void pause() { events_.hear(kGroup, false); }
+  void resume() { events_.hear(kGroup, true); }
+  /// All that happened since. `own_port_id`: Nftables::port_id(), whose commits are
+  /// ours. So are those of libnftables in this process, by its number, which is learned from the commits of
+  /// that socket: in a pid namespace it is not getpid(), and until then such a commit is taken for somebody
+  /// else's.
+  std::vector<Disturbance> drain(std::uint32_t own_port_id);
+
+ private:
+  static constexpr int kGroup = 7; // NFNLGRP_NFTABLES
+
+  /// A commit whose NEWGEN has not come yet.
+  struct Commit {
+    std::uint32_t port_id = 0;
+    bool table_gone = false;
+    bool broken = false;
+    bool set_made = false;
+    std::set<GrantKey> removed;
+    std::set<std::pair<std::string, wire::Bytes>> missing; ///< elements of sets that the config fills
+  };
+
+  TableWatch(NetlinkSocket events, std::string table, Mode mode);
+  void read(const nlmsghdr* message, std::uint32_t own_port_id, std::vector<Disturbance>& found);
+  void collect(const wire::NftEvent& event);
+  void collect_elements(const wire::NftEvent& event);
+  std::optional<Disturbance> judge(const wire::NftEvent& generation, std::uint32_t own_port_id);
+  [[nodiscard]] bool is_our_set(const std::string& name) const;
+  [[nodiscard]] bool is_our_chain(const std::string& name) const;
+
+  NetlinkSocket events_;
+  std::string table_;
+  Mode mode_;
+  std::uint32_t own_process_;
+  Commit commit_;
+};
+
+} // namespace knock::kernel
