@@ -18,15 +18,14 @@
 
 #include "ctl/boot_file.hpp"
 #include "ctl/control_client.hpp"
+#include "host/host_check.hpp"
 #include "system/event_loop.hpp"
 #include "system/files.hpp"
-#include "host/host_check.hpp"
 #include "system/process.hpp"
 
 namespace {
 
 using namespace knock;
-using namespace knock::kernel;
 
 std::string config_of(const CommandLine& given) {
   return given.config.value_or("/etc/knockgate/knockgate.toml");
@@ -70,17 +69,17 @@ int show(const CommandLine& given, const Reply& reply) {
 }
 
 int run_status(const CommandLine& given) {
-  const auto reply = ask(socket_of(given), {"status", {}});
+  const auto reply = ctl::ask(socket_of(given), {"status", {}});
   return reply.failure.exit == ExitCode::done ? show_status(given, reply) : fail(given, reply.failure);
 }
 
 int run_check(const CommandLine& given) {
-  const auto key = random_key();
+  const auto key = system::random_key();
   std::uint64_t seed = 0;
   std::copy_n(key.begin(), sizeof seed, reinterpret_cast<std::uint8_t*>(&seed));
-  auto parsed = load_config(given.words.empty() ? config_of(given) : given.words[0], seed);
+  auto parsed = system::load_config(given.words.empty() ? config_of(given) : given.words[0], seed);
   if (parsed.config)
-    for (auto& finding : check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
+    for (auto& finding : host::check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
   for (const auto& finding : parsed.findings) {
     if (!given.json)
       fmt::print(stderr, "{}\n", printable(to_string(finding))); // names in foreign tables may be hostile
@@ -98,14 +97,14 @@ int run_check(const CommandLine& given) {
 int run_wait(const CommandLine& given) {
   const auto patience = parse_duration(given.timeout.value_or("10s"));
   if (!patience) return fail(given, usage_failure(*given.timeout + " is no time", "write --timeout 10s"));
-  const auto deadline = monotonic_now() + *patience;
+  const auto deadline = system::monotonic_now() + *patience;
   for (;;) {
-    const auto reply = ask(socket_of(given), {"wait", {}}, Millis{1000});
+    const auto reply = ctl::ask(socket_of(given), {"wait", {}}, Millis{1000});
     const bool busy = reply.failure.exit == ExitCode::busy;
     if (!busy && reply.failure.exit != ExitCode::unreachable) return show(given, reply);
     const Failure late{
         ExitCode::failed, "timeout", {}, "knockgated is not ready", "systemctl status knockgated"};
-    if (monotonic_now() >= deadline) return fail(given, busy ? reply.failure : late);
+    if (system::monotonic_now() >= deadline) return fail(given, busy ? reply.failure : late);
     ::usleep(20'000); // nothing announces a socket that is not there yet
   }
 }
@@ -116,7 +115,7 @@ int run_open(const CommandLine& given) {
                 usage_failure("open needs a door and an address", "knockctl open DOOR ADDRESS [--for 30m]"));
   Request request{"open", {{"door", given.words[0]}, {"source", given.words[1]}}};
   if (given.for_time) request.values["for"] = *given.for_time;
-  return show(given, ask(socket_of(given), request));
+  return show(given, ctl::ask(socket_of(given), request));
 }
 
 int run_close(const CommandLine& given) {
@@ -127,7 +126,7 @@ int run_close(const CommandLine& given) {
   if (given.all) request.values["all"] = "1";
   if (!given.words.empty()) request.values["what"] = given.words[0];
   if (given.words.size() == 2) request.values["source"] = given.words[1];
-  return show(given, ask(socket_of(given), request));
+  return show(given, ctl::ask(socket_of(given), request));
 }
 
 /// As root, what the daemon now guards is also what the next boot guards.
@@ -139,7 +138,7 @@ int save_after(const CommandLine& given, const Reply& reply) {
                given.config ? " --config " + *given.config : "");
     return 0;
   }
-  const auto saved = save_boot_file(socket_of(given), config_of(given));
+  const auto saved = ctl::save_boot_file(socket_of(given), config_of(given));
   if (saved.failure.exit != ExitCode::done && saved.failure.code != "no-boot-file")
     return fail(given, saved.failure, "done, but the boot file is not written: ");
   return given.json ? 0 : show(given, {saved.lines, {}});
@@ -150,26 +149,26 @@ int run_reload(const CommandLine& given) {
   if (given.confirm && given.now) return fail(given, usage_failure("--confirm and --now exclude each other"));
   if (given.confirm) request.values["confirm"] = *given.confirm;
   if (given.now) request.values["now"] = "1";
-  return save_after(given, ask(socket_of(given), request));
+  return save_after(given, ctl::ask(socket_of(given), request));
 }
 
 /// confirm, off, on
 int run_switch(const CommandLine& given) {
   Request request{given.verb, {}};
   if (given.anyway) request.values["anyway"] = "1";
-  return save_after(given, ask(socket_of(given), request));
+  return save_after(given, ctl::ask(socket_of(given), request));
 }
 
 int run_save(const CommandLine& given) {
   if (::geteuid() != 0)
     return fail(given,
                 {ExitCode::denied, "not-allowed", {}, "save writes a file of root's", "sudo knockctl save"});
-  return show(given, save_boot_file(socket_of(given), config_of(given)));
+  return show(given, ctl::save_boot_file(socket_of(given), config_of(given)));
 }
 
 int run_template(const CommandLine& given) {
   const auto name = given.words.empty() ? std::string("gate") : given.words[0];
-  const auto parsed = load_config(config_of(given)); // a bad or unreadable one: the shipped values
+  const auto parsed = system::load_config(config_of(given)); // a bad or unreadable one: the shipped values
   const auto text = template_text(name, parsed.config ? tokens_of(*parsed.config) : TemplateTokens{});
   if (!text)
     return fail(given, usage_failure("there is no template " + name, "name gate, forward, cut or embed"));

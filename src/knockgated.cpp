@@ -12,20 +12,19 @@
 
 #include <knock/control.hpp>
 
-#include "keeper/control_socket.hpp"
 #include "engine/engine.hpp"
-#include "system/files.hpp"
 #include "host/host_check.hpp"
+#include "keeper/control_socket.hpp"
 #include "keeper/keeper.hpp"
+#include "runner/runner.hpp"
+#include "system/files.hpp"
 #include "system/log.hpp"
 #include "system/process.hpp"
-#include "runner/runner.hpp"
 #include "system/sandbox.hpp"
 
 namespace {
 
 using namespace knock;
-using namespace knock::kernel;
 
 constexpr const char* kUsage =
     "knockgated: opens doors for who knows the knock\n"
@@ -43,55 +42,56 @@ struct Options {
 };
 
 int fail(const Error& error, ExitCode code) {
-  log_line(LogLevel::error, to_string(error));
+  system::log_line(LogLevel::error, to_string(error));
   return static_cast<int>(code);
 }
 
 /// Reads the config and logs every finding. Returns nothing when one is an error.
 std::optional<Config> read_config(const std::string& path) {
-  auto parsed = load_config(path);
+  auto parsed = system::load_config(path);
   if (parsed.config)
-    for (auto& finding : check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
+    for (auto& finding : host::check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
   for (const auto& finding : parsed.findings)
-    log_line(finding.level == Finding::Level::error ? LogLevel::error : LogLevel::warn, to_string(finding));
+    system::log_line(finding.level == Finding::Level::error ? LogLevel::error : LogLevel::warn,
+                     to_string(finding));
   return std::move(parsed.config);
 }
 
 int run(const Options& options) {
-  auto signals = open_signals();
+  auto signals = system::open_signals();
   if (!signals) return fail(signals.error(), ExitCode::failed);
   auto config = read_config(options.config);
   if (!config) return static_cast<int>(ExitCode::bad_config);
   if (options.check) return static_cast<int>(ExitCode::done);
-  set_log_level(config->log_level);
+  system::set_log_level(config->log_level);
 
-  if (auto hidden = forbid_inspection(); !hidden) return fail(hidden.error(), ExitCode::failed);
-  EventLoop loop;
-  auto control = ControlSocket::open(loop, config->control.socket, inherited_socket());
+  if (auto hidden = system::forbid_inspection(); !hidden) return fail(hidden.error(), ExitCode::failed);
+  system::EventLoop loop;
+  auto control = keeper::ControlSocket::open(loop, config->control.socket, system::inherited_socket());
   if (!control) return fail(control.error(), ExitCode::failed);
   // As root: uid and gid are for the users of engine and runner, files are root's own.
-  if (auto dropped = keep_capabilities({CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID}); !dropped)
+  if (auto dropped = system::keep_capabilities({CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID}); !dropped)
     return fail(dropped.error(), ExitCode::failed);
-  auto keeper = Keeper::start(loop, options.config, std::move(*config), monotonic_now());
+  auto keeper = keeper::Keeper::start(loop, options.config, std::move(*config), system::monotonic_now());
   if (!keeper) return fail(keeper.error(), ExitCode::failed);
-  control->serve([&](const Peer& peer, std::string_view request, Instant asked, Instant now) {
+  control->serve([&](const keeper::Peer& peer, std::string_view request, Instant asked, Instant now) {
     return (*keeper)->answer(peer, request, asked, now);
   });
 
   bool stopping = false;
   loop.watch(signals->get(), [&](Instant now) {
-    const auto [signal, sender] = read_signal(signals->get());
+    const auto [signal, sender] = system::read_signal(signals->get());
     if (signal == SIGHUP) {
       const auto reply = (*keeper)->reload({.ask = true, .uid = sender}, now);
-      log_line(LogLevel::info, fmt::format("hand verb=reload uid={} signal=HUP exit={}", sender,
-                                           static_cast<int>(reply.failure.exit)));
+      system::log_line(LogLevel::info, fmt::format("hand verb=reload uid={} signal=HUP exit={}", sender,
+                                                   static_cast<int>(reply.failure.exit)));
     }
     stopping = signal == SIGTERM || signal == SIGINT;
   });
-  notify_service("READY=1");
-  log_line(LogLevel::info, "ready");
+  system::notify_service("READY=1");
+  system::log_line(LogLevel::info, "ready");
 
-  std::optional<Instant> next = (*keeper)->work(monotonic_now());
+  std::optional<Instant> next = (*keeper)->work(system::monotonic_now());
   while (!stopping) {
     const auto now = loop.wait(next);
     if (!now) return fail(now.error(), ExitCode::failed);
@@ -99,8 +99,8 @@ int run(const Options& options) {
     next = (*keeper)->work(*now);
     if (asked) next = std::min(next.value_or(*asked), *asked);
   }
-  notify_service("STOPPING=1");
-  log_line(LogLevel::info, "stop; table and grants stay, grants end by themselves");
+  system::notify_service("STOPPING=1");
+  system::log_line(LogLevel::info, "stop; table and grants stay, grants end by themselves");
   return static_cast<int>(ExitCode::done);
 }
 
@@ -108,9 +108,9 @@ int run(const Options& options) {
 std::optional<int> play_role(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
   if (role == "--engine" && argc == 4)
-    return run_engine(static_cast<std::uint16_t>(std::atoi(argv[2])),
-                      static_cast<std::uint32_t>(std::atoll(argv[3])));
-  if (role == "--runner" && argc == 2) return run_runner();
+    return engine::run_engine(static_cast<std::uint16_t>(std::atoi(argv[2])),
+                              static_cast<std::uint32_t>(std::atoll(argv[3])));
+  if (role == "--runner" && argc == 2) return runner::run_runner();
   return std::nullopt;
 }
 

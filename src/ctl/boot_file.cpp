@@ -14,11 +14,11 @@
 #include <knock/confirm.hpp>
 
 #include "ctl/control_client.hpp"
-#include "system/files.hpp"
 #include "netlink/ruleset.hpp"
+#include "system/files.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::ctl {
 namespace {
 
 namespace fs = std::filesystem;
@@ -51,7 +51,7 @@ Result<void> only_roots(const fs::path& path) {
     at /= part;
     struct stat about {};
     if (::lstat(at.c_str(), &about) != 0) {
-      if (errno != ENOENT) return tl::unexpected(system_error("look at " + at.string()));
+      if (errno != ENOENT) return tl::unexpected(system::system_error("look at " + at.string()));
       return anybodys ? shared(at.parent_path()) : Result<void>{};
     }
     const auto refuse = [&](std::string_view why, std::string advice) -> Result<void> {
@@ -87,7 +87,7 @@ Result<void> only_roots_config(const fs::path& path) {
 void make_directory(const fs::path& directory) {
   std::error_code error;
   if (!fs::create_directories(directory, error)) return;
-  const auto ours = group_id(kOurUser);
+  const auto ours = system::group_id(system::kOurUser);
   if (ours && ::chown(directory.c_str(), static_cast<uid_t>(-1), *ours) == 0)
     ::chmod(directory.c_str(), 0750);
 }
@@ -95,15 +95,15 @@ void make_directory(const fs::path& directory) {
 Result<void> write_boot_file(const std::string& path, const std::string& text) {
   const auto directory = fs::path(path).parent_path();
   if (auto fine = only_roots(directory); !fine) return fine;
-  if (text.empty()) return remove_file(path);
-  if (auto fine = check_ruleset(text); !fine) return fine;
+  if (text.empty()) return system::remove_file(path);
+  if (auto fine = netlink::check_ruleset(text); !fine) return fine;
   make_directory(directory);
-  return write_file_atomically(path, text, 0640, group_id(kOurUser));
+  return system::write_file_atomically(path, text, 0640, system::group_id(system::kOurUser));
 }
 
 /// Whether boot reads the file: the one documented line, or any include of its directory.
 bool is_included(const std::string& path) {
-  const auto ruleset = read_file(kRuleset);
+  const auto ruleset = system::read_file(kRuleset);
   return ruleset && ruleset->find(fs::path(path).parent_path().string()) != std::string::npos;
 }
 
@@ -114,7 +114,7 @@ std::string normal(const std::string& path) {
 
 /// The configuration that names the boot file, read without its doors when these are what is wrong.
 std::optional<Config> without_doors(const std::string& where) {
-  const auto text = only_roots(where) ? read_file(where) : tl::unexpected(Error{});
+  const auto text = only_roots(where) ? system::read_file(where) : tl::unexpected(Error{});
   if (!text) return std::nullopt;
   const ConfigText main{where, *text};
   return parse_config({&main, 1}).config;
@@ -145,7 +145,7 @@ Reply remove_boot_file(const std::string& where, const Config* config, const std
 Reply save_boot_file(const std::string& socket, const std::string& config_path) {
   const auto where = normal(config_path);
   const auto fine = only_roots_config(where);
-  const auto parsed = fine ? load_config(where) : ParsedConfig{};
+  const auto parsed = fine ? system::load_config(where) : ParsedConfig{};
   const auto* config = parsed.config ? &*parsed.config : nullptr;
   const auto reply = ask(socket, {"save", {}});
   const auto facts = parse_save_facts(reply.lines);
@@ -179,4 +179,4 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
   return told;
 }
 
-} // namespace knock::kernel
+} // namespace knock::ctl

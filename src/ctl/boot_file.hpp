@@ -10,7 +10,7 @@
 
 #include <knock/control.hpp>
 
-namespace knock::kernel {
+namespace knock::ctl {
 
 /// Asks the daemon at `socket` what is on trial, tries the text with nft, and replaces the file whole;
 /// without anything to guard the file is removed. While off it is removed as well when the configuration is
@@ -19,4 +19,4 @@ namespace knock::kernel {
 /// Errors: as `ask` and `load_config`; another configuration runs; what nft refused; EACCES, ENOSPC.
 Reply save_boot_file(const std::string& socket, const std::string& config);
 
-} // namespace knock::kernel
+} // namespace knock::ctl

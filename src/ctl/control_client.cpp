@@ -15,7 +15,7 @@
 #include "system/fd.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::ctl {
 namespace {
 
 Reply unreachable(const std::string& socket, int code) {
@@ -55,16 +55,17 @@ bool is_trusted(int fd) {
   ucred listener{};
   socklen_t size = sizeof listener;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0) return false;
-  return listener.uid == 0 || listener.uid == user_id(kOurUser);
+  return listener.uid == 0 || listener.uid == system::user_id(system::kOurUser);
 }
 
 Reply distrusted(const std::string& socket) {
-  return {{},
-          {ExitCode::denied,
-           "not-allowed",
-           {},
-           fmt::format("neither root nor {} listens at {}: root does not ask there", kOurUser, socket),
-           "name the daemon's: knockctl --socket PATH"}};
+  return {
+      {},
+      {ExitCode::denied,
+       "not-allowed",
+       {},
+       fmt::format("neither root nor {} listens at {}: root does not ask there", system::kOurUser, socket),
+       "name the daemon's: knockctl --socket PATH"}};
 }
 
 } // namespace
@@ -73,7 +74,7 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
   sockaddr_un address{AF_UNIX, {}};
   if (socket.size() >= sizeof address.sun_path) return unreachable(socket, ENAMETOOLONG);
   std::memcpy(address.sun_path, socket.data(), socket.size());
-  const Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  const system::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   const timeval wait{std::chrono::floor<Seconds>(patience).count(), (patience.count() % 1000) * 1000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait); // of connect, too: unix(7)
@@ -104,4 +105,4 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
   }
 }
 
-} // namespace knock::kernel
+} // namespace knock::ctl

@@ -7,7 +7,7 @@
 #include <knock/control.hpp>
 #include <knock/time.hpp>
 
-namespace knock::kernel {
+namespace knock::ctl {
 
 /// Asks the daemon at `socket`; waits at most `patience` to be accepted, to be heard, and for each datagram
 /// of the reply. A daemon that is away or silent is a reply of exit 69, one without a place for us of exit
@@ -15,4 +15,4 @@ namespace knock::kernel {
 /// daemon's user listens: root acts on the answer.
 Reply ask(const std::string& socket, const Request& request, Millis patience = Seconds{30});
 
-} // namespace knock::kernel
+} // namespace knock::ctl

@@ -8,7 +8,7 @@
 #include "system/event_loop.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::engine {
 namespace {
 
 constexpr Seconds kSweepEvery{60};             // two sweeps fit the circle of an attempt's clock (ticks.hpp)
@@ -17,13 +17,13 @@ constexpr Seconds kStale{15}; // longer than an engine that crashed takes to be 
 
 } // namespace
 
-Engine::Engine(NflogReader reader, std::uint32_t attempts, EngineCounters& counters)
-    : reader_(std::move(reader)), tracker_(attempts, random_key()), counters_(&counters) {}
+Engine::Engine(netlink::NflogReader reader, std::uint32_t attempts, EngineCounters& counters)
+    : reader_(std::move(reader)), tracker_(attempts, system::random_key()), counters_(&counters) {}
 
 Result<void> Engine::drain(Instant now, std::vector<Grant>& out) {
   // A stall so long that the clock of the attempts may have gone round: they say nothing any more.
   if (next_sweep_ && now - *next_sweep_ > kSweepEvery) tracker_.carry_over(Policy().carry_over(policy_));
-  const auto wall = wall_clock();
+  const auto wall = system::wall_clock();
   for (int i = 0; i < kFairDatagrams; ++i) {
     const auto reports = reader_.receive();
     if (!reports) return tl::unexpected(reports.error());
@@ -91,4 +91,4 @@ void Engine::follow(Policy policy) {
   policy_ = std::move(policy);
 }
 
-} // namespace knock::kernel
+} // namespace knock::engine

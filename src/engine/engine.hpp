@@ -18,12 +18,12 @@
 
 #include "engine/seam.hpp"
 
-namespace knock::kernel {
+namespace knock::engine {
 
 class Engine {
  public:
   /// Requires: `counters` outlives this.
-  Engine(NflogReader reader, std::uint32_t attempts, EngineCounters& counters);
+  Engine(netlink::NflogReader reader, std::uint32_t attempts, EngineCounters& counters);
 
   /// Reads what waits, at most `kFairDatagrams`, and appends every completed sequence to `out`. Ends with the
   /// first datagram that completed one: whoever knocks waits for nobody behind him.
@@ -33,7 +33,7 @@ class Engine {
   /// Follows `policy` from now on; attempts move to the paths that both policies have.
   void follow(Policy policy);
   /// Other groups: the old ones are let go.
-  void rebind(NflogReader reader) { reader_ = std::move(reader); }
+  void rebind(netlink::NflogReader reader) { reader_ = std::move(reader); }
 
   [[nodiscard]] int fd() const { return reader_.fd(); }
   [[nodiscard]] std::size_t attempts(Instant now) const { return tracker_.attempts(policy_, now); }
@@ -44,7 +44,7 @@ class Engine {
   std::optional<Instant> time_of(const wire::Logged& logged, Instant now, std::chrono::nanoseconds wall);
   void read(std::span<const std::byte> bytes, Instant at, std::vector<Grant>& out);
 
-  NflogReader reader_;
+  netlink::NflogReader reader_;
   Tracker tracker_;
   Policy policy_;
   EngineCounters* counters_;
@@ -58,4 +58,4 @@ class Engine {
 /// Requires: the descriptors of engine_seam.hpp.   Returns the exit status.
 int run_engine(std::uint16_t first_group, std::uint32_t attempts);
 
-} // namespace knock::kernel
+} // namespace knock::engine

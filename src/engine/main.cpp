@@ -17,14 +17,14 @@
 #include "system/log.hpp"
 #include "system/sandbox.hpp"
 
-namespace knock::kernel {
+namespace knock::engine {
 namespace {
 
 constexpr std::size_t kMaxImage = 8U << 20U; // a policy of kMaxNodes takes 5 MiB
 
 struct Received {
   Order order;
-  Fd descriptor;
+  system::Fd descriptor;
 };
 
 /// The next order; nothing when the keeper is gone, or sends what no keeper sends.
@@ -44,7 +44,7 @@ std::optional<Received> receive_order(int pair) {
   if (const auto* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
     int fd = -1;
     std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    received.descriptor = Fd(fd);
+    received.descriptor = system::Fd(fd);
   }
   return received;
 }
@@ -52,7 +52,8 @@ std::optional<Received> receive_order(int pair) {
 class EngineMain {
  public:
   EngineMain(EnginePage& page, std::uint16_t first_group, std::uint32_t attempts)
-      : page_(page), engine_(NflogReader(Fd(kEngineNflog), first_group, page.nflog), attempts, page.packets) {
+      : page_(page), engine_(netlink::NflogReader(system::Fd(kEngineNflog), first_group, page.nflog),
+                             attempts, page.packets) {
     grants_.reserve(kMaxGrants);
   }
 
@@ -81,10 +82,10 @@ class EngineMain {
       ::syscall(SYS_futex, &page_.answered, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
     } else if (kind == Order::Kind::nflog) {
       loop_.unwatch(engine_.fd());
-      engine_.rebind(
-          NflogReader(std::move(received->descriptor), static_cast<std::uint16_t>(value), page_.nflog));
+      engine_.rebind(netlink::NflogReader(std::move(received->descriptor), static_cast<std::uint16_t>(value),
+                                          page_.nflog));
       listen();
-    } else if (auto image = read_sealed(received->descriptor.get(), kMaxImage)) {
+    } else if (auto image = system::read_sealed(received->descriptor.get(), kMaxImage)) {
       auto policy = Policy::decode(*image);
       KNOCK_ASSERT(policy);
       engine_.follow(std::move(*policy));
@@ -96,7 +97,7 @@ class EngineMain {
     loop_.watch(engine_.fd(), [this](Instant now) {
       grants_.clear();
       if (const auto drained = engine_.drain(now, grants_); !drained)
-        log_line(LogLevel::error, to_string(drained.error()));
+        system::log_line(LogLevel::error, to_string(drained.error()));
       ask();
     });
   }
@@ -112,7 +113,7 @@ class EngineMain {
 
   EnginePage& page_;
   Engine engine_;
-  EventLoop loop_;
+  system::EventLoop loop_;
   std::vector<Grant> grants_; // of one wake-up; keeps its capacity
   bool ended_ = false;
 };
@@ -121,17 +122,17 @@ class EngineMain {
 
 int run_engine(std::uint16_t first_group, std::uint32_t attempts) {
   const auto fail = [](const Error& error) {
-    log_line(LogLevel::error, to_string(error));
+    system::log_line(LogLevel::error, to_string(error));
     return 1;
   };
-  const auto page = map_shared(kEnginePage, sizeof(EnginePage), true);
+  const auto page = system::map_shared(kEnginePage, sizeof(EnginePage), true);
   if (!page) return fail(page.error());
   // The keeper made it, an engine before us may have used it: what it counted goes on.
   EngineMain engine(*std::launder(static_cast<EnginePage*>(page->get())), first_group, attempts);
-  const auto gaps = confine_engine();
+  const auto gaps = system::confine_engine();
   if (!gaps) return fail(gaps.error());
-  for (const auto& gap : *gaps) log_line(LogLevel::warn, "sandbox: " + gap);
+  for (const auto& gap : *gaps) system::log_line(LogLevel::warn, "sandbox: " + gap);
   return engine.run();
 }
 
-} // namespace knock::kernel
+} // namespace knock::engine

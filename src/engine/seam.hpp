@@ -14,7 +14,7 @@
 
 #include "netlink/nflog.hpp"
 
-namespace knock::kernel {
+namespace knock::engine {
 
 /// Where an engine finds what it inherits; it can open nothing itself.
 inline constexpr int kEnginePair = 3;
@@ -33,27 +33,27 @@ struct Order {
 
 /// Packets by what became of them; under these names in `knockctl --json`. Kept over restarts of the engine.
 struct EngineCounters {
-  Counter seen;
-  Counter stale;    ///< waited too long to be believed
-  Counter cut;      ///< `short`
-  Counter unparsed; ///< fragments, foreign headers
-  Counter not_step;
-  Counter step;
-  Counter start;
-  Counter stray;
-  Counter cooled;
-  Counter late;
-  Counter repeat;
-  Counter evicted;
-  Counter contended;
-  Counter opened;
+  system::Counter seen;
+  system::Counter stale;    ///< waited too long to be believed
+  system::Counter cut;      ///< `short`
+  system::Counter unparsed; ///< fragments, foreign headers
+  system::Counter not_step;
+  system::Counter step;
+  system::Counter start;
+  system::Counter stray;
+  system::Counter cooled;
+  system::Counter late;
+  system::Counter repeat;
+  system::Counter evicted;
+  system::Counter contended;
+  system::Counter opened;
 };
 
 struct EnginePage {
   std::atomic<std::uint32_t> answered = 0; ///< the last ping; a futex wakes who waits for it
-  Counter attempts;                        ///< alive when it was answered
+  system::Counter attempts;                ///< alive when it was answered
   EngineCounters packets;
-  NflogCounters nflog;
+  netlink::NflogCounters nflog;
 };
 
-} // namespace knock::kernel
+} // namespace knock::engine

@@ -10,7 +10,7 @@
 #include "netlink/nftables.hpp"
 #include "netlink/ruleset.hpp"
 
-namespace knock::kernel {
+namespace knock::host {
 namespace {
 
 using nlohmann::json;
@@ -51,12 +51,12 @@ bool is_off(const char* sysctl) {
 
 /// libnftables writes to standard error itself when it may not.
 bool may_list(const Config& config) {
-  auto nftables = Nftables::open();
+  auto nftables = netlink::Nftables::open();
   return nftables && nftables->sets(config.nft.table);
 }
 
 std::string list(const std::string& statement) {
-  return list_ruleset(statement).value_or("");
+  return netlink::list_ruleset(statement).value_or("");
 }
 
 /// Whether nft takes it as it stands: the kernel allows any bytes in a name.
@@ -187,4 +187,4 @@ std::vector<Finding> check_host(const Config& config, const HostFacts& facts) {
   return findings;
 }
 
-} // namespace knock::kernel
+} // namespace knock::host

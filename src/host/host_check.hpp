@@ -13,7 +13,7 @@
 
 #include <knock/config.hpp>
 
-namespace knock::kernel {
+namespace knock::host {
 
 /// A chain or flowtable, and where it is.
 struct InTable {
@@ -46,4 +46,4 @@ std::vector<InTable> parse_flowtables(std::string_view json);
 /// Of `nft -j list chain`: whether a rule that matches `ct status dnat` accepts.
 bool accepts_dnat(std::string_view json);
 
-} // namespace knock::kernel
+} // namespace knock::host

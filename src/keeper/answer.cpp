@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 Answer Answer::not_before(Instant at) {
   Answer answer{Datagrams{}};
@@ -26,4 +26,4 @@ Answer Snapshot::answer(Instant asked, Instant now, const Make& make) {
   return datagrams_;
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

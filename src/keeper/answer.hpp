@@ -13,7 +13,7 @@
 #include <knock/control.hpp>
 #include <knock/time.hpp>
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 using Datagrams = std::shared_ptr<const std::vector<std::string>>;
 
@@ -50,4 +50,4 @@ class Snapshot {
   Instant next_{}; // not before
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

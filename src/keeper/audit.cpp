@@ -5,7 +5,7 @@
 
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 std::int64_t ms_between(Instant from, Instant to) {
@@ -29,9 +29,9 @@ std::string audit_line(const LedgerEvent& event, Instant now) {
   for (Port port : grant.ports)
     if (port != kNoPort) ports += (ports.empty() ? "" : ",") + to_string(port);
   if (ports.empty()) ports = "-";
-  auto line =
-      fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb), quoted(grant.door),
-                  source_text(grant), ports, quoted(grant.by), to_string(grant.via), grant.id);
+  auto line = fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb),
+                          system::quoted(grant.door), source_text(grant), ports, system::quoted(grant.by),
+                          to_string(grant.via), grant.id);
   if (grant.source_port != 0) line += fmt::format(" source_port={}", grant.source_port);
   if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)
     return line + fmt::format(" for={}ms", ms_between(now, grant.ends));
@@ -48,12 +48,12 @@ Audit::~Audit() {
 
 void Audit::say(const LedgerEvent& event, Instant now) {
   (void)work(now);
-  if (sum_.own_line(event, now)) log_line(LogLevel::info, audit_line(event, now));
+  if (sum_.own_line(event, now)) system::log_line(LogLevel::info, audit_line(event, now));
 }
 
 std::optional<Instant> Audit::work(Instant now) {
-  for (const auto& sum : sum_.due(now)) log_line(LogLevel::info, to_string(sum));
+  for (const auto& sum : sum_.due(now)) system::log_line(LogLevel::info, to_string(sum));
   return sum_.next();
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -6,7 +6,7 @@
 
 #include <knock/audit_sum.hpp>
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 class Audit {
  public:
@@ -20,4 +20,4 @@ class Audit {
   AuditSum sum_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

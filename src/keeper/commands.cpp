@@ -7,7 +7,7 @@
 
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 /// The name `name` in the directory of `path`.
@@ -69,15 +69,15 @@ bool Commands::start(RunRequest request) {
   note(reached);
   ++(reached ? started_ : failed_);
   if (reached)
-    log_line(LogLevel::info, fmt::format("run door={} source={} by={} via={} event={}", request.door,
-                                         request.source, request.by, request.via, request.event));
+    system::log_line(LogLevel::info, fmt::format("run door={} source={} by={} via={} event={}", request.door,
+                                                 request.source, request.by, request.via, request.event));
   return reached.has_value();
 }
 
 void Commands::note(const Result<void>& reached) {
   if (!reached && (!error_ || error_->what != reached.error().what))
-    log_line(LogLevel::error, to_string(reached.error()));
+    system::log_line(LogLevel::error, to_string(reached.error()));
   error_ = reached ? std::nullopt : std::optional(reached.error());
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

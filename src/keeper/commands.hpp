@@ -17,11 +17,11 @@
 
 #include "keeper/runner_link.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 class Commands {
  public:
-  explicit Commands(EventLoop& loop) : loop_(loop) {}
+  explicit Commands(system::EventLoop& loop) : loop_(loop) {}
 
   /// Has a runner while a door of `config` needs one; a missing one is known before the first knock.
   void follow(const Config& config);
@@ -42,7 +42,7 @@ class Commands {
   bool start(RunRequest request);
   void note(const Result<void>& reached);
 
-  EventLoop& loop_;
+  system::EventLoop& loop_;
   Millis time_{};
   std::unique_ptr<RunnerLink> runner_; // absent: no door runs a command
   std::optional<Error> error_;
@@ -50,4 +50,4 @@ class Commands {
   std::uint64_t started_ = 0, cooled_ = 0, failed_ = 0;
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

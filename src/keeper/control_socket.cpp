@@ -19,7 +19,7 @@
 #include "system/close_elsewhere.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr std::size_t kPlaces = 64;
@@ -54,7 +54,7 @@ sockaddr_un address_of(const std::string& path) {
 }
 
 bool somebody_answers(const sockaddr_un& address) {
-  const Fd probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const system::Fd probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
          errno == EAGAIN; // it is there, and too many wait already
 }
@@ -95,8 +95,8 @@ bool Peer::in_group(gid_t group) const {
   return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
-Result<ControlSocket> ControlSocket::open(EventLoop& loop, const std::string& path,
-                                          std::optional<Fd> inherited) {
+Result<ControlSocket> ControlSocket::open(system::EventLoop& loop, const std::string& path,
+                                          std::optional<system::Fd> inherited) {
   if (inherited) return ControlSocket(loop, std::move(*inherited), "", false);
   const auto what = fmt::format("listen on {}", path);
   const auto address = address_of(path);
@@ -104,9 +104,9 @@ Result<ControlSocket> ControlSocket::open(EventLoop& loop, const std::string& pa
   if (!directory.empty()) ::mkdir(directory.c_str(), 0755);
   if (somebody_answers(address))
     return tl::unexpected(
-        system_error(what, EADDRINUSE, "another knockgated runs; choose another [control] socket"));
+        system::system_error(what, EADDRINUSE, "another knockgated runs; choose another [control] socket"));
   ::unlink(path.c_str());
-  Fd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  system::Fd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const bool safe = refuse_descriptors(listener.get());
   const auto mask = ::umask(0117); // 0660 from the first moment
   const bool bound =
@@ -114,8 +114,9 @@ Result<ControlSocket> ControlSocket::open(EventLoop& loop, const std::string& pa
       ::listen(listener.get(), kBacklog) == 0;
   const int code = errno;
   ::umask(mask);
-  if (!bound) return tl::unexpected(system_error(what, code, "set [control] socket to a path you may write"));
-  if (const auto group = group_id(kReaders)) [[maybe_unused]]
+  if (!bound)
+    return tl::unexpected(system::system_error(what, code, "set [control] socket to a path you may write"));
+  if (const auto group = system::group_id(kReaders)) [[maybe_unused]]
     const int ignored = ::fchownat(AT_FDCWD, path.c_str(), static_cast<uid_t>(-1), *group,
                                    AT_SYMLINK_NOFOLLOW); // not a member: ours alone
   return ControlSocket(loop, std::move(listener), path, safe);
@@ -148,13 +149,13 @@ std::optional<Instant> ControlSocket::work(Instant now) {
 
 /// Of those that were dropped, all at once.
 void ControlSocket::let_go() {
-  if (!safe_) close_elsewhere(std::exchange(doomed_, {}));
+  if (!safe_) system::close_elsewhere(std::exchange(doomed_, {}));
   doomed_.clear();
 }
 
 void ControlSocket::accept(Instant now) {
   for (int left = kAccepted; left != 0; --left) {
-    Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    system::Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd) return;
     auto peer = peer_of(fd.get());
     if (!peer) continue;
@@ -238,7 +239,7 @@ bool ControlSocket::ask(int fd, Instant now) {
   auto answer = handler_(client.peer, client.request, client.asked, now);
   if (!answer.datagrams) {
     client.again = answer.again;
-    loop_->want(fd, EventLoop::Want::end);
+    loop_->want(fd, system::EventLoop::Want::end);
     return false;
   }
   client.request.clear();
@@ -258,7 +259,7 @@ void ControlSocket::write(int fd, Instant now) {
     return drop(fd);
   }
   const bool done = client.sent == datagrams.size();
-  loop_->want(fd, done ? EventLoop::Want::read : EventLoop::Want::write);
+  loop_->want(fd, done ? system::EventLoop::Want::read : system::EventLoop::Want::write);
   if (!done) return;
   client.answer.reset();
   client.deadline = now + kIdle;
@@ -287,4 +288,4 @@ std::optional<Instant> ControlSocket::drop_overdue(Instant now) {
   return next;
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -22,7 +22,7 @@
 #include "system/event_loop.hpp"
 #include "system/fd.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 /// Who is at the other end, as the kernel vouches for it.
 struct Peer {
@@ -38,7 +38,8 @@ class ControlSocket {
 
   /// Listens at `path`, or on `inherited` when systemd opened it. Requires: `loop` outlives this.
   /// Errors: EADDRINUSE when another daemon answers there; a dead socket file is replaced.
-  static Result<ControlSocket> open(EventLoop& loop, const std::string& path, std::optional<Fd> inherited);
+  static Result<ControlSocket> open(system::EventLoop& loop, const std::string& path,
+                                    std::optional<system::Fd> inherited);
   ControlSocket(ControlSocket&&) = default;
   ~ControlSocket();
 
@@ -49,7 +50,7 @@ class ControlSocket {
 
  private:
   struct Client {
-    Fd fd;
+    system::Fd fd;
     Peer peer;
     Instant deadline{};  // while idle, or while the answer is sent
     std::string request; // that has no answer yet; else empty
@@ -59,7 +60,7 @@ class ControlSocket {
     bool queued = false;
   };
 
-  ControlSocket(EventLoop& loop, Fd listener, std::string path, bool safe)
+  ControlSocket(system::EventLoop& loop, system::Fd listener, std::string path, bool safe)
       : loop_(&loop), listener_(std::move(listener)), path_(std::move(path)), safe_(safe) {}
   void accept(Instant now);
   bool make_place(uid_t uid);
@@ -73,15 +74,15 @@ class ControlSocket {
   void let_go();
   std::optional<Instant> drop_overdue(Instant now);
 
-  EventLoop* loop_;
-  Fd listener_;
+  system::EventLoop* loop_;
+  system::Fd listener_;
   std::string path_; // empty: systemd's, and its to remove
   bool safe_;        // a client can queue no descriptor, so to close its socket never waits
   Handler handler_;
   std::map<int, Client> clients_;
-  std::deque<int> queue_;  // clients that wait for their turn
-  std::vector<Fd> doomed_; // of clients that were dropped
-  bool callers_ = false;   // there are connections to accept
+  std::deque<int> queue_;          // clients that wait for their turn
+  std::vector<system::Fd> doomed_; // of clients that were dropped
+  bool callers_ = false;           // there are connections to accept
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -18,7 +18,7 @@
 #include "system/log.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr Millis kFirstBackOff{100};
@@ -28,40 +28,40 @@ constexpr int kMaxStrikes = 16;    // between two pings; an honest engine has no
 constexpr int kFairDatagrams = 64; // an engine that never stops talking must not starve the rest
 constexpr unsigned kLogBurst = 50; // lines: what a sanitizer finds is said whole
 
-constexpr Identity kEngine{65'533,
-                           65'533}; // nobody has it: the last of the range Debian reserves (policy 9.2.2)
+constexpr system::Identity kEngine{
+    65'533, 65'533}; // nobody has it: the last of the range Debian reserves (policy 9.2.2)
 
 /// A user of its own, when we may give it one.
-std::optional<Identity> engine_identity() {
+std::optional<system::Identity> engine_identity() {
   if (::geteuid() != 0) return std::nullopt;
-  return identity_of(kOurUser).value_or(kEngine);
+  return system::identity_of(system::kOurUser).value_or(kEngine);
 }
 
 } // namespace
 
-Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EventLoop& loop, std::uint32_t attempts,
-                                                            NflogGroups groups, Fd policy,
+Result<std::unique_ptr<EngineProcess>> EngineProcess::start(system::EventLoop& loop, std::uint32_t attempts,
+                                                            netlink::NflogGroups groups, system::Fd policy,
                                                             Judge judge) {
   std::unique_ptr<EngineProcess> engine(
       new EngineProcess(loop, attempts, std::move(groups), std::move(policy), std::move(judge)));
-  auto page = open_shared("knockgate-engine", sizeof(EnginePage));
+  auto page = system::open_shared("knockgate-engine", sizeof(engine::EnginePage));
   if (!page) return tl::unexpected(page.error());
   {
-    const auto writable = map_shared(page->get(), sizeof(EnginePage), true);
+    const auto writable = system::map_shared(page->get(), sizeof(engine::EnginePage), true);
     if (!writable) return tl::unexpected(writable.error());
-    new (writable->get()) EnginePage;
+    new (writable->get()) engine::EnginePage;
   }
-  auto mapping = map_shared(page->get(), sizeof(EnginePage), false);
+  auto mapping = system::map_shared(page->get(), sizeof(engine::EnginePage), false);
   if (!mapping) return tl::unexpected(mapping.error());
   engine->page_fd_ = std::move(*page);
-  engine->page_ = std::launder(static_cast<const EnginePage*>(mapping->get()));
+  engine->page_ = std::launder(static_cast<const engine::EnginePage*>(mapping->get()));
   engine->mapping_ = std::move(*mapping);
   if (auto launched = engine->launch(); !launched) return tl::unexpected(launched.error());
   return engine;
 }
 
-EngineProcess::EngineProcess(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy,
-                             Judge judge)
+EngineProcess::EngineProcess(system::EventLoop& loop, std::uint32_t attempts, netlink::NflogGroups groups,
+                             system::Fd policy, Judge judge)
     : loop_(loop), attempts_(attempts), groups_(std::move(groups)), policy_(std::move(policy)),
       judge_(std::move(judge)), log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
       back_off_(kFirstBackOff) {}
@@ -74,10 +74,10 @@ EngineProcess::~EngineProcess() {
 Result<void> EngineProcess::launch() {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
-    return tl::unexpected(system_error("open a pair of sockets"));
-  pair_ = Fd(pair[0]);
-  const Fd theirs(pair[1]);
-  Role role;
+    return tl::unexpected(system::system_error("open a pair of sockets"));
+  pair_ = system::Fd(pair[0]);
+  const system::Fd theirs(pair[1]);
+  system::Role role;
   role.arguments = {"--engine", std::to_string(groups_.first_group()), std::to_string(attempts_)};
   role.descriptors = {theirs.get(), page_fd_.get(), groups_.fd()};
   const auto log = log_.open(false); // an engine must not wait for who reads its log
@@ -85,7 +85,7 @@ Result<void> EngineProcess::launch() {
   role.log = log->get();
   role.identity = engine_identity();
   role.dies_with_us = true;
-  auto child = Child::start(role);
+  auto child = system::Child::start(role);
   if (!child) return tl::unexpected(child.error());
   child_.emplace(std::move(*child));
   restart_at_.reset();
@@ -94,15 +94,15 @@ Result<void> EngineProcess::launch() {
   strikes_ = 0;
   loop_.watch(pair_.get(), [this](Instant at) { read(at); });
   loop_.watch(child_->fd(), [this](Instant at) { ended(at); });
-  (void)order(Order::Kind::policy, 0, policy_.get());
+  (void)order(engine::Order::Kind::policy, 0, policy_.get());
   ping();
   asked_ = last_ping_;
   probed_ = false;
   return {};
 }
 
-bool EngineProcess::order(Order::Kind kind, std::uint32_t value, int descriptor) {
-  Order order{kind, value};
+bool EngineProcess::order(engine::Order::Kind kind, std::uint32_t value, int descriptor) {
+  engine::Order order{kind, value};
   iovec part{&order, sizeof order};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
   msghdr message{};
@@ -125,18 +125,18 @@ bool EngineProcess::answered() const {
 }
 
 void EngineProcess::ping() {
-  (void)order(Order::Kind::ping, ++last_ping_, -1); // one that cannot be sent is not answered
+  (void)order(engine::Order::Kind::ping, ++last_ping_, -1); // one that cannot be sent is not answered
 }
 
-void EngineProcess::follow(Fd policy) {
+void EngineProcess::follow(system::Fd policy) {
   policy_ = std::move(policy);
-  if (child_ && !order(Order::Kind::policy, 0, policy_.get()))
+  if (child_ && !order(engine::Order::Kind::policy, 0, policy_.get()))
     give_up_on(Fault::silent, "does not take its policy");
 }
 
-void EngineProcess::rebind(NflogGroups groups) {
+void EngineProcess::rebind(netlink::NflogGroups groups) {
   groups_ = std::move(groups);
-  if (child_ && !order(Order::Kind::nflog, groups_.first_group(), groups_.fd()))
+  if (child_ && !order(engine::Order::Kind::nflog, groups_.first_group(), groups_.fd()))
     give_up_on(Fault::silent, "does not take its groups");
 }
 
@@ -192,15 +192,16 @@ void EngineProcess::ended(Instant now) {
   loop_.unwatch(fd);
   loop_.unwatch(pair_.get());
   child_.reset();
-  pair_ = Fd();
+  pair_ = system::Fd();
   ++restarts_;
   restart_at_ = now + back_off_;
   std::string waits = "packets wait";
   if (fault_ == Fault::silent)
     waits = fmt::format("{} reports that waited for it are thrown away", groups_.discard());
-  log_line(LogLevel::warn,
-           fmt::format("restart: the engine {}; another in {} ms. Attempts are lost, open grants stay, {}",
-                       fault_ == Fault::none ? *how : killed_for_, back_off_.count(), waits));
+  system::log_line(
+      LogLevel::warn,
+      fmt::format("restart: the engine {}; another in {} ms. Attempts are lost, open grants stay, {}",
+                  fault_ == Fault::none ? *how : killed_for_, back_off_.count(), waits));
   back_off_ = std::min(2 * back_off_, kLongestBackOff);
 }
 
@@ -208,7 +209,7 @@ std::optional<Instant> EngineProcess::work(Instant now) {
   log_.settle(now);
   if (!restart_at_ || *restart_at_ > now) return restart_at_;
   if (auto launched = launch(); !launched) {
-    log_line(LogLevel::error, "restart: " + to_string(launched.error()));
+    system::log_line(LogLevel::error, "restart: " + to_string(launched.error()));
     restart_at_ = now + back_off_;
   }
   return restart_at_;
@@ -234,11 +235,11 @@ void EngineProcess::ask_numbers(Instant now) {
   if (!child_) return;
   ping();
   for (auto left = Instant::duration{kPatience}; !answered() && left > Instant::duration{0};
-       left = now + kPatience - monotonic_now()) {
+       left = now + kPatience - system::monotonic_now()) {
     const timespec timeout{0, left.count()};
     const auto seen = page_->answered.load(std::memory_order_relaxed);
     if (seen != last_ping_) ::syscall(SYS_futex, &page_->answered, FUTEX_WAIT, seen, &timeout, nullptr, 0);
   }
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -16,24 +16,25 @@
 #include <string>
 #include <vector>
 
+#include "engine/seam.hpp"
 #include "system/child.hpp"
 #include "system/child_log.hpp"
-#include "engine/seam.hpp"
 #include "system/event_loop.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 class EngineProcess {
  public:
   using Judge = std::function<void(std::span<const Grant>, Instant)>;
 
   /// `policy`: a sealed image. Errors: EAGAIN, ENOMEM; a program that does not start is tried again later.
-  static Result<std::unique_ptr<EngineProcess>>
-  start(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy, Judge judge);
+  static Result<std::unique_ptr<EngineProcess>> start(system::EventLoop& loop, std::uint32_t attempts,
+                                                      netlink::NflogGroups groups, system::Fd policy,
+                                                      Judge judge);
   ~EngineProcess();
 
-  void follow(Fd policy);
-  void rebind(NflogGroups groups);
+  void follow(system::Fd policy);
+  void rebind(netlink::NflogGroups groups);
   void resize_buffer(std::uint32_t bytes) { groups_.resize_buffer(bytes); }
 
   /// Restarts what is due. Returns when something will be.
@@ -45,8 +46,8 @@ class EngineProcess {
   /// Has the engine bring its numbers up to date; waits for it at most 200 ms.
   void ask_numbers(Instant now);
 
-  [[nodiscard]] const EnginePage& page() const { return *page_; }
-  [[nodiscard]] const NflogGroups& groups() const { return groups_; }
+  [[nodiscard]] const engine::EnginePage& page() const { return *page_; }
+  [[nodiscard]] const netlink::NflogGroups& groups() const { return groups_; }
   /// Whether it answered every ping.
   [[nodiscard]] bool answered() const;
   [[nodiscard]] std::uint32_t slots() const { return attempts_; }
@@ -54,30 +55,31 @@ class EngineProcess {
   [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
 
  private:
-  EngineProcess(EventLoop& loop, std::uint32_t attempts, NflogGroups groups, Fd policy, Judge judge);
+  EngineProcess(system::EventLoop& loop, std::uint32_t attempts, netlink::NflogGroups groups,
+                system::Fd policy, Judge judge);
   Result<void> launch();
   void read(Instant now);
   bool read_one(Instant now);
   void ended(Instant now);
   enum class Fault : std::uint8_t { none, silent, malicious };
   void give_up_on(Fault fault, std::string why);
-  bool order(Order::Kind kind, std::uint32_t value, int descriptor);
+  bool order(engine::Order::Kind kind, std::uint32_t value, int descriptor);
   void ping();
 
-  EventLoop& loop_;
+  system::EventLoop& loop_;
   std::uint32_t attempts_;
-  NflogGroups groups_;
-  Fd policy_;
+  netlink::NflogGroups groups_;
+  system::Fd policy_;
   Judge judge_;
-  Fd page_fd_;
-  std::unique_ptr<void, Unmap> mapping_;
-  const EnginePage* page_ = nullptr;
+  system::Fd page_fd_;
+  std::unique_ptr<void, system::Unmap> mapping_;
+  const engine::EnginePage* page_ = nullptr;
 
-  std::optional<Child> child_; // absent: to be started at restart_at_
-  Fd pair_;
+  std::optional<system::Child> child_; // absent: to be started at restart_at_
+  system::Fd pair_;
   Fault fault_ = Fault::none; // for which we ended it ourselves
   std::string killed_for_;
-  ChildLog log_;
+  system::ChildLog log_;
   std::optional<Instant> restart_at_;
   Millis back_off_;
   std::uint32_t last_ping_ = 0;
@@ -89,4 +91,4 @@ class EngineProcess {
   std::vector<Grant> grants_; // of one datagram
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -6,21 +6,21 @@
 
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr Millis kPollEvery{1'000}; // a silent end is noticed so late
 
 } // namespace
 
-Result<std::unique_ptr<FlowWatch>> FlowWatch::open(EventLoop& loop, Wanted wanted, Tell tell) {
-  auto conntrack = Conntrack::open();
+Result<std::unique_ptr<FlowWatch>> FlowWatch::open(system::EventLoop& loop, Wanted wanted, Tell tell) {
+  auto conntrack = netlink::Conntrack::open();
   if (!conntrack) return tl::unexpected(conntrack.error());
   return std::unique_ptr<FlowWatch>(
       new FlowWatch(loop, std::move(*conntrack), std::move(wanted), std::move(tell)));
 }
 
-FlowWatch::FlowWatch(EventLoop& loop, Conntrack conntrack, Wanted wanted, Tell tell)
+FlowWatch::FlowWatch(system::EventLoop& loop, netlink::Conntrack conntrack, Wanted wanted, Tell tell)
     : loop_(loop), conntrack_(std::move(conntrack)), wanted_(std::move(wanted)), tell_(std::move(tell)) {
   loop_.watch(conntrack_.fd(), [this](Instant now) { drain(now); });
 }
@@ -54,7 +54,7 @@ void FlowWatch::ended(const wire::Flow& flow, Instant now) {
 void FlowWatch::drain(Instant now) {
   std::vector<wire::FlowEvent> events;
   const auto drained = conntrack_.drain(events);
-  if (!drained) return log_line(LogLevel::warn, to_string(drained.error()));
+  if (!drained) return system::log_line(LogLevel::warn, to_string(drained.error()));
   for (const auto& [kind, flow] : events) switch (kind) {
     case wire::FlowEvent::Kind::begun: begun(flow, false, now); break;
     case wire::FlowEvent::Kind::answered: answered(flow, now); break;
@@ -65,7 +65,7 @@ void FlowWatch::drain(Instant now) {
 
 void FlowWatch::look(Instant now) {
   auto found = conntrack_.flows();
-  if (!found) return log_line(LogLevel::warn, to_string(found.error()));
+  if (!found) return system::log_line(LogLevel::warn, to_string(found.error()));
   std::sort(found->begin(), found->end());
   const auto before = alive_;
   for (const auto& flow : before)
@@ -82,4 +82,4 @@ std::optional<Instant> FlowWatch::work(Instant now) {
   return next_poll_;
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -15,7 +15,7 @@
 #include "netlink/conntrack.hpp"
 #include "system/event_loop.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 class FlowWatch {
  public:
@@ -28,7 +28,7 @@ class FlowWatch {
   using Tell = std::function<void(const News&, Instant)>;
 
   /// Listens from now on. Errors: as Conntrack.
-  static Result<std::unique_ptr<FlowWatch>> open(EventLoop& loop, Wanted wanted, Tell tell);
+  static Result<std::unique_ptr<FlowWatch>> open(system::EventLoop& loop, Wanted wanted, Tell tell);
   ~FlowWatch();
 
   /// Takes over the connections there are: after a start, and when events were lost.
@@ -39,13 +39,13 @@ class FlowWatch {
   std::optional<Instant> work(Instant now);
 
  private:
-  FlowWatch(EventLoop& loop, Conntrack conntrack, Wanted wanted, Tell tell);
+  FlowWatch(system::EventLoop& loop, netlink::Conntrack conntrack, Wanted wanted, Tell tell);
   void begun(const wire::Flow& flow, bool known, Instant now);
   void answered(const wire::Flow& flow, Instant now);
   void ended(const wire::Flow& flow, Instant now);
 
-  EventLoop& loop_;
-  Conntrack conntrack_;
+  system::EventLoop& loop_;
+  netlink::Conntrack conntrack_;
   Wanted wanted_;
   Tell tell_;
   std::set<wire::Flow> alive_;
@@ -54,4 +54,4 @@ class FlowWatch {
   std::optional<Instant> next_poll_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

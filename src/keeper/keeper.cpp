@@ -11,12 +11,12 @@
 
 #include <knock/policy.hpp>
 
+#include "netlink/sock_diag.hpp"
 #include "system/files.hpp"
 #include "system/log.hpp"
-#include "netlink/sock_diag.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr std::size_t kMostSessions = 32'768; // half of the set; a full one would refuse the whole guard
@@ -66,13 +66,13 @@ bool any_door(const Config& config) {
 
 } // namespace
 
-Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string config_path, Config config,
+Result<std::unique_ptr<Keeper>> Keeper::start(system::EventLoop& loop, std::string config_path, Config config,
                                               Instant now) {
-  auto state = state_directory(config.control.state);
+  auto state = system::state_directory(config.control.state);
   if (!state) return tl::unexpected(state.error());
-  auto gate = Gate::open();
+  auto gate = netlink::Gate::open();
   if (!gate) return tl::unexpected(gate.error());
-  auto own = OwnAddresses::open();
+  auto own = netlink::OwnAddresses::open();
   if (!own) return tl::unexpected(own.error());
   std::unique_ptr<Keeper> keeper(
       new Keeper(loop, std::move(config_path), std::move(*gate), std::move(*own), std::move(*state)));
@@ -85,25 +85,26 @@ Result<std::unique_ptr<Keeper>> Keeper::start(EventLoop& loop, std::string confi
   return keeper;
 }
 
-Keeper::Keeper(EventLoop& loop, std::string config_path, Gate gate, OwnAddresses own, std::string state)
+Keeper::Keeper(system::EventLoop& loop, std::string config_path, netlink::Gate gate,
+               netlink::OwnAddresses own, std::string state)
     : loop_(loop), config_path_(std::move(config_path)), gate_(std::move(gate)), state_(std::move(state)),
-      boot_(boot_id()), commands_(loop), own_(std::move(own)), watchdog_(watchdog_period()) {}
+      boot_(system::boot_id()), commands_(loop), own_(std::move(own)), watchdog_(system::watchdog_period()) {}
 
 void Keeper::recall() {
-  if (const auto text = read_file(state_ + "/unconfirmed")) {
+  if (const auto text = system::read_file(state_ + "/unconfirmed")) {
     const auto ports = parse_unconfirmed(*text, boot_);
-    if (!ports) log_line(LogLevel::warn, state_ + "/unconfirmed is not ours; it is ignored");
+    if (!ports) system::log_line(LogLevel::warn, state_ + "/unconfirmed is not ours; it is ignored");
     unconfirmed_ = ports.value_or(Unconfirmed{});
   }
-  if (const auto text = read_file(state_ + "/off")) off_since_ = std::atoll(text->c_str());
+  if (const auto text = system::read_file(state_ + "/off")) off_since_ = std::atoll(text->c_str());
 }
 
 /// On disk before in the kernel: a daemon killed in between must not guard for good.
 Result<void> Keeper::remember(const Unconfirmed& unconfirmed, std::optional<std::int64_t> off_since) {
   const auto keep = [&](const char* name, const std::string& text) -> Result<void> {
     const auto path = fmt::format("{}/{}", state_, name);
-    if (text.empty()) return remove_file(path);
-    return write_file_atomically(path, text, 0600);
+    if (text.empty()) return system::remove_file(path);
+    return system::write_file_atomically(path, text, 0600);
   };
   if (auto kept = keep("unconfirmed", encode_unconfirmed(unconfirmed, boot_)); !kept) return kept;
   return keep("off", off_since ? fmt::format("{}\n", *off_since) : "");
@@ -117,14 +118,15 @@ Result<void> Keeper::adopt(const Config& config, Instant now) {
   watch_flows({}, now);
   if (flows_) flows_->look(now);
   if (!ledger_.grants().empty())
-    log_line(LogLevel::info, fmt::format("adopted {} grants from the kernel", ledger_.grants().size()));
+    system::log_line(LogLevel::info,
+                     fmt::format("adopted {} grants from the kernel", ledger_.grants().size()));
   return {};
 }
 
 Result<Applied> Keeper::apply(Config next, const ReloadOptions& options, Instant now) {
   const auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
   if (!policy) return tl::unexpected(policy.error());
-  auto image = seal("knockgate-policy", policy->encode());
+  auto image = system::seal("knockgate-policy", policy->encode());
   if (!image) return tl::unexpected(image.error());
   // Groups first: a second daemon must fail before it touches the table of the first.
   auto groups = bind(next);
@@ -143,32 +145,33 @@ Result<Applied> Keeper::apply(Config next, const ReloadOptions& options, Instant
   config_error_.reset();
   ledger_.set_limits({config_.limits.grants, config_.limits.per_source});
   pace_ = Pace(config_.limits.grants);
-  set_log_level(config_.log_level);
+  system::set_log_level(config_.log_level);
   return applied;
 }
 
 /// The groups `next` needs and we do not have yet.
-Result<std::optional<NflogGroups>> Keeper::bind(const Config& next) {
+Result<std::optional<netlink::NflogGroups>> Keeper::bind(const Config& next) {
   const auto first = next.nflog.group;
   if (!any_door(next) || (engine_ && engine_->groups().first_group() == first)) return std::nullopt;
-  if (engine_ && std::abs(engine_->groups().first_group() - first) < kNflogGroups)
+  if (engine_ && std::abs(engine_->groups().first_group() - first) < netlink::kNflogGroups)
     return tl::unexpected(Error{fmt::format("NFLOG groups {}-{} overlap those in use", first, first + 3), 0,
                                 "systemctl restart knockgated"});
   // The engine of a daemon that was killed a moment ago may not have let go yet.
-  const auto patience = monotonic_now() + kTakenFor;
-  auto groups = NflogGroups::open(first, next.nflog.buffer_bytes);
-  while (!groups && groups.error().code == EPERM && monotonic_now() < patience) {
-    pause(Millis{10});
-    groups = NflogGroups::open(first, next.nflog.buffer_bytes);
+  const auto patience = system::monotonic_now() + kTakenFor;
+  auto groups = netlink::NflogGroups::open(first, next.nflog.buffer_bytes);
+  while (!groups && groups.error().code == EPERM && system::monotonic_now() < patience) {
+    system::pause(Millis{10});
+    groups = netlink::NflogGroups::open(first, next.nflog.buffer_bytes);
   }
   if (!groups) return tl::unexpected(groups.error());
   if (const auto difference = groups->settings_difference(); !difference.empty())
-    log_line(LogLevel::warn, fmt::format("NFLOG is not set as asked: {}", difference));
+    system::log_line(LogLevel::warn, fmt::format("NFLOG is not set as asked: {}", difference));
   return std::move(*groups);
 }
 
 /// Engine and runner as `next` wants them.
-Result<void> Keeper::follow(const Config& next, std::optional<NflogGroups> groups, Fd policy, Instant now) {
+Result<void> Keeper::follow(const Config& next, std::optional<netlink::NflogGroups> groups, system::Fd policy,
+                            Instant now) {
   if (!any_door(next)) {
     engine_.reset();
   } else if (!engine_) {
@@ -275,7 +278,7 @@ Result<void> Keeper::close_gone(const Config& next, Instant now, Applied& applie
 Result<Plan> Keeper::plan_sessions(const Config& next, const std::vector<Port>& ports, Instant now) const {
   Plan nobody;
   if (ports.empty()) return nobody;
-  const auto connections = open_connections();
+  const auto connections = netlink::open_connections();
   if (!connections) return tl::unexpected(connections.error());
   std::vector<GrantRequest> requests;
   const auto before = ledger_.sessions().size();
@@ -304,4 +307,4 @@ StaticSets Keeper::wanted(Instant now) const {
   return with_unconfirmed(static_sets_of(config_), unconfirmed_, now);
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

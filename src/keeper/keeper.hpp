@@ -2,7 +2,7 @@
 /// Keeper: the one who changes the kernel. Owns config, table, ledger and timers.
 ///
 /// In:      Grant records of the engine, which it does not trust; requests of knockctl; signals.
-/// Out:     batches to the kernel, commands to the runner, audit lines, answers.
+/// Out:     batches, commands, audit lines, answers.
 /// Threads: one, the event loop's. Time is the loop's Instant.
 /// Start and stop leave open grants alone: the kernel holds them, and they end by themselves.
 #pragma once
@@ -23,20 +23,20 @@
 #include "keeper/commands.hpp"
 #include "keeper/control_socket.hpp"
 #include "keeper/engine_process.hpp"
-#include "system/event_loop.hpp"
 #include "keeper/flow_watch.hpp"
+#include "keeper/reload.hpp"
 #include "netlink/gate.hpp"
 #include "netlink/own_addresses.hpp"
-#include "keeper/reload.hpp"
 #include "netlink/table_watch.hpp"
+#include "system/event_loop.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 class Keeper {
  public:
   /// Adopts what the kernel holds, then makes it match `config`. Nothing is changed on error.
-  static Result<std::unique_ptr<Keeper>> start(EventLoop& loop, std::string config_path, Config config,
-                                               Instant now);
+  static Result<std::unique_ptr<Keeper>> start(system::EventLoop& loop, std::string config_path,
+                                               Config config, Instant now);
   /// Answers one request of knockctl, which came at `asked`.
   Answer answer(const Peer& peer, std::string_view datagram, Instant asked, Instant now);
   /// Reads the config anew; on any error the old one stays.
@@ -45,7 +45,8 @@ class Keeper {
   std::optional<Instant> work(Instant now);
 
  private:
-  Keeper(EventLoop& loop, std::string config_path, Gate gate, OwnAddresses own, std::string state);
+  Keeper(system::EventLoop& loop, std::string config_path, netlink::Gate gate, netlink::OwnAddresses own,
+         std::string state);
 
   // keeper.cpp: config -> kernel
   void recall();
@@ -53,11 +54,12 @@ class Keeper {
   Result<void> adopt(const Config& config, Instant now);
   Result<Applied> apply(Config next, const ReloadOptions& options, Instant now);
   Result<Applied> enforce(const Config& next, const ReloadOptions& options, Instant now);
-  Result<void> follow(const Config& next, std::optional<NflogGroups> groups, Fd policy, Instant now);
+  Result<void> follow(const Config& next, std::optional<netlink::NflogGroups> groups, system::Fd policy,
+                      Instant now);
   Result<Applied> stand_down(const Config& next, Instant now);
   Result<void> close_gone(const Config& next, Instant now, Applied& applied);
   Result<Plan> plan_sessions(const Config& next, const std::vector<Port>& ports, Instant now) const;
-  Result<std::optional<NflogGroups>> bind(const Config& next);
+  Result<std::optional<netlink::NflogGroups>> bind(const Config& next);
 
   // keeper_grants.cpp: grants -> kernel and runner
   void judge(std::span<const Grant> grants, Instant now);
@@ -102,18 +104,16 @@ class Keeper {
   void prove(const OpenGrant& grant, Instant now);
   std::optional<Instant> end_trials(Instant now);
   Reply confirm(const Request& request, Instant now);
-
   // keeper_status.cpp
   [[nodiscard]] Status status(Instant now);
   void count(Status& status, Instant now);
   void warn(Status& status, Instant now) const;
   [[nodiscard]] const Door* door(std::string_view name) const;
-  /// What the static sets are to hold now.
-  [[nodiscard]] StaticSets wanted(Instant now) const;
+  [[nodiscard]] StaticSets wanted(Instant now) const; // in the static sets
 
-  EventLoop& loop_;
+  system::EventLoop& loop_;
   std::string config_path_;
-  Gate gate_;
+  netlink::Gate gate_;
   std::string state_; // directory
   std::string boot_;  // id of this boot
   Config config_;
@@ -123,10 +123,10 @@ class Keeper {
   Audit audit_;
   std::unique_ptr<EngineProcess> engine_; // absent: no group bound
   Commands commands_;
-  OwnAddresses own_;
-  std::unique_ptr<FlowWatch> flows_; // absent: no open grant has to know
-  std::optional<Error> flows_error_; // why connections are not known
-  std::optional<TableWatch> watch_;  // absent: no door
+  netlink::OwnAddresses own_;
+  std::unique_ptr<FlowWatch> flows_;         // absent: no open grant has to know
+  std::optional<Error> flows_error_;         // why connections are not known
+  std::optional<netlink::TableWatch> watch_; // absent: no door
   HealBudget heals_;
   std::string disturber_;               // who removed what is ours, until it is back
   std::optional<Instant> heal_at_;      // put off until then
@@ -139,7 +139,7 @@ class Keeper {
   Unconfirmed unconfirmed_;
   Instant next_trial_{};                  // until then no trial ends
   std::optional<std::int64_t> off_since_; // seconds of the epoch
-  Snapshot status_{monotonic_now};
+  Snapshot status_{system::monotonic_now};
   Instant started_{};
   std::chrono::system_clock::time_point config_read_{};
   std::optional<Failure> config_error_; // of the last reload
@@ -147,4 +147,4 @@ class Keeper {
   std::map<std::string, std::uint64_t> refused_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

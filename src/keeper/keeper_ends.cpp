@@ -7,7 +7,7 @@
 #include "netlink/sock_diag.hpp"
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr Millis kLookAhead{100}; // the counter goes with the element: it is read so long before
@@ -74,8 +74,8 @@ void Keeper::end_sessions(Instant now) {
   const auto sessions = ledger_.sessions();
   if (sessions.empty()) return next_session_.reset();
   next_session_ = now + kSessionsEvery;
-  const auto alive = open_connections();
-  if (!alive) return log_line(LogLevel::warn, to_string(alive.error()));
+  const auto alive = netlink::open_connections();
+  if (!alive) return system::log_line(LogLevel::warn, to_string(alive.error()));
   for (const auto& key : sessions)
     if (!std::binary_search(alive->begin(), alive->end(), key))
       push(plan_close({.key = key}, "disconnect", now), now);
@@ -100,7 +100,7 @@ void Keeper::watch_flows(std::span<const GrantRequest> requests, Instant now) {
     flows_error_.reset();
   } else {
     if (!flows_error_)
-      log_line(LogLevel::warn, to_string(opened.error()) + "; grants end by their time alone");
+      system::log_line(LogLevel::warn, to_string(opened.error()) + "; grants end by their time alone");
     flows_error_ = opened.error();
   }
 }
@@ -127,7 +127,8 @@ void Keeper::look_ahead(Instant now) {
 
 void Keeper::push(Plan plan, Instant now) {
   if (plan.empty()) return;
-  if (auto done = carry_out(std::move(plan), now); !done) log_line(LogLevel::error, to_string(done.error()));
+  if (auto done = carry_out(std::move(plan), now); !done)
+    system::log_line(LogLevel::error, to_string(done.error()));
 }
 
 std::optional<Instant> Keeper::end_what_is_over(Instant now) {
@@ -165,4 +166,4 @@ std::optional<Instant> Keeper::end_what_is_over(Instant now) {
   return next;
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -9,7 +9,7 @@
 #include "system/log.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr Millis kProbeEvery{5'000};  // how long a hanging engine goes unnoticed, at most twice
@@ -34,13 +34,14 @@ void Keeper::judge(std::span<const Grant> grants, Instant now) {
       requests.push_back(std::move(request));
     } else if (door->run.empty()) {
       ++refused_["family"];
-      log_line(LogLevel::info,
-               fmt::format("refused door={} source={} reason=family: it leads nowhere over {}", door->name,
-                           to_string(grant.source), grant.source.family == Family::ipv4 ? "IPv4" : "IPv6"));
+      system::log_line(LogLevel::info,
+                       fmt::format("refused door={} source={} reason=family: it leads nowhere over {}",
+                                   door->name, to_string(grant.source),
+                                   grant.source.family == Family::ipv4 ? "IPv4" : "IPv6"));
     }
     if (!door->run.empty()) runs.emplace_back(door, grant.source);
   }
-  if (auto done = open(requests, now); !done) log_line(LogLevel::error, to_string(done.error()));
+  if (auto done = open(requests, now); !done) system::log_line(LogLevel::error, to_string(done.error()));
   for (const auto& [door, source] : runs) commands_.open(*door, source, Via::knock, now);
 }
 
@@ -143,7 +144,7 @@ void Keeper::watch_over(Instant now) {
   }
   if (next_probe_ && *next_probe_ > now) return;
   const bool well = !engine_ || engine_->probe();
-  if (well && watchdog_) notify_service("WATCHDOG=1");
+  if (well && watchdog_) system::notify_service("WATCHDOG=1");
   next_probe_ = now + watchdog_.value_or(kProbeEvery);
 }
 
@@ -163,4 +164,4 @@ std::optional<Instant> Keeper::work(Instant now) {
   return next;
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

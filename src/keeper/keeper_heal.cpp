@@ -10,7 +10,7 @@
 #include "keeper/keeper.hpp"
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr std::size_t kLarge = 1'024; // elements; the messages of so many overrun no buffer yet
@@ -26,10 +26,10 @@ void Keeper::watch_table(const Config& next) {
   watch_.reset();
   heal_at_.reset();
   if (!wanted) return;
-  auto opened = TableWatch::open(next.nft.table, next.nft.mode);
+  auto opened = netlink::TableWatch::open(next.nft.table, next.nft.mode);
   if (!opened)
-    return log_line(LogLevel::warn,
-                    to_string(opened.error()) + "; a removed table comes back with the next grant");
+    return system::log_line(LogLevel::warn,
+                            to_string(opened.error()) + "; a removed table comes back with the next grant");
   watch_.emplace(std::move(*opened));
   loop_.watch(watch_->fd(), [this](Instant now) { heed(now); });
   // A commit of our own socket, so that the watch learns how the kernel numbers us before libnftables
@@ -44,7 +44,7 @@ void Keeper::heed(Instant now) {
   bool gone = false, unheard = false;
   std::vector<GrantKey> taken_back;
   for (const auto& [broken, set_made, removed, by, overran] : watch_->drain(gate_.port_id())) {
-    if (broken) disturber_ = quoted(by); // a process calls itself what it likes
+    if (broken) disturber_ = system::quoted(by); // a process calls itself what it likes
     // In embed mode the sets come back by his hand; until then there is nothing to do.
     if (broken || (config_.nft.mode == Mode::embed && set_made))
       gone = true;
@@ -94,7 +94,7 @@ Batch Keeper::forget_removed(std::vector<GrantKey> removed, Instant now) {
     refresh(plan);
     const auto committed = commit(plan.batch, now);
     if (!committed && committed.error().code != ENOENT) {
-      log_line(LogLevel::error, to_string(committed.error()));
+      system::log_line(LogLevel::error, to_string(committed.error()));
       continue;
     }
     if (!committed)
@@ -128,23 +128,23 @@ Result<void> Keeper::heal(Instant now, const std::string& by) {
   if (watch_) watch_->resume();
   if (!loaded && config_.nft.mode == Mode::embed) return loaded; // until his sets are back
   if (!heals_.take(now) || heals_.paused_until(now))
-    log_line(LogLevel::warn,
-             fmt::format("healed {} times in a minute: a minute's pause; the table is removed by {}",
-                         HealBudget::kMost, by.empty() ? "somebody" : by));
+    system::log_line(LogLevel::warn,
+                     fmt::format("healed {} times in a minute: a minute's pause; the table is removed by {}",
+                                 HealBudget::kMost, by.empty() ? "somebody" : by));
   if (!loaded) {
-    log_line(LogLevel::error, to_string(loaded.error()));
+    system::log_line(LogLevel::error, to_string(loaded.error()));
     heal_at_ = now + kTryAgain;
     return loaded;
   }
   ++healed_;
   if (const auto intact = gate_.intact(config_, wanted(now)); intact && !*intact)
     heal_at_ = now + kTryAgain; // somebody was at it while we did not listen
-  log_line(LogLevel::warn,
-           fmt::format("healed by={}: table inet {} was gone, {} back", by.empty() ? "-" : by,
-                       config_.nft.table,
-                       open.size() == 1 ? "1 element is" : fmt::format("{} elements are", open.size())));
+  system::log_line(
+      LogLevel::warn,
+      fmt::format("healed by={}: table inet {} was gone, {} back", by.empty() ? "-" : by, config_.nft.table,
+                  open.size() == 1 ? "1 element is" : fmt::format("{} elements are", open.size())));
   if (!heal_at_) disturber_.clear();
   return {};
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
-#include "system/files.hpp"
 #include "keeper/keeper.hpp"
+#include "system/files.hpp"
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 std::int64_t ms(Instant from, Instant to) {
@@ -48,7 +48,7 @@ StatusGrant shown(const OpenGrant& grant, const Traffic& traffic, Instant now) {
 
 std::string boot_file_state(const Config& config, const std::string& wanted) {
   if (config.nft.boot_file.empty() || config.nft.mode == Mode::embed) return "none";
-  const auto text = read_file(config.nft.boot_file);
+  const auto text = system::read_file(config.nft.boot_file);
   if (!text && text.error().code == ENOENT) return wanted.empty() ? "ok" : "missing";
   return text && *text == wanted ? "ok" : "differs";
 }
@@ -102,7 +102,8 @@ void Keeper::count(Status& status, Instant now) {
   engine_->ask_numbers(now);
   const auto& groups = engine_->groups();
   const auto& [answered, attempts, packets, nflog] = engine_->page();
-  for (std::uint16_t i = 0; i < kNflogGroups; ++i) status.nflog.groups.push_back(groups.first_group() + i);
+  for (std::uint16_t i = 0; i < netlink::kNflogGroups; ++i)
+    status.nflog.groups.push_back(groups.first_group() + i);
   status.nflog.packets = nflog.packets.value();
   status.nflog.lost = nflog.lost.value();
   status.nflog.overruns = nflog.overruns.value();
@@ -172,4 +173,4 @@ void Keeper::warn(Status& status, Instant now) const {
     add("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost), "");
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -8,7 +8,7 @@
 #include "keeper/keeper.hpp"
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr std::size_t kShown = 8; // of a list; an answer is one datagram
@@ -74,7 +74,7 @@ Reply refuse(std::string code, std::string text, std::string advice) {
 void Keeper::prove(const OpenGrant& grant, Instant now) {
   if (!note_opening(unconfirmed_, config_, grant, now)) return;
   if (auto kept = remember(unconfirmed_, off_since_); !kept)
-    log_line(LogLevel::warn, to_string(kept.error()));
+    system::log_line(LogLevel::warn, to_string(kept.error()));
 }
 
 /// The kernel has ended them; this says so. Returns when the next one ends.
@@ -93,10 +93,10 @@ std::optional<Instant> Keeper::end_trials(Instant now) {
     }
   }
   if (over.empty()) return next();
-  log_line(LogLevel::warn, fmt::format("trial over: {} {} not confirmed: unguarded", names(over),
-                                       over.size() == 1 ? "was" : "were"));
+  system::log_line(LogLevel::warn, fmt::format("trial over: {} {} not confirmed: unguarded", names(over),
+                                               over.size() == 1 ? "was" : "were"));
   if (auto kept = remember(unconfirmed_, off_since_); !kept)
-    log_line(LogLevel::warn, to_string(kept.error()));
+    system::log_line(LogLevel::warn, to_string(kept.error()));
   return next();
 }
 
@@ -149,10 +149,10 @@ Reply Keeper::confirm(const Request& request, Instant now) {
   texts.push_back(fmt::format("ended: {}.", trial));
   Reply reply;
   for (const auto& text : texts) {
-    log_line(LogLevel::info, "confirm: " + text);
+    system::log_line(LogLevel::info, "confirm: " + text);
     reply.lines.push_back(text_line(text));
   }
   return reply;
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

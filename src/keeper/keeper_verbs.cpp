@@ -9,12 +9,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "system/files.hpp"
 #include "keeper/keeper.hpp"
+#include "system/files.hpp"
 #include "system/log.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 Reply refuse(ExitCode exit, std::string code, std::string text, std::string advice = {}) {
@@ -114,7 +114,7 @@ constexpr std::array kVerbs{Verb{"wait", Right::read},     Verb{"open", Right::w
 
 bool may(const Peer& peer, Right right, const std::string& write_group) {
   if (right == Right::read || peer.uid == 0) return true; // who may read is the socket's mode
-  const auto group = write_group.empty() ? std::nullopt : group_id(write_group);
+  const auto group = write_group.empty() ? std::nullopt : system::group_id(write_group);
   return right == Right::write && group && peer.in_group(*group);
 }
 
@@ -122,7 +122,7 @@ bool may(const Peer& peer, Right right, const std::string& write_group) {
 std::string hand_line(const Request& request, uid_t uid, ExitCode exit) {
   auto line = fmt::format("hand verb={} uid={}", request.verb, uid);
   for (const char* key : {"door", "source", "for", "what", "all", "confirm", "now", "anyway"})
-    if (const auto value = request.find(key)) line += fmt::format(" {}={}", key, quoted(*value));
+    if (const auto value = request.find(key)) line += fmt::format(" {}={}", key, system::quoted(*value));
   return line + fmt::format(" exit={}", static_cast<int>(exit));
 }
 
@@ -164,7 +164,7 @@ Reply Keeper::dispatch(const Request& request, const Peer& peer, Instant now) {
     return {encode(facts), {}};
   };
   auto reply = change();
-  log_line(LogLevel::info, hand_line(request, peer.uid, reply.failure.exit));
+  system::log_line(LogLevel::info, hand_line(request, peer.uid, reply.failure.exit));
   return reply;
 }
 
@@ -184,11 +184,11 @@ Reply Keeper::reload_as_asked(const Request& request, const Peer& peer, Instant 
 
 Reply Keeper::reload(const ReloadOptions& options, Instant now) {
   const auto failed = [&](Failure failure) {
-    log_line(LogLevel::error, "reload failed, the old config stays: " + to_string(failure));
+    system::log_line(LogLevel::error, "reload failed, the old config stays: " + to_string(failure));
     config_error_ = failure;
     return Reply{{}, std::move(failure)};
   };
-  auto parsed = load_config(config_path_);
+  auto parsed = system::load_config(config_path_);
   if (!parsed.config) return failed(failure_of(parsed.findings.front()));
   const auto& next = *parsed.config;
   if (next.nft.mode != config_.nft.mode || next.nft.table != config_.nft.table)
@@ -209,7 +209,7 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
                fmt::format("this would guard {}, maybe the port you are on: nothing is changed",
                            names(applied->fresh)),
                "run: knockctl reload --confirm 10m (undone unless you confirm), or: knockctl reload --now");
-    log_line(LogLevel::error, "reload refused: " + to_string(refused.failure));
+    system::log_line(LogLevel::error, "reload refused: " + to_string(refused.failure));
     return refused;
   }
 
@@ -217,7 +217,7 @@ Reply Keeper::reload(const ReloadOptions& options, Instant now) {
   const auto enabled =
       std::count_if(config_.doors.begin(), config_.doors.end(), [](const Door& one) { return one.enabled; });
   texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::size_t>(enabled), "door")));
-  for (const auto& text : texts) log_line(LogLevel::info, "reload: " + text);
+  for (const auto& text : texts) system::log_line(LogLevel::info, "reload: " + text);
   auto reply = told(texts);
   reply.lines.push_back(changed_line(applied->changed, applied->guarded, applied->unguarded));
   return reply;
@@ -230,7 +230,7 @@ Reply Keeper::switch_off(Instant now) {
   off_since_ = since;
   if (engine_)
     if (auto loaded = gate_.load(config_, {}, {}, ledger_.all(now)); !loaded) return refuse(loaded.error());
-  log_line(LogLevel::warn, "off: nothing is guarded until knockctl on");
+  system::log_line(LogLevel::warn, "off: nothing is guarded until knockctl on");
   return told({"off: nothing is guarded until: sudo knockctl on"});
 }
 
@@ -243,7 +243,7 @@ Reply Keeper::switch_on(Instant now) {
     return refuse(applied.error());
   }
   if (auto written = remember(unconfirmed_, {}); !written) return refuse(written.error());
-  log_line(LogLevel::info, "on: guarding again");
+  system::log_line(LogLevel::info, "on: guarding again");
   return told({applied->guarded.empty() ? "on: no door is enabled."
                                         : fmt::format("on: {} guarded from now.", names(applied->guarded))});
 }
@@ -343,4 +343,4 @@ Reply Keeper::close_by_hand(const Request& request, Instant now) {
   return told({fmt::format("{} closed.", plural(closed, "grant"))});
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -8,7 +8,7 @@
 
 #include <knock/open_grant.hpp>
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 struct ReloadOptions {
   std::optional<Millis> confirm{}; ///< guard new ports only that long
@@ -26,4 +26,4 @@ struct Applied {
   bool changed = false;            ///< config, table, or what is on trial
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -13,7 +13,7 @@
 
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 namespace {
 
 constexpr const char* kUser = "nobody"; // what commands run as when the runner has no unit of its own
@@ -25,29 +25,30 @@ constexpr Millis kTimeToEnd{1'000};
 Result<void> RunnerLink::connect() {
   if (fd_) return {};
   if (::geteuid() == 0) return launch();
-  Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  system::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   sockaddr_un address{AF_UNIX, {}};
   std::memcpy(address.sun_path, socket_.data(), std::min(socket_.size(), sizeof address.sun_path - 1));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return tl::unexpected(system_error(fmt::format("reach the runner at {}", socket_),
-                                       "sudo systemctl enable --now knockgate-runner.socket"));
+    return tl::unexpected(system::system_error(fmt::format("reach the runner at {}", socket_),
+                                               "sudo systemctl enable --now knockgate-runner.socket"));
   fd_ = std::move(fd);
   loop_.watch(fd_.get(), [this](Instant) { drop(); }); // it never says anything: this is its end
   return {};
 }
 
 Result<void> RunnerLink::launch() {
-  const auto user = identity_of(kUser);
+  const auto user = system::identity_of(kUser);
   if (!user)
-    return tl::unexpected(system_error(fmt::format("find user {}", kUser), ENOENT, "sudo adduser it"));
+    return tl::unexpected(
+        system::system_error(fmt::format("find user {}", kUser), ENOENT, "sudo adduser it"));
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
-    return tl::unexpected(system_error("open a pair of sockets"));
-  Fd ours(pair[0]);
-  const Fd theirs(pair[1]);
+    return tl::unexpected(system::system_error("open a pair of sockets"));
+  system::Fd ours(pair[0]);
+  const system::Fd theirs(pair[1]);
   const auto log = log_.open(true);
   if (!log) return tl::unexpected(log.error());
-  auto child = Child::start({{"--runner"}, {theirs.get()}, log->get(), *user, false});
+  auto child = system::Child::start({{"--runner"}, {theirs.get()}, log->get(), *user, false});
   if (!child) return tl::unexpected(child.error());
   child_.emplace(std::move(*child));
   fd_ = std::move(ours);
@@ -59,7 +60,8 @@ Result<void> RunnerLink::launch() {
     child_.reset();
     drop();
     log_.finish(now);
-    log_line(LogLevel::warn, fmt::format("restart: the runner {}; another with the next command", *how));
+    system::log_line(LogLevel::warn,
+                     fmt::format("restart: the runner {}; another with the next command", *how));
   });
   return {};
 }
@@ -67,10 +69,10 @@ Result<void> RunnerLink::launch() {
 void RunnerLink::drop() {
   if (child_) loop_.unwatch(child_->fd());
   if (fd_) loop_.unwatch(fd_.get());
-  fd_ = Fd(); // by this the runner knows
+  fd_ = system::Fd(); // by this the runner knows
   if (child_) {
     child_->await(kTimeToEnd); // and ends what it started
-    log_.finish(monotonic_now());
+    log_.finish(system::monotonic_now());
   }
   child_.reset();
 }
@@ -80,10 +82,10 @@ Result<void> RunnerLink::start(const RunRequest& request) {
   for (int tries = 0;; ++tries) {
     if (auto connected = connect(); !connected) return connected;
     if (::send(fd_.get(), datagram.data(), datagram.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return {};
-    auto error = system_error("ask the runner");
+    auto error = system::system_error("ask the runner");
     if (tries > 0 || error.code == EAGAIN) return tl::unexpected(std::move(error));
     drop(); // it ended a moment ago
   }
 }
 
-} // namespace knock::kernel
+} // namespace knock::keeper

@@ -15,12 +15,12 @@
 #include "system/child_log.hpp"
 #include "system/event_loop.hpp"
 
-namespace knock::kernel {
+namespace knock::keeper {
 
 class RunnerLink {
  public:
   /// `socket`: of the unit.
-  RunnerLink(EventLoop& loop, std::string socket)
+  RunnerLink(system::EventLoop& loop, std::string socket)
       : loop_(loop), socket_(std::move(socket)), log_(loop, "runner", LogLevel::info, {100, 400}) {}
   RunnerLink(const RunnerLink&) = delete;
   RunnerLink& operator=(const RunnerLink&) = delete;
@@ -35,11 +35,11 @@ class RunnerLink {
   Result<void> launch();
   void drop();
 
-  EventLoop& loop_;
+  system::EventLoop& loop_;
   std::string socket_;
-  ChildLog log_; // of one that we start: its own lines, and what its commands write
-  Fd fd_;        // empty: not connected
-  std::optional<Child> child_;
+  system::ChildLog log_; // of one that we start: its own lines, and what its commands write
+  system::Fd fd_;        // empty: not connected
+  std::optional<system::Child> child_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::keeper

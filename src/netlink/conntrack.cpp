@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace knock::kernel {
+namespace knock::netlink {
 namespace {
 
 constexpr std::uint32_t kGroups =
@@ -17,13 +17,14 @@ constexpr int kDumpTries = 4;                    // a table that grows meanwhile
 
 Error open_error(int code) {
   if (code == EPERM)
-    return system_error("listen to connection tracking", code,
-                        "run as root, or give the service AmbientCapabilities=CAP_NET_ADMIN");
+    return system::system_error("listen to connection tracking", code,
+                                "run as root, or give the service AmbientCapabilities=CAP_NET_ADMIN");
   // nfnetlink says EINVAL for a subsystem that is neither there nor to be loaded (nfnetlink_rcv_msg).
   if (code == EINVAL || code == ENOENT || code == EPROTONOSUPPORT || code == EOPNOTSUPP)
-    return system_error("listen to connection tracking: this kernel has no ctnetlink", EPROTONOSUPPORT,
-                        "load nf_conntrack_netlink; without it on-disconnect ends by time alone");
-  return system_error("listen to connection tracking", code, "");
+    return system::system_error("listen to connection tracking: this kernel has no ctnetlink",
+                                EPROTONOSUPPORT,
+                                "load nf_conntrack_netlink; without it on-disconnect ends by time alone");
+  return system::system_error("listen to connection tracking", code, "");
 }
 
 } // namespace
@@ -75,7 +76,7 @@ Result<std::vector<wire::Flow>> Conntrack::flows() {
     }
     if (!code) return tl::unexpected(code.error());
     if (*code != 0 && *code != EINTR)
-      return tl::unexpected(system_error("list tracked connections", *code, ""));
+      return tl::unexpected(system::system_error("list tracked connections", *code, ""));
   }
   // A table that is resized meanwhile shows some twice.
   std::sort(found.begin(), found.end());
@@ -88,7 +89,7 @@ Result<bool> Conntrack::lives(const wire::Flow& flow) {
   const auto code = get(flow, found);
   if (!code) return tl::unexpected(code.error());
   if (*code != 0 && *code != ENOENT)
-    return tl::unexpected(system_error("look for a tracked connection", *code, ""));
+    return tl::unexpected(system::system_error("look for a tracked connection", *code, ""));
   return found && found->id == flow.id;
 }
 
@@ -97,4 +98,4 @@ Result<int> Conntrack::get(const wire::Flow& flow, std::optional<wire::Flow>& fo
                         [&](const nlmsghdr* message) { found = wire::parse_flow(message); });
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -17,7 +17,7 @@
 #include "netlink/socket.hpp"
 #include "wire/conntrack.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 class Conntrack {
  public:
@@ -50,4 +50,4 @@ class Conntrack {
   NetlinkSocket requests_; // answers do not have to pass through a queue of events
 };
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -9,7 +9,7 @@
 
 #include "netlink/ruleset.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 namespace {
 
 using Sets = std::map<std::string, wire::SetInfo>;
@@ -150,4 +150,4 @@ Result<std::vector<Guarded>> Gate::guarded(const Config& config) {
   return guarded;
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

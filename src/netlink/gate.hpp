@@ -11,7 +11,7 @@
 
 #include "netlink/nftables.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 class Gate {
  public:
@@ -52,4 +52,4 @@ class Gate {
   std::size_t rules_ = 0; // of the table when it was loaded; in embed mode the admin's are his own
 };
 
-} // namespace knock::kernel
+} // namespace knock::netlink

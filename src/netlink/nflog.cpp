@@ -13,17 +13,17 @@
 
 #include <fmt/format.h>
 
-namespace knock::kernel {
+namespace knock::netlink {
 namespace {
 
 Error bind_error(std::uint16_t group, int code) {
   if (code == EPERM)
-    return system_error(
+    return system::system_error(
         fmt::format("bind NFLOG group {}", group), code,
         fmt::format("another program (ulogd2, a second knockgated) has it, or CAP_NET_ADMIN is missing; "
                     "choose [nflog] group so that {}..{} are free",
                     group, group + 3));
-  return system_error(fmt::format("bind NFLOG group {}", group), code, "");
+  return system::system_error(fmt::format("bind NFLOG group {}", group), code, "");
 }
 
 /// Linux 6.6 and newer say in every report when it was made. Older ones say when the packet came, as long as
@@ -91,7 +91,7 @@ std::string NflogGroups::settings_difference() const {
   return {};
 }
 
-NflogReader::NflogReader(Fd socket, std::uint16_t first_group, NflogCounters& counters)
+NflogReader::NflogReader(system::Fd socket, std::uint16_t first_group, NflogCounters& counters)
     : socket_(NetlinkSocket::adopt(std::move(socket))), first_group_(first_group), counters_(&counters) {
   logged_.reserve(1024); // more than a 64 KiB datagram holds
 }
@@ -118,4 +118,4 @@ void NflogReader::count(const wire::Logged& logged) {
   expected = *logged.sequence + 1;
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -15,7 +15,7 @@
 #include "system/memory.hpp"
 #include "wire/nflog.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 inline constexpr std::uint16_t kNflogGroups =
     4; // by jhash of the source, so that 1, 2 or 4 workers can share
@@ -39,27 +39,27 @@ class NflogGroups {
   [[nodiscard]] std::string settings_difference() const;
 
  private:
-  NflogGroups(Fd fd, std::uint16_t first_group, std::uint32_t buffer_bytes)
+  NflogGroups(system::Fd fd, std::uint16_t first_group, std::uint32_t buffer_bytes)
       : fd_(std::move(fd)), first_group_(first_group), buffer_bytes_(buffer_bytes) {}
 
-  Fd fd_;
+  system::Fd fd_;
   std::uint16_t first_group_;
   std::uint32_t buffer_bytes_;
 };
 
 /// Counted where the packets are read, looked at elsewhere.
 struct NflogCounters {
-  Counter packets;
-  Counter lost;      ///< gaps in the numbers of a group, in packets
-  Counter overruns;  ///< how many gaps
-  Counter malformed; ///< messages that were no logged packet
+  system::Counter packets;
+  system::Counter lost;      ///< gaps in the numbers of a group, in packets
+  system::Counter overruns;  ///< how many gaps
+  system::Counter malformed; ///< messages that were no logged packet
 };
 
 /// Reads the reports of NflogGroups; needs no capability.
 class NflogReader {
  public:
   /// `socket`: of NflogGroups with this `first_group`. Requires: `counters` outlives this.
-  NflogReader(Fd socket, std::uint16_t first_group, NflogCounters& counters);
+  NflogReader(system::Fd socket, std::uint16_t first_group, NflogCounters& counters);
 
   /// The packets of the next datagram, valid until the next call; nothing when none waits.
   Result<std::optional<std::span<const wire::Logged>>> receive();
@@ -75,4 +75,4 @@ class NflogReader {
   std::vector<wire::Logged> logged_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::netlink

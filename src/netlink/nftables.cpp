@@ -8,8 +8,7 @@
 
 #include <fmt/format.h>
 
-
-namespace knock::kernel {
+namespace knock::netlink {
 namespace {
 
 constexpr std::size_t kLargeBatch = 1'024;
@@ -19,13 +18,13 @@ constexpr int kDumpTries =
 Error commit_error(const std::string& table, int code) {
   const auto what = fmt::format("put elements into table inet {}", table);
   switch (code) {
-  case EPERM: return system_error(what, code, kNeedsCapability);
+  case EPERM: return system::system_error(what, code, kNeedsCapability);
   case ENOENT:
-    return system_error(what, code, "the table or a set of it is gone; run: knockctl reload --now");
+    return system::system_error(what, code, "the table or a set of it is gone; run: knockctl reload --now");
   case ENFILE:
     return {what + ": a set is full", code,
             "raise [limits] grants, or close grants with: knockctl close --all"};
-  default: return system_error(what, code, "");
+  default: return system::system_error(what, code, "");
   }
 }
 
@@ -91,7 +90,8 @@ Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& tabl
            });
   if (!code) return tl::unexpected(code.error());
   if (*code != 0)
-    return tl::unexpected(system_error(fmt::format("list set {} of table inet {}", set, table), *code, ""));
+    return tl::unexpected(
+        system::system_error(fmt::format("list set {} of table inet {}", set, table), *code, ""));
   return found;
 }
 
@@ -105,7 +105,8 @@ Result<std::vector<wire::RawElement>> Nftables::find(const std::string& table,
                                       [&](const nlmsghdr* message) { wire::parse_elements(message, found); });
     if (!code) return tl::unexpected(code.error());
     if (*code != 0 && *code != ENOENT)
-      return tl::unexpected(system_error(fmt::format("read elements of table inet {}", table), *code, ""));
+      return tl::unexpected(
+          system::system_error(fmt::format("read elements of table inet {}", table), *code, ""));
     // Behind the first that is gone the kernel answers no more.
     keys = keys.subspan(*code == 0 ? some.size() : found.size() - before + 1);
   }
@@ -122,7 +123,8 @@ Result<std::map<std::string, wire::SetInfo>> Nftables::sets(const std::string& t
   if (!code) return tl::unexpected(code.error());
   if (*code == ENOENT) return found;
   if (*code != 0)
-    return tl::unexpected(system_error(fmt::format("list table inet {}", table), *code, kNeedsCapability));
+    return tl::unexpected(
+        system::system_error(fmt::format("list table inet {}", table), *code, kNeedsCapability));
   return found;
 }
 
@@ -137,8 +139,8 @@ Result<std::size_t> Nftables::rules(const std::string& table) {
                          });
   if (!code) return tl::unexpected(code.error());
   if (*code != 0 && *code != ENOENT)
-    return tl::unexpected(system_error(fmt::format("list rules of table inet {}", table), *code, ""));
+    return tl::unexpected(system::system_error(fmt::format("list rules of table inet {}", table), *code, ""));
   return found;
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -16,7 +16,7 @@
 #include "netlink/socket.hpp"
 #include "wire/nftables.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 /// Elements of our sets.
 class Nftables {
@@ -47,4 +47,4 @@ class Nftables {
   NetlinkSocket socket_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 Result<OwnAddresses> OwnAddresses::open() {
   auto changes = NetlinkSocket::open(NETLINK_ROUTE, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
@@ -48,4 +48,4 @@ void OwnAddresses::look() {
   ::freeifaddrs(list);
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -11,7 +11,7 @@
 
 #include "netlink/socket.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 class OwnAddresses {
  public:
@@ -30,4 +30,4 @@ class OwnAddresses {
   std::set<Address> addresses_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -9,7 +9,7 @@
 
 #include "netlink/socket.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 namespace {
 
 /// Returns what nft prints.
@@ -40,4 +40,4 @@ Result<std::string> list_ruleset(const std::string& statement) {
   return run_nft(statement, false, NFT_CTX_OUTPUT_JSON);
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

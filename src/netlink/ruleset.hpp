@@ -8,7 +8,7 @@
 
 #include <knock/result.hpp>
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 /// Runs nft statements as one transaction (libnftables). Errors: nft's own first line.
 Result<void> load_ruleset(const std::string& text);
@@ -17,4 +17,4 @@ Result<void> check_ruleset(const std::string& text);
 /// What nft says to a `list` statement, as JSON. Errors: EPERM without CAP_NET_ADMIN.
 Result<std::string> list_ruleset(const std::string& statement);
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -9,7 +9,7 @@
 #include "netlink/socket.hpp"
 #include "wire/sock_diag.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 Result<std::vector<GrantKey>> open_connections() {
   std::vector<GrantKey> peers;
@@ -22,11 +22,11 @@ Result<std::vector<GrantKey>> open_connections() {
                                    });
     if (!code) return tl::unexpected(code.error());
     if (*code != 0 && *code != EINTR && *code != ENOENT)
-      return tl::unexpected(system_error("list open connections", *code, ""));
+      return tl::unexpected(system::system_error("list open connections", *code, ""));
   }
   std::sort(peers.begin(), peers.end());
   peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
   return peers;
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -9,9 +9,9 @@
 #include <knock/batch.hpp>
 #include <knock/result.hpp>
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 /// The TCP connections of this host, each as the key of its `session` element; sorted.
 Result<std::vector<GrantKey>> open_connections();
 
-} // namespace knock::kernel
+} // namespace knock::netlink

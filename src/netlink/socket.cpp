@@ -6,14 +6,14 @@
 
 #include <cerrno>
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 Result<NetlinkSocket> NetlinkSocket::open(int protocol, std::uint32_t groups) {
-  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
-  if (!fd) return tl::unexpected(system_error("open a netlink socket"));
+  system::Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!fd) return tl::unexpected(system::system_error("open a netlink socket"));
   const sockaddr_nl any{AF_NETLINK, 0, 0, groups};
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0)
-    return tl::unexpected(system_error("bind a netlink socket"));
+    return tl::unexpected(system::system_error("bind a netlink socket"));
   return NetlinkSocket(std::move(fd));
 }
 
@@ -35,7 +35,7 @@ void NetlinkSocket::hear(int group, bool wanted) {
 Result<void> NetlinkSocket::ignore_overruns() {
   const int on = 1;
   if (::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0)
-    return tl::unexpected(system_error("set NETLINK_NO_ENOBUFS"));
+    return tl::unexpected(system::system_error("set NETLINK_NO_ENOBUFS"));
   return {};
 }
 
@@ -50,7 +50,7 @@ Result<void> NetlinkSocket::send(std::span<const std::byte> bytes) {
   const int room = static_cast<int>(bytes.size()) + (64 << 10);
   if (bytes.size() > (128U << 10U)) ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
   while (::send(fd_.get(), bytes.data(), bytes.size(), 0) < 0)
-    if (errno != EINTR) return tl::unexpected(system_error("send to netlink"));
+    if (errno != EINTR) return tl::unexpected(system::system_error("send to netlink"));
   return {};
 }
 
@@ -59,8 +59,8 @@ Result<std::optional<std::span<const std::byte>>> NetlinkSocket::receive() {
     const auto size = ::recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (size >= 0) return std::span<const std::byte>(buffer_.data(), static_cast<std::size_t>(size));
     if (errno == EAGAIN) return std::nullopt;
-    if (errno != EINTR) return tl::unexpected(system_error("receive from netlink"));
+    if (errno != EINTR) return tl::unexpected(system::system_error("receive from netlink"));
   }
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -13,7 +13,7 @@
 #include "system/fd.hpp"
 #include "wire/message.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 /// What to do about EPERM of nf_tables.
 inline constexpr const char* kNeedsCapability =
@@ -27,9 +27,9 @@ class NetlinkSocket {
   /// `protocol`: NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG. `groups`: multicast ones, as a mask.
   static Result<NetlinkSocket> open(int protocol, std::uint32_t groups = 0);
   /// One that another process opened.
-  static NetlinkSocket adopt(Fd fd) { return NetlinkSocket(std::move(fd)); }
+  static NetlinkSocket adopt(system::Fd fd) { return NetlinkSocket(std::move(fd)); }
   /// The descriptor alone, for who does not read here.
-  Fd release() && { return std::move(fd_); }
+  system::Fd release() && { return std::move(fd_); }
 
   /// Joins or leaves a multicast group (by number, not as a mask).
   void hear(int group, bool wanted);
@@ -57,12 +57,12 @@ class NetlinkSocket {
   [[nodiscard]] std::uint32_t next_sequence() { return ++sequence_; }
 
  private:
-  explicit NetlinkSocket(Fd fd) : fd_(std::move(fd)), buffer_(kDatagramBytes) {}
+  explicit NetlinkSocket(system::Fd fd) : fd_(std::move(fd)), buffer_(kDatagramBytes) {}
 
   // NFLOG sends up to NLBUFSIZ (64 KiB) and a trailer; a dump at most 32 KiB.
   static constexpr std::size_t kDatagramBytes = 128U << 10U;
 
-  Fd fd_;
+  system::Fd fd_;
   wire::Bytes buffer_;
   std::uint32_t sequence_ = 0;
 };
@@ -110,4 +110,4 @@ Result<int> NetlinkSocket::dump(const wire::Bytes& message, Visit&& visit) {
   return *end == 0 && interrupted ? EINTR : *end;
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

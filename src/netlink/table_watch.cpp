@@ -11,7 +11,7 @@
 
 #include <knock/ruleset.hpp>
 
-namespace knock::kernel {
+namespace knock::netlink {
 namespace {
 
 constexpr std::uint32_t kBufferBytes = 4U << 20U; // flushing a set sends 130 bytes an element, and overhead
@@ -126,4 +126,4 @@ bool TableWatch::is_our_chain(const std::string& name) const {
   return mode_ == Mode::gate || name.starts_with("knockgate_");
 }
 
-} // namespace knock::kernel
+} // namespace knock::netlink

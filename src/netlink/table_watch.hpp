@@ -25,7 +25,7 @@
 #include "netlink/socket.hpp"
 #include "wire/nft_event.hpp"
 
-namespace knock::kernel {
+namespace knock::netlink {
 
 /// One thing somebody else did, whole: what his commit removed of our table.
 struct Disturbance {
@@ -82,4 +82,4 @@ class TableWatch {
   Commit commit_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::netlink

@@ -24,7 +24,7 @@
 #include "system/process.hpp"
 #include "system/sandbox.hpp"
 
-namespace knock::kernel {
+namespace knock::runner {
 namespace {
 
 constexpr std::size_t kMaxCommands = 32; // at once, of all doors
@@ -69,7 +69,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 struct Command {
-  Fd pidfd;
+  system::Fd pidfd;
   pid_t pid = 0;
   int keeper = -1; // who asked for it
   std::string door;
@@ -81,16 +81,17 @@ struct Command {
 
 class Runner {
  public:
-  int run(Fd signals, std::optional<Fd> listener) {
+  int run(system::Fd signals, std::optional<system::Fd> listener) {
     loop_.watch(signals.get(), [&](Instant) {
-      const int signal = read_signal(signals.get()).number;
+      const int signal = system::read_signal(signals.get()).number;
       stopping_ = stopping_ || signal == SIGTERM || signal == SIGINT;
     });
     if (listener)
-      loop_.watch(listener->get(),
-                  [&](Instant) { welcome(Fd(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC))); });
+      loop_.watch(listener->get(), [&](Instant) {
+        welcome(system::Fd(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC)));
+      });
     else
-      welcome(Fd(kRunnerPair));
+      welcome(system::Fd(kRunnerPair));
     bool served = !listener; // systemd starts us for a connection that waits
     while (!stopping_ && (!served || !keepers_.empty() || !commands_.empty())) {
       const auto now = loop_.wait(next_deadline());
@@ -103,7 +104,7 @@ class Runner {
   }
 
  private:
-  void welcome(Fd keeper) {
+  void welcome(system::Fd keeper) {
     if (!keeper) return;
     const int fd = keeper.get();
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -118,7 +119,7 @@ class Runner {
     if (size <= 0) return leave(keeper);
     datagram.resize(std::min(static_cast<std::size_t>(size), datagram.size()));
     auto request = parse_run(datagram);
-    if (!request) return log_line(LogLevel::error, "a request that is none");
+    if (!request) return system::log_line(LogLevel::error, "a request that is none");
     start(*request, keeper, now);
   }
 
@@ -131,16 +132,17 @@ class Runner {
 
   void start(const RunRequest& request, int keeper, Instant now) {
     if (commands_.size() >= kMaxCommands)
-      return log_line(LogLevel::error, fmt::format("{} commands run already, that of door {} does not start",
-                                                   kMaxCommands, request.door));
+      return system::log_line(
+          LogLevel::error,
+          fmt::format("{} commands run already, that of door {} does not start", kMaxCommands, request.door));
     const auto runner = ::getpid();
     const auto pid = ::fork();
     if (pid == 0) become(request, runner);
-    if (pid < 0) return log_line(LogLevel::error, to_string(system_error("start a command")));
-    auto watched = watch_process(pid);
+    if (pid < 0) return system::log_line(LogLevel::error, to_string(system::system_error("start a command")));
+    auto watched = system::watch_process(pid);
     if (!watched) {
       ::kill(pid, SIGKILL);
-      return log_line(LogLevel::error, to_string(watched.error()));
+      return system::log_line(LogLevel::error, to_string(watched.error()));
     }
     const int fd = watched->get();
     Command command;
@@ -161,10 +163,11 @@ class Runner {
     ::kill(-command.pid, SIGKILL);
     siginfo_t info{};
     if (::waitid(P_PIDFD, static_cast<id_t>(fd), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return;
-    log_line(LogLevel::info, fmt::format("ran door={} source={} result={} ms={}{}", command.door,
-                                         command.source, quoted(ending_text(info.si_code, info.si_status)),
-                                         std::chrono::round<Millis>(now - command.started).count(),
-                                         command.overdue ? " reason=time" : ""));
+    system::log_line(LogLevel::info,
+                     fmt::format("ran door={} source={} result={} ms={}{}", command.door, command.source,
+                                 system::quoted(system::ending_text(info.si_code, info.si_status)),
+                                 std::chrono::round<Millis>(now - command.started).count(),
+                                 command.overdue ? " reason=time" : ""));
     loop_.unwatch(fd);
     commands_.erase(fd);
   }
@@ -184,8 +187,8 @@ class Runner {
     }
   }
 
-  EventLoop loop_;
-  std::map<int, Fd> keepers_;
+  system::EventLoop loop_;
+  std::map<int, system::Fd> keepers_;
   std::map<int, Command> commands_; // by pidfd
   bool stopping_ = false;
 };
@@ -194,15 +197,15 @@ class Runner {
 
 int run_runner() {
   const auto fail = [](const Error& error) {
-    log_line(LogLevel::error, to_string(error));
+    system::log_line(LogLevel::error, to_string(error));
     return 1;
   };
   if (::geteuid() == 0) return fail({"it does not run as root", 0, "give the unit a User="});
-  auto signals = open_signals();
+  auto signals = system::open_signals();
   if (!signals) return fail(signals.error());
-  if (auto dropped = keep_capabilities({}); !dropped) return fail(dropped.error());
-  if (auto hidden = forbid_inspection(); !hidden) return fail(hidden.error());
-  return Runner().run(std::move(*signals), inherited_socket());
+  if (auto dropped = system::keep_capabilities({}); !dropped) return fail(dropped.error());
+  if (auto hidden = system::forbid_inspection(); !hidden) return fail(hidden.error());
+  return Runner().run(std::move(*signals), system::inherited_socket());
 }
 
-} // namespace knock::kernel
+} // namespace knock::runner

@@ -8,11 +8,11 @@
 /// last keeper that was connected, and so do its commands.
 #pragma once
 
-namespace knock::kernel {
+namespace knock::runner {
 
 inline constexpr int kRunnerPair = 3;
 
 /// Returns the exit status. Errors: as root, or with a capability, it does not begin.
 int run_runner();
 
-} // namespace knock::kernel
+} // namespace knock::runner

@@ -20,7 +20,7 @@ extern "C" { // glibc 2.36 forgets it
 
 #include <fmt/format.h>
 
-namespace knock::kernel {
+namespace knock::system {
 namespace {
 
 constexpr int kFirst = 3; // behind stdin, stdout, stderr
@@ -138,4 +138,4 @@ std::string ending_text(int code, int status) {
                          : fmt::format("was killed by signal {}", status);
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

@@ -16,7 +16,7 @@
 
 #include "system/fd.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 
 struct Identity {
   uid_t uid = 0;
@@ -65,4 +65,4 @@ Result<Fd> watch_process(pid_t pid);
 /// How a process ended, from waitid(2)'s si_code and si_status.
 std::string ending_text(int code, int status);
 
-} // namespace knock::kernel
+} // namespace knock::system

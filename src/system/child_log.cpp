@@ -12,7 +12,7 @@
 
 #include "system/log.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 namespace {
 
 constexpr std::size_t kLongestLine = 512; // bytes of the process; escaped it is four times as long at most
@@ -94,4 +94,4 @@ void ChildLog::unwatch() {
   fd_ = Fd();
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

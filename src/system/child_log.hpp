@@ -16,7 +16,7 @@
 #include "system/event_loop.hpp"
 #include "system/fd.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 
 class ChildLog {
  public:
@@ -60,4 +60,4 @@ class ChildLog {
   std::uint64_t dropped_ = 0;
 };
 
-} // namespace knock::kernel
+} // namespace knock::system

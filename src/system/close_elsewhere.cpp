@@ -9,7 +9,7 @@
 #include <array>
 #include <cerrno>
 
-namespace knock::kernel {
+namespace knock::system {
 namespace {
 
 /// Nothing else of ours may stay open in a process whose end may take long.
@@ -52,4 +52,4 @@ void close_elsewhere(std::vector<Fd> descriptors) {
   if (child > 0) ::waitpid(child, nullptr, 0);
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

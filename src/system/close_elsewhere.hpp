@@ -11,9 +11,9 @@
 
 #include "system/fd.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 
 /// Costs a fork. Without one, or without a pipe, they are closed here.
 void close_elsewhere(std::vector<Fd> descriptors);
 
-} // namespace knock::kernel
+} // namespace knock::system

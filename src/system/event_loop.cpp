@@ -10,7 +10,7 @@
 
 #include "system/fd.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 
 namespace {
 
@@ -74,4 +74,4 @@ Result<Instant> EventLoop::wait(std::optional<Instant> deadline) {
   return now;
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

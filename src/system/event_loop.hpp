@@ -13,7 +13,7 @@
 #include <knock/result.hpp>
 #include <knock/time.hpp>
 
-namespace knock::kernel {
+namespace knock::system {
 
 /// CLOCK_MONOTONIC.
 Instant monotonic_now();
@@ -43,4 +43,4 @@ class EventLoop {
   std::map<int, Watched> watched_;
 };
 
-} // namespace knock::kernel
+} // namespace knock::system

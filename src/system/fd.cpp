@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace knock::kernel {
+namespace knock::system {
 
 Fd::~Fd() {
   if (fd_ >= 0) ::close(fd_);
@@ -20,4 +20,4 @@ Error system_error(std::string what, int code, std::string advice) {
   return {what + ": " + std::generic_category().message(code), code, std::move(advice)};
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

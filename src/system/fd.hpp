@@ -7,7 +7,7 @@
 
 #include <knock/result.hpp>
 
-namespace knock::kernel {
+namespace knock::system {
 
 class Fd {
  public:
@@ -34,4 +34,4 @@ class Fd {
 Error system_error(std::string what, std::string advice = {});
 Error system_error(std::string what, int code, std::string advice);
 
-} // namespace knock::kernel
+} // namespace knock::system

@@ -18,7 +18,7 @@
 #include "system/fd.hpp"
 #include "system/process.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 namespace {
 
 namespace fs = std::filesystem;
@@ -190,4 +190,4 @@ Result<void> remove_file(const std::string& path) {
   return {};
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

@@ -16,7 +16,7 @@
 #include <knock/config.hpp>
 #include <knock/result.hpp>
 
-namespace knock::kernel {
+namespace knock::system {
 
 inline constexpr std::size_t kMaxFile = 1U << 20U; // 10,000 doors take less
 
@@ -45,4 +45,4 @@ Result<void> write_file_atomically(const std::string& path, std::string_view tex
 /// Removes `path`; one that is not there is fine.
 Result<void> remove_file(const std::string& path);
 
-} // namespace knock::kernel
+} // namespace knock::system

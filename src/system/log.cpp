@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-namespace knock::kernel {
+namespace knock::system {
 namespace {
 
 LogLevel g_level = LogLevel::info;
@@ -69,4 +69,4 @@ std::string quoted(std::string_view value) {
   return '"' + escaped_but(value, [&](char c) { return plain(c) || c == ' '; }) + '"';
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

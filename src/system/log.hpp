@@ -10,7 +10,7 @@
 
 #include <knock/config.hpp>
 
-namespace knock::kernel {
+namespace knock::system {
 
 /// Lines below this level are dropped.
 void set_log_level(LogLevel level);
@@ -21,4 +21,4 @@ std::string escaped(std::string_view text);
 /// `value` as it is, or in quotes with escapes when it has a space or a byte outside 0x21..0x7e.
 std::string quoted(std::string_view value);
 
-} // namespace knock::kernel
+} // namespace knock::system

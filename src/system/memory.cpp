@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-namespace knock::kernel {
+namespace knock::system {
 namespace {
 
 Result<Fd> create(const char* name) {
@@ -70,4 +70,4 @@ Result<std::unique_ptr<void, Unmap>> map_shared(int fd, std::size_t size, bool w
   return std::unique_ptr<void, Unmap>(at, Unmap{size});
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

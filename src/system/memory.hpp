@@ -14,7 +14,7 @@
 
 #include "system/fd.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 
 /// A number with one writer and readers in other processes. Relaxed: each stands for itself.
 class Counter {
@@ -42,4 +42,4 @@ struct Unmap {
 /// Maps it; `writable` or to read only. Errors: ENOMEM.
 Result<std::unique_ptr<void, Unmap>> map_shared(int fd, std::size_t size, bool writable);
 
-} // namespace knock::kernel
+} // namespace knock::system

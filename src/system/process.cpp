@@ -21,7 +21,7 @@
 
 #include <fmt/format.h>
 
-namespace knock::kernel {
+namespace knock::system {
 
 Result<Fd> open_signals() {
   sigset_t set;
@@ -119,4 +119,4 @@ Result<std::string> state_directory(const std::string& configured) {
   return path;
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

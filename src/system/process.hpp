@@ -15,7 +15,7 @@
 
 #include "system/fd.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 
 /// User and group of the packaged daemon.
 inline constexpr const char* kOurUser = "_knockgate";
@@ -51,4 +51,4 @@ std::optional<uid_t> user_id(const std::string& name);
 /// `[control] state`, else $STATE_DIRECTORY, else /var/lib/knockgate; made (0700) when missing.
 Result<std::string> state_directory(const std::string& configured);
 
-} // namespace knock::kernel
+} // namespace knock::system

@@ -23,7 +23,7 @@
 
 #include "system/fd.hpp"
 
-namespace knock::kernel {
+namespace knock::system {
 namespace {
 
 using CapabilitySets = std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3>;
@@ -189,4 +189,4 @@ Result<Gaps> confine_engine() {
   return gaps;
 }
 
-} // namespace knock::kernel
+} // namespace knock::system

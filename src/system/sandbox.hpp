@@ -14,7 +14,7 @@
 
 #include <knock/result.hpp>
 
-namespace knock::kernel {
+namespace knock::system {
 
 /// No core dump, no ptrace and no look into /proc/PID by processes of our own user.
 Result<void> forbid_inspection();
@@ -41,4 +41,4 @@ Gaps allow_engine_calls();
 /// All of it, in the order in which one needs the other. Errors: capabilities that cannot be dropped.
 Result<Gaps> confine_engine();
 
-} // namespace knock::kernel
+} // namespace knock::system

@@ -22,8 +22,11 @@
 
 #include <knock/packet.hpp>
 
-namespace knock::kernel {
+namespace knock::engine {
 namespace {
+
+using namespace system;
+using namespace netlink;
 
 Grant grant_of(std::string_view door, std::string_view source) {
   Grant grant;
@@ -130,4 +133,4 @@ int run_engine(std::uint16_t first_group, std::uint32_t) {
   return 0;
 }
 
-} // namespace knock::kernel
+} // namespace knock::engine

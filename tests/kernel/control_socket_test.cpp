@@ -19,7 +19,9 @@
 #include "keeper/control_socket.hpp"
 
 using namespace knock;
-using namespace knock::kernel;
+using namespace knock::keeper;
+using namespace knock::system;
+using namespace knock::ctl;
 
 namespace {
 

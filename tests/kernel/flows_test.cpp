@@ -25,7 +25,8 @@
 #include "netlink/ruleset.hpp"
 
 using namespace knock;
-using namespace knock::kernel;
+using namespace knock::netlink;
+using namespace knock::system;
 using Kind = wire::FlowEvent::Kind;
 
 namespace {

@@ -11,7 +11,7 @@
 #include "../harness/own_namespace.hpp"
 
 using namespace knock;
-using namespace knock::kernel;
+using namespace knock::host;
 
 namespace {
 

@@ -20,7 +20,7 @@
 #include "system/process.hpp"
 
 using namespace knock;
-using namespace knock::kernel;
+using namespace knock::system;
 
 namespace {
 

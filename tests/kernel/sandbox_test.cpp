@@ -26,7 +26,7 @@
 #include "system/memory.hpp"
 #include "system/sandbox.hpp"
 
-using namespace knock::kernel;
+using namespace knock::system;
 
 namespace {
 

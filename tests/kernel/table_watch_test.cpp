@@ -16,7 +16,8 @@
 #include "netlink/ruleset.hpp"
 
 using namespace knock;
-using namespace knock::kernel;
+using namespace knock::netlink;
+using namespace knock::system;
 
 namespace {
 
