@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <knock/address.hpp>
-#include <knock/grant.hpp>
+#include <knock/door_id.hpp>
 #include <knock/port.hpp>
 #include <knock/time.hpp>
 

@@ -13,7 +13,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include <knock/grant.hpp>
+#include <knock/door_id.hpp>
 #include <knock/time.hpp>
 
 namespace knock {

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include <knock/grant.hpp>
+#include <knock/door_id.hpp>
 #include <knock/packet.hpp>
 #include <knock/result.hpp>
 #include <knock/ticks.hpp>

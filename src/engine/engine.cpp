@@ -20,7 +20,7 @@ constexpr Seconds kStale{15}; // longer than an engine that crashed takes to be 
 Engine::Engine(netlink::NflogReader reader, std::uint32_t attempts, EngineCounters& counters)
     : reader_(std::move(reader)), tracker_(attempts, system::random_key()), counters_(&counters) {}
 
-Result<void> Engine::drain(Instant now, std::vector<Grant>& out) {
+Result<void> Engine::drain(Instant now, std::vector<Completed>& out) {
   // A stall so long that the clock of the attempts may have gone round: they say nothing any more.
   if (next_sweep_ && now - *next_sweep_ > kSweepEvery) tracker_.carry_over(Policy().carry_over(policy_));
   const auto wall = system::wall_clock();
@@ -48,7 +48,7 @@ std::optional<Instant> Engine::time_of(const wire::Logged& logged, Instant now,
   return latest_;
 }
 
-void Engine::read(std::span<const std::byte> bytes, Instant at, std::vector<Grant>& out) {
+void Engine::read(std::span<const std::byte> bytes, Instant at, std::vector<Completed>& out) {
   const auto parsed = parse_packet(bytes);
   if (parsed.reason != Unparsed::none) {
     (parsed.reason == Unparsed::cut ? counters_->cut : counters_->unparsed).add(1);

@@ -27,7 +27,7 @@ class Engine {
 
   /// Reads what waits, at most `kFairDatagrams`, and appends every completed sequence to `out`. Ends with the
   /// first datagram that completed one: whoever knocks waits for nobody behind him.
-  Result<void> drain(Instant now, std::vector<Grant>& out);
+  Result<void> drain(Instant now, std::vector<Completed>& out);
   /// Frees attempts that ended. Returns when to call again; nothing while no source is knocking.
   std::optional<Instant> sweep(Instant now);
   /// Follows `policy` from now on; attempts move to the paths that both policies have.
@@ -42,7 +42,7 @@ class Engine {
   static constexpr int kFairDatagrams = 64; // a flood must not starve orders and timers
 
   std::optional<Instant> time_of(const wire::Logged& logged, Instant now, std::chrono::nanoseconds wall);
-  void read(std::span<const std::byte> bytes, Instant at, std::vector<Grant>& out);
+  void read(std::span<const std::byte> bytes, Instant at, std::vector<Completed>& out);
 
   netlink::NflogReader reader_;
   Tracker tracker_;

@@ -54,7 +54,7 @@ class EngineMain {
   EngineMain(EnginePage& page, std::uint16_t first_group, std::uint32_t attempts)
       : page_(page), engine_(netlink::NflogReader(system::Fd(kEngineNflog), first_group, page.nflog),
                              attempts, page.packets) {
-    grants_.reserve(kMaxGrants);
+    grants_.reserve(kMaxCompleted);
   }
 
   int run() {
@@ -104,8 +104,8 @@ class EngineMain {
 
   /// Blocks while the keeper is busy: reports wait in their own socket.
   void ask() {
-    for (std::size_t at = 0; at < grants_.size() && !ended_; at += kMaxGrants) {
-      const auto some = std::span(grants_).subspan(at, std::min(kMaxGrants, grants_.size() - at));
+    for (std::size_t at = 0; at < grants_.size() && !ended_; at += kMaxCompleted) {
+      const auto some = std::span(grants_).subspan(at, std::min(kMaxCompleted, grants_.size() - at));
       while (::send(kEnginePair, some.data(), some.size_bytes(), MSG_NOSIGNAL) < 0 && !ended_)
         ended_ = errno != EINTR;
     }
@@ -114,7 +114,7 @@ class EngineMain {
   EnginePage& page_;
   Engine engine_;
   system::EventLoop loop_;
-  std::vector<Grant> grants_; // of one wake-up; keeps its capacity
+  std::vector<Completed> grants_; // of one wake-up; keeps its capacity
   bool ended_ = false;
 };
 

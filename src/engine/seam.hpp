@@ -10,7 +10,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include <knock/grant.hpp>
+#include <knock/completed.hpp>
 
 #include "netlink/nflog.hpp"
 

@@ -25,7 +25,7 @@ namespace knock::keeper {
 
 class EngineProcess {
  public:
-  using Judge = std::function<void(std::span<const Grant>, Instant)>;
+  using Judge = std::function<void(std::span<const Completed>, Instant)>;
 
   /// `policy`: a sealed image. Errors: EAGAIN, ENOMEM; a program that does not start is tried again later.
   static Result<std::unique_ptr<EngineProcess>> start(system::EventLoop& loop, std::uint32_t attempts,
@@ -88,7 +88,7 @@ class EngineProcess {
   int strikes_ = 0;
   std::uint64_t restarts_ = 0;
   std::uint64_t malformed_ = 0;
-  std::vector<Grant> grants_; // of one datagram
+  std::vector<Completed> grants_; // of one datagram
 };
 
 } // namespace knock::keeper

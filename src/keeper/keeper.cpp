@@ -177,7 +177,7 @@ Result<void> Keeper::follow(const Config& next, std::optional<netlink::NflogGrou
   } else if (!engine_) {
     auto engine =
         EngineProcess::start(loop_, next.limits.attempts, std::move(*groups), std::move(policy),
-                             [this](std::span<const Grant> grants, Instant at) { judge(grants, at); });
+                             [this](std::span<const Completed> grants, Instant at) { judge(grants, at); });
     if (!engine) return tl::unexpected(engine.error());
     engine_ = std::move(*engine);
     next_probe_ = now;

@@ -62,8 +62,8 @@ class Keeper {
   Result<std::optional<netlink::NflogGroups>> bind(const Config& next);
 
   // keeper_grants.cpp: grants -> kernel and runner
-  void judge(std::span<const Grant> grants, Instant now);
-  const Door* door_of(const Grant& grant);
+  void judge(std::span<const Completed> grants, Instant now);
+  const Door* door_of(const Completed& grant);
   Result<void> open(std::span<const GrantRequest> requests, Instant now);
   Plan plan_open(std::span<const GrantRequest> requests, Instant now);
   Result<void> carry_out(Plan plan, Instant now);

@@ -17,7 +17,7 @@ constexpr std::size_t kLongLook = 64; // grants of a door
 
 } // namespace
 
-void Keeper::judge(std::span<const Grant> grants, Instant now) {
+void Keeper::judge(std::span<const Completed> grants, Instant now) {
   if (off_since_) return;
   std::vector<GrantRequest> requests;
   std::vector<std::pair<const Door*, Address>> runs;
@@ -72,7 +72,7 @@ Plan Keeper::plan_open(std::span<const GrantRequest> requests, Instant now) {
 }
 
 /// The door a record names, if its source may have what the door gives.
-const Door* Keeper::door_of(const Grant& grant) {
+const Door* Keeper::door_of(const Completed& grant) {
   const auto door = doors_.find(static_cast<std::uint64_t>(grant.door));
   if (!grantable(grant.source)) {
     ++refused_["source"];

@@ -28,8 +28,8 @@ namespace {
 using namespace system;
 using namespace netlink;
 
-Grant grant_of(std::string_view door, std::string_view source) {
-  Grant grant;
+Completed grant_of(std::string_view door, std::string_view source) {
+  Completed grant;
   grant.door = door_id(door);
   grant.source = *parse_address(source);
   return grant;
@@ -38,8 +38,8 @@ Grant grant_of(std::string_view door, std::string_view source) {
 void send_bytes(const void* bytes, std::size_t size) {
   ::send(kEnginePair, bytes, size, MSG_NOSIGNAL);
 }
-void ask(const std::vector<Grant>& grants) {
-  send_bytes(grants.data(), grants.size() * sizeof(Grant));
+void ask(const std::vector<Completed>& grants) {
+  send_bytes(grants.data(), grants.size() * sizeof(Completed));
 }
 
 /// Orders are taken, pings answered: only what it asks for is wrong. Returns whether the keeper is still
@@ -80,7 +80,7 @@ long try_call(unsigned port) {
 void misbehave(EnginePage& page, unsigned port) {
   const auto honest = grant_of("ssh", "203.0.113.9");
   switch (port) {
-  case 1011: return ask(std::vector(kMaxGrants, grant_of("nosuchdoor", "203.0.113.9")));
+  case 1011: return ask(std::vector(kMaxCompleted, grant_of("nosuchdoor", "203.0.113.9")));
   case 1012:
     for (const char* source : {"0.0.0.0", "127.0.0.1", "169.254.1.1", "224.0.0.1", "255.255.255.255",
                                "::", "::1", "fe80::1", "ff02::1", "::ffff:203.0.113.9"})
@@ -88,11 +88,11 @@ void misbehave(EnginePage& page, unsigned port) {
     return;
   case 1013: return ask({grant_of("ssh", "203.0.113.1"), grant_of("ssh", "2001:db8:f::1")});
   case 1014: return send_bytes(&honest, sizeof honest - 1);
-  case 1015: return ask(std::vector(kMaxGrants + 1, honest));
+  case 1015: return ask(std::vector(kMaxCompleted + 1, honest));
   case 1016: return send_bytes("", 0);
   case 1017:
-    for (int i = 0; i < 1'000'000 / static_cast<int>(kMaxGrants); ++i) {
-      std::vector<Grant> grants(kMaxGrants, grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
+    for (int i = 0; i < 1'000'000 / static_cast<int>(kMaxCompleted); ++i) {
+      std::vector<Completed> grants(kMaxCompleted, grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
       ask(grants);
       obey(page, MSG_DONTWAIT);
     }

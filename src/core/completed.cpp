@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <knock/grant.hpp>
+#include <knock/completed.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -7,7 +7,7 @@
 namespace knock {
 namespace {
 
-bool is_record(const Grant& grant) {
+bool is_record(const Completed& grant) {
   const auto zero = [](std::uint8_t octet) { return octet == 0; };
   if (!std::all_of(std::begin(grant.reserved), std::end(grant.reserved), zero)) return false;
   const auto& octets = grant.source.octets;
@@ -17,13 +17,13 @@ bool is_record(const Grant& grant) {
 
 } // namespace
 
-bool parse_grants(std::span<const std::byte> datagram, std::vector<Grant>& out) {
-  const auto count = datagram.size() / sizeof(Grant);
-  if (datagram.size() % sizeof(Grant) != 0 || count == 0 || count > kMaxGrants) return false;
+bool parse_completed(std::span<const std::byte> datagram, std::vector<Completed>& out) {
+  const auto count = datagram.size() / sizeof(Completed);
+  if (datagram.size() % sizeof(Completed) != 0 || count == 0 || count > kMaxCompleted) return false;
   const auto before = out.size();
   for (std::size_t i = 0; i < count; ++i) {
-    Grant grant;
-    std::memcpy(&grant, datagram.data() + i * sizeof(Grant), sizeof(Grant));
+    Completed grant;
+    std::memcpy(&grant, datagram.data() + i * sizeof(Completed), sizeof(Completed));
     if (!is_record(grant)) {
       out.resize(before);
       return false;
