@@ -29,7 +29,7 @@ FlowWatch::~FlowWatch() {
   loop_.unwatch(conntrack_.fd());
 }
 
-void FlowWatch::begun(const wire::Flow& flow, bool known, Instant now) {
+void FlowWatch::begun(const Flow& flow, bool known, Instant now) {
   if (!wanted_(flow.source, flow.port) || !alive_.insert(flow).second) return;
   if (known) {
     silent_.insert(flow);
@@ -37,28 +37,28 @@ void FlowWatch::begun(const wire::Flow& flow, bool known, Instant now) {
   } else {
     unanswered_.insert(flow);
   }
-  tell_({{wire::FlowEvent::Kind::begun, flow}, known}, now);
+  tell_({{FlowEvent::Kind::begun, flow}, known}, now);
 }
 
-void FlowWatch::answered(const wire::Flow& flow, Instant now) {
-  if (unanswered_.erase(flow) != 0) tell_({{wire::FlowEvent::Kind::answered, flow}, false}, now);
+void FlowWatch::answered(const Flow& flow, Instant now) {
+  if (unanswered_.erase(flow) != 0) tell_({{FlowEvent::Kind::answered, flow}, false}, now);
 }
 
-void FlowWatch::ended(const wire::Flow& flow, Instant now) {
+void FlowWatch::ended(const Flow& flow, Instant now) {
   if (alive_.erase(flow) == 0) return;
   silent_.erase(flow);
   answered(flow, now); // or will never be
-  tell_({{wire::FlowEvent::Kind::ended, flow}, false}, now);
+  tell_({{FlowEvent::Kind::ended, flow}, false}, now);
 }
 
 void FlowWatch::drain(Instant now) {
-  std::vector<wire::FlowEvent> events;
+  std::vector<FlowEvent> events;
   const auto drained = conntrack_.drain(events);
   if (!drained) return system::log_line(LogLevel::warn, to_string(drained.error()));
   for (const auto& [kind, flow] : events) switch (kind) {
-    case wire::FlowEvent::Kind::begun: begun(flow, false, now); break;
-    case wire::FlowEvent::Kind::answered: answered(flow, now); break;
-    case wire::FlowEvent::Kind::ended: ended(flow, now); break;
+    case FlowEvent::Kind::begun: begun(flow, false, now); break;
+    case FlowEvent::Kind::answered: answered(flow, now); break;
+    case FlowEvent::Kind::ended: ended(flow, now); break;
     }
   if (drained->overran) look(now);
 }

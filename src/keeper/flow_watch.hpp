@@ -22,7 +22,7 @@ class FlowWatch {
   using Wanted = std::function<bool(const Address& source, Port port)>;
   /// `known`: it may have begun long ago.
   struct News {
-    wire::FlowEvent event;
+    FlowEvent event;
     bool known = false;
   };
   using Tell = std::function<void(const News&, Instant)>;
@@ -40,17 +40,17 @@ class FlowWatch {
 
  private:
   FlowWatch(system::EventLoop& loop, netlink::Conntrack conntrack, Wanted wanted, Tell tell);
-  void begun(const wire::Flow& flow, bool known, Instant now);
-  void answered(const wire::Flow& flow, Instant now);
-  void ended(const wire::Flow& flow, Instant now);
+  void begun(const Flow& flow, bool known, Instant now);
+  void answered(const Flow& flow, Instant now);
+  void ended(const Flow& flow, Instant now);
 
   system::EventLoop& loop_;
   netlink::Conntrack conntrack_;
   Wanted wanted_;
   Tell tell_;
-  std::set<wire::Flow> alive_;
-  std::set<wire::Flow> silent_;     // of these, the ones we did not see begin
-  std::set<wire::Flow> unanswered_; // and the ones that we did, and the other end has not answered
+  std::set<Flow> alive_;
+  std::set<Flow> silent_;     // of these, the ones we did not see begin
+  std::set<Flow> unanswered_; // and the ones that we did, and the other end has not answered
   std::optional<Instant> next_poll_;
 };
 

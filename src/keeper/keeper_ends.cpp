@@ -109,11 +109,11 @@ void Keeper::hear(const FlowWatch::News& news, Instant now) {
   for (const auto& event : ledger_.expire(now)) report(event, now);
   const auto& flow = news.event.flow;
   switch (news.event.kind) {
-  case wire::FlowEvent::Kind::begun:
+  case FlowEvent::Kind::begun:
     if (!news.known) count_use(flow.source, flow.port);
     return push(ledger_.flow_begun(flow.source, flow.port, news.known, now), now);
-  case wire::FlowEvent::Kind::answered: return ledger_.flow_answered(flow.source, flow.port, now);
-  case wire::FlowEvent::Kind::ended: return push(ledger_.flow_ended(flow.source, flow.port, now), now);
+  case FlowEvent::Kind::answered: return ledger_.flow_answered(flow.source, flow.port, now);
+  case FlowEvent::Kind::ended: return push(ledger_.flow_ended(flow.source, flow.port, now), now);
   }
 }
 

@@ -38,14 +38,14 @@ Result<Conntrack> Conntrack::open() {
   Conntrack conntrack(std::move(*events), std::move(*requests));
   // A group can be joined where nobody will ever send to it. That no such flow is there, ctnetlink alone
   // says.
-  std::optional<wire::Flow> none;
+  std::optional<Flow> none;
   const auto code = conntrack.get({}, none);
   if (!code) return tl::unexpected(code.error());
   if (*code != 0 && *code != ENOENT) return tl::unexpected(open_error(*code));
   return conntrack;
 }
 
-Result<Conntrack::Drained> Conntrack::drain(std::vector<wire::FlowEvent>& out) {
+Result<Conntrack::Drained> Conntrack::drain(std::vector<FlowEvent>& out) {
   Drained drained;
   for (int i = 0; i < kFairEvents; ++i) {
     const auto datagram = events_.receive();
@@ -62,8 +62,8 @@ Result<Conntrack::Drained> Conntrack::drain(std::vector<wire::FlowEvent>& out) {
   return drained; // the descriptor stays readable
 }
 
-Result<std::vector<wire::Flow>> Conntrack::flows() {
-  std::vector<wire::Flow> found;
+Result<std::vector<Flow>> Conntrack::flows() {
+  std::vector<Flow> found;
   for (const auto family : {Family::ipv4, Family::ipv6}) {
     Result<int> code = EINTR;
     const auto before = found.size();
@@ -84,8 +84,8 @@ Result<std::vector<wire::Flow>> Conntrack::flows() {
   return found;
 }
 
-Result<bool> Conntrack::lives(const wire::Flow& flow) {
-  std::optional<wire::Flow> found;
+Result<bool> Conntrack::lives(const Flow& flow) {
+  std::optional<Flow> found;
   const auto code = get(flow, found);
   if (!code) return tl::unexpected(code.error());
   if (*code != 0 && *code != ENOENT)
@@ -93,7 +93,7 @@ Result<bool> Conntrack::lives(const wire::Flow& flow) {
   return found && found->id == flow.id;
 }
 
-Result<int> Conntrack::get(const wire::Flow& flow, std::optional<wire::Flow>& found) {
+Result<int> Conntrack::get(const Flow& flow, std::optional<Flow>& found) {
   return requests_.dump(wire::encode_flow_get(flow, requests_.next_sequence()),
                         [&](const nlmsghdr* message) { found = wire::parse_flow(message); });
 }

@@ -30,12 +30,12 @@ class Conntrack {
     bool overran = false; ///< events were lost: look at flows() again
   };
   /// Appends the events that wait, or a first part of them, to `out`. The order is the kernel's.
-  Result<Drained> drain(std::vector<wire::FlowEvent>& out);
+  Result<Drained> drain(std::vector<FlowEvent>& out);
 
   /// All flows that are there and not closed, each once. A flow that begins or ends meanwhile may be missing.
-  Result<std::vector<wire::Flow>> flows();
+  Result<std::vector<Flow>> flows();
   /// Whether just this flow, by its id, is there and not closed.
-  Result<bool> lives(const wire::Flow& flow);
+  Result<bool> lives(const Flow& flow);
 
   /// Readable when events wait.
   [[nodiscard]] int fd() const { return events_.fd(); }
@@ -44,7 +44,7 @@ class Conntrack {
   Conntrack(NetlinkSocket events, NetlinkSocket requests)
       : events_(std::move(events)), requests_(std::move(requests)) {}
   /// What the kernel answers to a get of the flow between these ends: errno and the flow.
-  Result<int> get(const wire::Flow& flow, std::optional<wire::Flow>& found);
+  Result<int> get(const Flow& flow, std::optional<Flow>& found);
 
   NetlinkSocket events_;
   NetlinkSocket requests_; // answers do not have to pass through a queue of events

@@ -21,21 +21,12 @@
 #include <vector>
 
 #include <knock/config.hpp>
+#include <knock/disturbance.hpp>
 
 #include "netlink/socket.hpp"
 #include "wire/nft_event.hpp"
 
 namespace knock::netlink {
-
-/// One thing somebody else did, whole: what his commit removed of our table.
-struct Disturbance {
-  bool broken =
-      false; ///< table, set, chain or rule of ours gone, or an element of a set that the config fills
-  bool set_made = false;         ///< a set of ours was made, or loaded over itself
-  std::vector<GrantKey> removed; ///< elements he deleted from our grant sets and did not put back
-  std::string by;                ///< name of his process; whatever he calls himself
-  bool overran = false;          ///< messages were lost: anything may have happened
-};
 
 class TableWatch {
  public:

@@ -2,37 +2,18 @@
 /// conntrack: the connections that the kernel tracks, as they begin, end, and are asked for.
 ///
 /// In:     messages of ctnetlink.   Out: tcp and udp flows as the client sees them, that is before DNAT.
-/// Ends:   a TCP flow ends when it is closed, not when the kernel forgets it 120 s later. So one flow may be
-///         told to have ended several times: CLOSE or LAST_ACK, TIME_WAIT, DESTROY. `id` says which it is.
+/// Ends:   one flow may be told to have ended several times: CLOSE or LAST_ACK, TIME_WAIT, DESTROY. `id` says
+///         which it is.
 /// Source: linux/netfilter/nfnetlink_conntrack.h, net/netfilter/nf_conntrack_netlink.c.
 #pragma once
 
-#include <compare>
 #include <optional>
 
-#include <knock/address.hpp>
-#include <knock/port.hpp>
+#include <knock/flow.hpp>
 
 #include "wire/message.hpp"
 
 namespace knock::wire {
-
-struct Flow {
-  Address source;
-  std::uint16_t source_port = 0;
-  Address destination;
-  Port port;              ///< of the destination; tcp or udp
-  std::uint32_t id = 0;   ///< CTA_ID: another flow between the same ends has another
-  std::uint16_t zone = 0; ///< of its first direction; 0 where nobody sets zones
-  auto operator<=>(const Flow&) const = default;
-};
-
-struct FlowEvent {
-  enum class Kind : std::uint8_t { begun, answered, ended };
-  Kind kind = Kind::begun;
-  Flow flow;
-  bool operator==(const FlowEvent&) const = default;
-};
 
 /// Reads a message of the groups NEW, UPDATE, DESTROY. A flow that was answered is told to be so with each of
 /// its updates. Returns nothing when it says none of the three.

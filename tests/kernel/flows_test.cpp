@@ -27,7 +27,7 @@
 using namespace knock;
 using namespace knock::netlink;
 using namespace knock::system;
-using Kind = wire::FlowEvent::Kind;
+using Kind = FlowEvent::Kind;
 
 namespace {
 
@@ -115,7 +115,7 @@ void reset(Fd& fd) {
 }
 
 /// What `conntrack -D` does to one flow.
-void forget(const wire::Flow& flow) {
+void forget(const Flow& flow) {
   auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
   REQUIRE(socket);
   auto message = wire::encode_flow_get(flow, socket->next_sequence());
@@ -126,10 +126,10 @@ void forget(const wire::Flow& flow) {
 }
 
 /// The first event of this kind to this port, waited for at most 10 s; all before it are dropped.
-std::optional<wire::Flow> next(Conntrack& conntrack, Kind kind, Port port) {
+std::optional<Flow> next(Conntrack& conntrack, Kind kind, Port port) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (std::chrono::steady_clock::now() < end) {
-    std::vector<wire::FlowEvent> events;
+    std::vector<FlowEvent> events;
     const auto drained = conntrack.drain(events);
     REQUIRE(drained);
     for (const auto& event : events)
@@ -141,19 +141,19 @@ std::optional<wire::Flow> next(Conntrack& conntrack, Kind kind, Port port) {
 }
 
 bool ends(Conntrack& conntrack, Port port) {
-  std::vector<wire::FlowEvent> events;
+  std::vector<FlowEvent> events;
   REQUIRE(conntrack.drain(events));
   return std::any_of(events.begin(), events.end(),
                      [&](auto& event) { return event.flow.port == port && event.kind == Kind::ended; });
 }
 
-bool listed(Conntrack& conntrack, const wire::Flow& flow) {
+bool listed(Conntrack& conntrack, const Flow& flow) {
   const auto flows = conntrack.flows();
   REQUIRE(flows);
   return std::find(flows->begin(), flows->end(), flow) != flows->end();
 }
 
-bool lives(Conntrack& conntrack, const wire::Flow& flow) {
+bool lives(Conntrack& conntrack, const Flow& flow) {
   const auto answer = conntrack.lives(flow);
   REQUIRE(answer);
   return *answer;
@@ -283,14 +283,14 @@ TEST_CASE("a flow that began unheard is listed and can be asked for, though it s
   CHECK_FALSE(lives(*conntrack, flow)); // so it has ended, and the kernel is done with it
   const Fd service = bound(AF_INET, SOCK_DGRAM, kDns.number);
   const Fd heard = datagram_from_40000(); // whatever the first had to say would come before this
-  std::vector<wire::FlowEvent> events;
+  std::vector<FlowEvent> events;
   REQUIRE(conntrack->drain(events));
   REQUIRE_FALSE(events.empty());
   CHECK(events.back().flow.port == kDns);
   events.pop_back();
   if (events.empty()) return;
   MESSAGE("not silent: somebody listens in another network namespace");
-  for (const auto& event : events) CHECK(event == wire::FlowEvent{wire::FlowEvent::Kind::ended, flow});
+  for (const auto& event : events) CHECK(event == FlowEvent{FlowEvent::Kind::ended, flow});
 }
 
 TEST_CASE("an overrun is told once, and all flows are there to be looked at") {
@@ -307,7 +307,7 @@ TEST_CASE("an overrun is told once, and all flows are there to be looked at") {
     ::sendto(client.get(), "x", 1, 0, there.get(), there.size); // nobody is there, and some sends say so
     ::sendto(client.get(), "x", 1, 0, there.get(), there.size);
   }
-  std::vector<wire::FlowEvent> events;
+  std::vector<FlowEvent> events;
   auto drained = conntrack->drain(events);
   REQUIRE(drained);
   CHECK(drained->overran);

@@ -137,29 +137,29 @@ const nlmsghdr* message_in(const wire::Bytes& bytes) {
   return reinterpret_cast<const nlmsghdr*>(bytes.data());
 }
 
-std::optional<wire::FlowEvent> event(std::string_view hex) {
+std::optional<FlowEvent> event(std::string_view hex) {
   return wire::parse_flow_event(message_in(bytes_of(hex)));
 }
-std::optional<wire::Flow> flow(std::string_view hex) {
+std::optional<Flow> flow(std::string_view hex) {
   return wire::parse_flow(message_in(bytes_of(hex)));
 }
 
 /// The flow of an event of the kind that is expected, else one of nobody.
-wire::Flow begun(std::string_view hex) {
+Flow begun(std::string_view hex) {
   const auto found = event(hex);
-  return found && found->kind == wire::FlowEvent::Kind::begun ? found->flow : wire::Flow{};
+  return found && found->kind == FlowEvent::Kind::begun ? found->flow : Flow{};
 }
-wire::Flow answered(std::string_view hex) {
+Flow answered(std::string_view hex) {
   const auto found = event(hex);
-  return found && found->kind == wire::FlowEvent::Kind::answered ? found->flow : wire::Flow{};
+  return found && found->kind == FlowEvent::Kind::answered ? found->flow : Flow{};
 }
-wire::Flow ended(std::string_view hex) {
+Flow ended(std::string_view hex) {
   const auto found = event(hex);
-  return found && found->kind == wire::FlowEvent::Kind::ended ? found->flow : wire::Flow{};
+  return found && found->kind == FlowEvent::Kind::ended ? found->flow : Flow{};
 }
 
 /// A flow from 203.0.113.9:40000 or its IPv6 sister to 192.0.2.1 or its, with the id and zone of `like`.
-wire::Flow to(Port port, const wire::Flow& like, bool ipv6 = false) {
+Flow to(Port port, const Flow& like, bool ipv6 = false) {
   return {*parse_address(ipv6 ? "2001:db8:9::9" : "203.0.113.9"),
           40'000,
           *parse_address(ipv6 ? "2001:db8:f::1" : "192.0.2.1"),

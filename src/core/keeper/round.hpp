@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Round: what one wake-up of the keeper hears, asks, sees, does and says: values that flow one way.
+///
+///   Heard -> ask -> Ask -> (the world looks) -> Seen -> decide -> Steps -> (the world carries out) -> Outcome
+///         -> settle -> Said
+///
+/// The world is the kernel, the disk, the engine and the runner (src/keeper), or a model of them (tests).
+/// Threads: one. Time: one Instant a round, in Heard.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <knock/batch.hpp>
+#include <knock/completed.hpp>
+#include <knock/config.hpp>
+#include <knock/control.hpp>
+#include <knock/disturbance.hpp>
+#include <knock/flow.hpp>
+#include <knock/result.hpp>
+#include <knock/ruleset.hpp>
+#include <knock/run.hpp>
+
+namespace knock::keeper {
+
+// ---- hear: all that one poll reports ready
+
+enum class Right : std::uint8_t { read, write, root };
+
+/// A request of knockctl, or a signal. Its answer bears the ticket.
+struct Asked {
+  std::uint64_t ticket = 0;
+  Request request;
+  Right right = Right::read; ///< what its sender may do
+  std::uint32_t uid = 0;
+};
+
+/// Whether the runner took a command of an earlier round.
+struct Ran {
+  std::uint64_t ticket = 0;
+  std::optional<Error> error{};
+};
+
+struct Heard {
+  Instant now{};
+  std::int64_t wall = 0;                   ///< seconds of the epoch
+  std::vector<Completed> completed{};      ///< by the engine, which is not trusted
+  std::vector<Disturbance> disturbances{}; ///< in the order of the kernel, as all that follows
+  std::vector<FlowEvent> flows{};
+  bool flows_overran = false; ///< events of connections were lost
+  std::vector<Asked> asked{};
+  std::vector<Ran> ran{};
+  std::optional<std::set<Address>> own{}; ///< addresses of this machine, when they changed
+};
+
+// ---- ask and look: what must be read first
+
+struct Ask {
+  std::set<GrantKey> elements{}; ///< counters of these, and whether they are there
+  bool grants = false;           ///< all elements of the grant sets
+  bool table = false;
+  bool connections = false;  ///< TCP connections of this host
+  bool flows = false;        ///< connections that conntrack knows
+  std::vector<Flow> lives{}; ///< of these, which have ended
+  bool config = false;       ///< the files, as they are now
+  bool memory = false;       ///< the state files
+  bool boot_file = false;
+};
+
+struct TableSeen {
+  bool there = false;             ///< embed: our sets in it
+  bool rules_as_loaded = false;   ///< as many as the last Load left; embed: always
+  std::vector<Guarded> guarded{}; ///< sorted
+  bool overflow = false;          ///< the strays of every source are reported
+};
+
+/// Texts of the state files; empty when there is none.
+struct MemorySeen {
+  std::string unconfirmed;
+  std::string off;
+};
+
+/// What was asked for, and nothing else.
+struct Seen {
+  std::vector<Element> elements{}; ///< those that are there
+  std::optional<Error> elements_error{};
+  std::optional<Result<std::vector<Element>>> grants{};
+  std::optional<Result<TableSeen>> table{};
+  std::optional<Result<std::vector<GrantKey>>> connections{}; ///< as the keys of `session` elements; sorted
+  std::optional<Result<std::vector<Flow>>> flows{};           ///< sorted
+  std::vector<Flow> gone{};                                   ///< of `lives`
+  std::optional<ParsedConfig> config{};
+  std::optional<MemorySeen> memory{};
+  std::optional<Result<std::string>> boot_file{}; ///< ENOENT: there is none
+};
+
+// ---- decide and carry out: one list, in order, until the first failure
+
+using ConfigPointer = std::shared_ptr<const Config>;
+
+/// Binds four NFLOG groups, so that a second daemon fails before it touches the table of the first.
+struct Bind {
+  std::uint16_t first_group = 0;
+  std::uint32_t buffer_bytes = 0;
+};
+/// Has an engine follow this policy, on the groups bound last; starts it when there is none.
+struct Instruct {
+  std::vector<std::byte> policy;
+  std::uint32_t attempts = 0; ///< places of the table of an engine that starts
+  std::uint32_t buffer_bytes = 0;
+};
+/// Ends the engine and frees its groups.
+struct Dismiss {};
+/// Listens to commits of others in `inet table`, and to connections; or no longer.
+struct Listen {
+  bool table = false;
+  bool flows = false;
+};
+/// Puts a state file whole on disk; an empty text removes it.
+struct Remember {
+  enum class File : std::uint8_t { unconfirmed, off };
+  File file = File::unconfirmed;
+  std::string text;
+};
+/// Loads rules and static sets over what is there, and the changes of `grants`, in one transaction. `held`
+/// fills sets that have to be made anew in another size.
+struct Load {
+  ConfigPointer config;
+  StaticSets sets;
+  Batch grants;
+  Batch held;
+};
+/// Removes the table; embed: empties the static sets.
+struct Unload {
+  ConfigPointer config;
+};
+/// Changes elements of the grant sets; all or nothing.
+struct Commit {
+  Batch batch;
+};
+
+using Step = std::variant<Bind, Instruct, Dismiss, Listen, Remember, Load, Unload, Commit>;
+using Steps = std::vector<Step>;
+
+/// An element that the kernel did not take.
+struct Refused {
+  std::size_t at = 0; ///< in the batch
+  int code = 0;       ///< errno
+};
+
+/// How far the steps came.
+struct Outcome {
+  std::size_t done = 0;              ///< steps that succeeded
+  std::optional<Error> error{};      ///< of the first that did not
+  std::vector<Refused> refused{};    ///< when that is a Commit: what the kernel named
+  bool unheard = false;              ///< commits of others may have been missed meanwhile
+  std::optional<Error> deaf_flows{}; ///< Listen: why connections are not known; not a failure
+  std::optional<Error> deaf_table{}; ///< Listen: why commits of others are not heard; not a failure
+};
+
+// ---- settle: what is true now, and who is told
+
+struct Line {
+  LogLevel level = LogLevel::info;
+  std::string text;
+};
+struct Told {
+  std::uint64_t ticket = 0;
+  Reply reply;
+};
+struct Run {
+  std::uint64_t ticket = 0;
+  RunRequest request;
+};
+
+struct Said {
+  std::vector<Line> lines{};
+  std::vector<Told> told{};
+  std::vector<Run> runs{};
+  unsigned suspicions = 0;       ///< what no honest engine sends
+  std::optional<Instant> next{}; ///< when the next round is due if nothing is heard
+};
+
+/// What a round acts on.
+class World {
+ public:
+  virtual ~World() = default;
+  virtual Seen look(const Ask& ask) = 0;
+  virtual Outcome carry_out(const Steps& steps) = 0;
+};
+
+} // namespace knock::keeper
