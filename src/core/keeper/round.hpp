@@ -38,6 +38,7 @@ struct Asked {
   Request request;
   Right right = Right::read; ///< what its sender may do
   std::uint32_t uid = 0;
+  bool by_signal = false; ///< SIGHUP: nobody waits for the answer
 };
 
 /// Whether the runner took a command of an earlier round.
@@ -62,7 +63,7 @@ struct Heard {
 
 struct Ask {
   std::vector<GrantKey> elements{}; ///< counters of these, and whether they are there
-  bool grants = false;           ///< all elements of the grant sets
+  bool grants = false;              ///< all elements of the grant sets
   bool table = false;
   bool connections = false;  ///< TCP connections of this host
   bool flows = false;        ///< connections that conntrack knows
@@ -76,6 +77,7 @@ struct TableSeen {
   bool there = false;             ///< embed: our sets in it
   bool rules_as_loaded = false;   ///< as many as the last Load left; embed: always
   std::vector<Guarded> guarded{}; ///< sorted
+  std::uint32_t set_size = 0;     ///< of a grant set; 0: there is none
   bool overflow = false;          ///< the strays of every source are reported
 };
 
@@ -182,8 +184,9 @@ struct Said {
   std::vector<Line> lines{};
   std::vector<Told> told{};
   std::vector<Run> runs{};
-  unsigned suspicions = 0;       ///< what no honest engine sends
-  std::optional<Instant> next{}; ///< when the next round is due if nothing is heard
+  unsigned suspicions = 0;         ///< what no honest engine sends
+  std::optional<Failure> failed{}; ///< the start
+  std::optional<Instant> next{};   ///< when the next round is due if nothing is heard
 };
 
 /// What a round acts on.
