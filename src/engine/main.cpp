@@ -58,7 +58,7 @@ class EngineMain {
   }
 
   int run() {
-    loop_.watch(kEnginePair, [this](Instant now) { obey(now); });
+    const auto orders = loop_.watch(kEnginePair, [this](Instant now) { obey(now); });
     std::optional<Instant> next;
     while (!ended_) {
       const auto now = loop_.wait(next);
@@ -81,7 +81,6 @@ class EngineMain {
       page_.answered.store(value, std::memory_order_release); // pairs with the keeper's look at `attempts`
       ::syscall(SYS_futex, &page_.answered, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
     } else if (kind == Order::Kind::nflog) {
-      loop_.unwatch(engine_.fd());
       engine_.rebind(netlink::NflogReader(std::move(received->descriptor), static_cast<std::uint16_t>(value),
                                           page_.nflog));
       listen();
@@ -89,12 +88,12 @@ class EngineMain {
       auto policy = Policy::decode(*image);
       KNOCK_ASSERT(policy);
       engine_.follow(std::move(*policy));
-      listen(); // not before: a packet without a policy would be no step
+      listen();
     }
   }
 
   void listen() {
-    loop_.watch(engine_.fd(), [this](Instant now) {
+    reports_ = loop_.watch(engine_.fd(), [this](Instant now) {
       grants_.clear();
       if (const auto drained = engine_.drain(now, grants_); !drained)
         system::log_line(LogLevel::error, to_string(drained.error()));
@@ -114,6 +113,7 @@ class EngineMain {
   EnginePage& page_;
   Engine engine_;
   system::EventLoop loop_;
+  system::Watch reports_; // of nothing before the first policy: a packet would be no step
   std::vector<Completed> grants_; // of one wake-up; keeps its capacity
   bool ended_ = false;
 };

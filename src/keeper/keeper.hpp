@@ -124,6 +124,7 @@ class Keeper {
   std::unique_ptr<EngineProcess> engine_; // absent: no group bound
   Commands commands_;
   netlink::OwnAddresses own_;
+  system::Watch own_watch_, table_watch_;
   std::unique_ptr<FlowWatch> flows_;         // absent: no open grant has to know
   std::optional<Error> flows_error_;         // why connections are not known
   std::optional<netlink::TableWatch> watch_; // absent: no door

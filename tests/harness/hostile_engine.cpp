@@ -121,8 +121,8 @@ int run_engine(std::uint16_t first_group, std::uint32_t) {
   if (std::getenv("KNOCKGATE_TEST_OPEN") == nullptr && !confine_engine()) return 1;
   EventLoop loop;
   bool ended = false;
-  loop.watch(kEnginePair, [&](Instant) { ended = !obey(*page, 0); });
-  loop.watch(reader.fd(), [&](Instant) {
+  const auto orders = loop.watch(kEnginePair, [&](Instant) { ended = !obey(*page, 0); });
+  const auto reports = loop.watch(reader.fd(), [&](Instant) {
     while (const auto logged = reader.receive()) {
       if (!*logged) break;
       for (const auto& one : **logged) misbehave(*page, parse_packet(one.payload).packet.port);
