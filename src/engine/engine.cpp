@@ -72,7 +72,7 @@ void Engine::read(std::span<const std::byte> bytes, Instant at, std::vector<Comp
   if (outcome.started && !next_sweep_) next_sweep_ = at + kSweepEvery;
   for (const auto sequence : outcome.completed()) {
     counters_->opened.add(1);
-    out.push_back({policy_.door_of(sequence), parsed.packet.source, {}, sequence});
+    out.push_back({policy_.door_of(sequence), parsed.packet.source, sequence});
   }
 }
 

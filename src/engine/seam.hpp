@@ -2,7 +2,7 @@
 /// Engine seam: everything that crosses between keeper and engine.
 ///
 ///   keeper --- Order, maybe with a descriptor ---> engine     SOCK_SEQPACKET pair
-///   keeper <-- 1 to 64 Grant records ------------ engine     the same; all the engine can ask for
+///   keeper <-- 1 to 64 records (completed.hpp) --- engine     the same; all the engine can ask for
 ///   keeper <~~ EnginePage ~~~~~~~~~~~~~~~~~~~~~~~ engine     shared memory; numbers the keeper shows, never
 ///   trusts
 #pragma once

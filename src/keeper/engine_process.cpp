@@ -142,7 +142,7 @@ void EngineProcess::read(Instant now) {
 
 /// Returns whether another may wait.
 bool EngineProcess::read_one(Instant now) {
-  std::array<std::byte, kMaxCompleted * sizeof(Completed)> bytes;
+  std::array<std::byte, kMaxRecordBytes> bytes;
   const auto size = ::recv(pair_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_TRUNC);
   if (size < 0) return errno == EINTR;
   if (size == 0) { // closed, or an empty datagram: only the end of the process may look like that
@@ -152,7 +152,7 @@ bool EngineProcess::read_one(Instant now) {
   }
   grants_.clear();
   const auto whole = static_cast<std::size_t>(size) <= bytes.size() &&
-                     parse_completed(std::span(bytes).first(static_cast<std::size_t>(size)), grants_);
+                     parse_records(std::span(bytes).first(static_cast<std::size_t>(size)), grants_);
   if (whole) {
     judge_(grants_, now);
   } else {
