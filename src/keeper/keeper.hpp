@@ -83,7 +83,6 @@ class Keeper {
   void look_ahead(Instant now);
   void push(Plan plan, Instant now);
   std::optional<Instant> end_what_is_over(Instant now);
-
   // keeper_heal.cpp: what others did to our table
   void watch_table(const Config& next);
   void heed(Instant now);
