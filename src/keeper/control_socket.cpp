@@ -130,7 +130,7 @@ ControlSocket::~ControlSocket() {
 
 void ControlSocket::serve(Handler handler) {
   handler_ = std::move(handler);
-  loop_->watch(listener_.get(), [this](Instant) { callers_ = true; });
+  watch_ = loop_->watch(listener_.get(), [this](Instant) { callers_ = true; });
 }
 
 std::optional<Instant> ControlSocket::work(Instant now) {
@@ -169,7 +169,7 @@ void ControlSocket::accept(Instant now) {
     client.fd = std::move(fd);
     client.peer = std::move(*peer);
     client.deadline = now + kIdle;
-    loop_->watch(number, [this, number](Instant) {
+    client.watch = loop_->watch(number, [this, number](Instant) {
       // One that waits for its answer is watched for its end alone.
       clients_.at(number).request.empty() ? queue(number) : drop(number);
     });
@@ -239,7 +239,7 @@ bool ControlSocket::ask(int fd, Instant now) {
   auto answer = handler_(client.peer, client.request, client.asked, now);
   if (!answer.datagrams) {
     client.again = answer.again;
-    loop_->want(fd, system::EventLoop::Want::end);
+    client.watch.want(system::Watch::Want::end);
     return false;
   }
   client.request.clear();
@@ -259,7 +259,7 @@ void ControlSocket::write(int fd, Instant now) {
     return drop(fd);
   }
   const bool done = client.sent == datagrams.size();
-  loop_->want(fd, done ? system::EventLoop::Want::read : system::EventLoop::Want::write);
+  client.watch.want(done ? system::Watch::Want::read : system::Watch::Want::write);
   if (!done) return;
   client.answer.reset();
   client.deadline = now + kIdle;
@@ -267,7 +267,6 @@ void ControlSocket::write(int fd, Instant now) {
 
 /// `ended`: it hung up, and nothing is queued any more.
 void ControlSocket::drop(int fd, bool ended) {
-  loop_->unwatch(fd);
   std::erase(queue_, fd);
   if (!ended) doomed_.push_back(std::move(clients_.at(fd).fd));
   clients_.erase(fd);

@@ -23,22 +23,21 @@ constexpr int kFairReads = 16;            // of 4 KiB: a process that never stop
 } // namespace
 
 Result<Fd> ChildLog::open(bool waits) {
-  unwatch();
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return tl::unexpected(system_error("open a pipe"));
   fd_ = Fd(ends[0]);
   Fd theirs(ends[1]);
   ::fcntl(fd_.get(), F_SETFL, O_NONBLOCK);
   if (!waits) ::fcntl(theirs.get(), F_SETFL, O_NONBLOCK);
-  loop_.watch(fd_.get(), [this](Instant now) {
-    if (!read(now)) unwatch();
+  watch_ = loop_.watch(fd_.get(), [this](Instant now) {
+    if (!read(now)) close();
   });
   return theirs;
 }
 
 void ChildLog::finish(Instant now) {
   if (fd_) (void)read(now);
-  unwatch();
+  close();
   if (!line_.empty()) end_line(now);
   say_dropped();
 }
@@ -91,9 +90,9 @@ void ChildLog::say_dropped() {
   dropped_ = 0;
 }
 
-void ChildLog::unwatch() {
-  if (fd_) loop_.unwatch(fd_.get());
-  fd_ = Fd();
+void ChildLog::close() {
+  watch_ = {};
+  fd_ = {};
 }
 
 } // namespace knock::system
