@@ -147,12 +147,6 @@ struct Commit {
 using Step = std::variant<Bind, Instruct, Dismiss, Listen, Remember, Load, Unload, Commit>;
 using Steps = std::vector<Step>;
 
-/// An element that the kernel did not take.
-struct Refused {
-  std::size_t at = 0; ///< in the batch
-  int code = 0;       ///< errno
-};
-
 /// How far the steps came.
 struct Outcome {
   std::size_t done = 0;              ///< steps that succeeded
