@@ -25,12 +25,11 @@
 #include <knock/result.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/run.hpp>
+#include <knock/verbs.hpp>
 
 namespace knock::keeper {
 
 // ---- hear: all that one poll reports ready
-
-enum class Right : std::uint8_t { read, write, root };
 
 /// A request of knockctl, or a signal. Its answer bears the ticket.
 struct Asked {
