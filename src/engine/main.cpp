@@ -20,8 +20,6 @@
 namespace knock::engine {
 namespace {
 
-constexpr std::size_t kMaxImage = 8U << 20U; // a policy of kMaxNodes takes 5 MiB
-
 struct Received {
   Order order;
   system::Fd descriptor;

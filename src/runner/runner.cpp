@@ -29,8 +29,6 @@
 namespace knock::runner {
 namespace {
 
-constexpr std::size_t kMaxCommands = 32; // at once, of all doors
-
 struct Limit {
   __rlimit_resource_t resource;
   rlim_t most;

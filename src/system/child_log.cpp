@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <knock/limits.hpp>
 #include <knock/quoted.hpp>
 
 #include "system/log.hpp"
@@ -17,8 +18,7 @@
 namespace knock::system {
 namespace {
 
-constexpr std::size_t kLongestLine = 512; // bytes of the process; escaped it is four times as long at most
-constexpr int kFairReads = 16;            // of 4 KiB: a process that never stops must not starve the rest
+constexpr int kFairReads = 16; // of 4 KiB: a process that never stops must not starve the rest
 
 } // namespace
 
@@ -61,7 +61,7 @@ bool ChildLog::read(Instant now) {
 void ChildLog::take(std::string_view bytes, Instant now) {
   while (!bytes.empty()) {
     const auto end = std::min(bytes.find('\n'), bytes.size());
-    const auto some = std::min(end, kLongestLine - line_.size());
+    const auto some = std::min(end, kMaxChildLine - line_.size());
     line_.append(bytes.substr(0, some));
     cut_ = cut_ || some < end;
     if (end == bytes.size()) return;

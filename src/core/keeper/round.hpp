@@ -25,12 +25,11 @@
 #include <knock/result.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/run.hpp>
+#include <knock/verbs.hpp>
 
 namespace knock::keeper {
 
 // ---- hear: all that one poll reports ready
-
-enum class Right : std::uint8_t { read, write, root };
 
 /// A request of knockctl, or a signal. Its answer bears the ticket.
 struct Asked {
@@ -148,12 +147,6 @@ struct Commit {
 
 using Step = std::variant<Bind, Instruct, Dismiss, Listen, Remember, Load, Unload, Commit>;
 using Steps = std::vector<Step>;
-
-/// An element that the kernel did not take.
-struct Refused {
-  std::size_t at = 0; ///< in the batch
-  int code = 0;       ///< errno
-};
 
 /// How far the steps came.
 struct Outcome {
