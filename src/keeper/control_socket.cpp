@@ -225,13 +225,14 @@ bool ControlSocket::read(int fd, Instant now) {
   }
   auto& client = clients_.at(fd);
   client.request.assign(buffer.data(), static_cast<std::size_t>(size));
+  client.ticket = ++last_ticket_;
   client.asked = now;
   return true;
 }
 
 bool ControlSocket::ask(int fd, Instant now) {
   auto& client = clients_.at(fd);
-  auto answer = handler_(client.peer, client.request, client.asked, now);
+  auto answer = handler_({client.ticket, client.peer, client.request, client.asked}, now);
   if (!answer.datagrams) {
     client.again = answer.again;
     client.watch.want(system::Watch::Want::end);

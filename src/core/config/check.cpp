@@ -278,6 +278,12 @@ ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::
   return std::move(reading.out);
 }
 
+const Door* enabled_door(const Config& config, std::string_view name) {
+  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
+                                  [&](const Door& door) { return door.enabled && door.name == name; });
+  return found == config.doors.end() ? nullptr : &*found;
+}
+
 std::string to_string(const Finding& finding) {
   std::string line = finding.place.file;
   if (finding.place.line != 0) line += fmt::format(":{}:{}", finding.place.line, finding.place.column);

@@ -112,7 +112,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
 
 void GrantsTurn::answer(State& state, const Opening& opening, const Draft::Part* part, Said& said) {
   const auto& request = opening.request;
-  const auto* door = door_named(*state.settings.config, request.door);
+  const auto* door = enabled_door(*state.settings.config, request.door);
   if (door == nullptr) return state.desk.answer(opening.ticket, refusal({"the door is gone", 0, ""}), said);
   Reply reply;
   if (part != nullptr) reply = opening_reply(part->plan.events.back(), *door, request.source, state.now);

@@ -90,6 +90,5 @@ void report(State& state, const LedgerEvent& event, Said& said);
 void refuse_jobs(State& state, const Error& error, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.
 void take_steps(State& state, const Steps& steps, const Outcome& outcome);
-const Door* door_named(const Config& config, std::string_view name);
 
 } // namespace knock::keeper
