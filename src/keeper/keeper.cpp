@@ -100,7 +100,6 @@ Answer Keeper::answer(const ControlSocket::Asked& asked, Instant now) {
     return told ? std::optional<Answer>(told.mapped()) : std::nullopt;
   };
   if (auto late = known(asked.ticket)) return *late;
-  if (asked.at != now) return Answer::not_before(now + kAskAgain);
   auto parsed = parse_request(asked.request);
   if (!parsed.version.empty() && parsed.version != kControlVersion)
     return refusal(ExitCode::failed, "version",
@@ -108,6 +107,7 @@ Answer Keeper::answer(const ControlSocket::Asked& asked, Instant now) {
                    "install the same version of both, then: systemctl restart knockgated");
   if (!parsed.request) return refusal(ExitCode::usage, "usage", "malformed request");
   if (parsed.request->verb == "status") return status(asked.at, now);
+  if (asked.at != now) return Answer::not_before(now + kAskAgain); // it is at work
   heard_.asked.push_back({asked.ticket, std::move(*parsed.request),
                           right_of(asked.peer, machine_.config().control.write_group), asked.peer.uid});
   (void)work(now);

@@ -75,7 +75,7 @@ Taken take_close(const Asked& asked, const DeskView& view) {
 }
 
 Taken take_reload(const Asked& asked, const DeskView& view) {
-  Change change{.verb = Change::Verb::reload, .ticket = asked.ticket};
+  RuleChange change{.verb = RuleChange::Verb::reload, .ticket = asked.ticket};
   auto& options = change.options;
   options.uid = asked.uid;
   options.now = asked.request.find("now").has_value();
@@ -140,13 +140,13 @@ Taken take(const Asked& asked, const DeskView& view) {
   if (word == "reload") return take_reload(asked, view);
   if (word == "save") return facts(view);
   if (word == "confirm")
-    return Change{.verb = Change::Verb::confirm,
+    return RuleChange{.verb = RuleChange::Verb::confirm,
                   .ticket = asked.ticket,
                   .anyway = asked.request.find("anyway").has_value()};
   if (word == "off" && view.memory.off_since) return told({"off already: nothing is guarded."});
   if (word == "on" && !view.memory.off_since) return told({"on already."});
-  if (word == "off") return Change{.verb = Change::Verb::off, .ticket = asked.ticket};
-  if (word == "on") return Change{.verb = Change::Verb::on, .ticket = asked.ticket};
+  if (word == "off") return RuleChange{.verb = RuleChange::Verb::off, .ticket = asked.ticket};
+  if (word == "on") return RuleChange{.verb = RuleChange::Verb::on, .ticket = asked.ticket};
   return Plain{}; // wait: an answer is the answer
 }
 

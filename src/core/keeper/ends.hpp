@@ -58,6 +58,7 @@ class Ends {
   Due due_;
   std::vector<GrantKey> uses_begun_; // elements that may have let in a connection
   std::set<std::uint64_t> touched_;  // grants whose connections changed
+  std::vector<std::uint64_t> asked_; // of these, the ones whose counters are read in this round
   std::set<GrantKey> outlived_;      // elements with the uses of a grant that ended
 };
 

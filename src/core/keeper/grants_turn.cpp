@@ -58,10 +58,9 @@ void GrantsTurn::take_back(State& state, const Seen& seen) {
   if (removed_.empty() || seen.elements_error) return;
   std::set<GrantKey> there;
   for (const auto& element : seen.elements) there.insert(element.key);
+  std::erase_if(removed_, [&](const GrantKey& key) { return !state.ledger.has(key) || there.contains(key); });
   for (const auto& key : removed_)
-    if (state.ledger.has(key) && !there.contains(key))
-      draft_.add(state.ledger, state.ledger.plan_close({.key = key}, "foreign", state.now));
-  taken_back_ = draft_.parts().size();
+    draft_.add(state.ledger, state.ledger.plan_close({.key = key}, "foreign", state.now));
 }
 
 void GrantsTurn::open(State& state) {
@@ -163,15 +162,8 @@ void GrantsTurn::say(State& state, Said& said) {
 /// The kernel took nothing: what it named goes, the rest comes again at once.
 void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   const auto& error = *outcome.error;
-  if (error.code == ENOENT && outcome.refused.empty()) {
-    // Nothing is dropped; and what others took back does not come back with the table.
-    for (const auto& part : std::span(draft_.parts()).first(taken_back_)) {
-      (void)state.ledger.accept(part.plan);
-      for (const auto& event : part.plan.events) report(state, event, said);
-    }
-    return state.table.lose();
-  }
   state.table.keep_removed(removed_);
+  if (error.code == ENOENT && outcome.refused.empty()) return state.table.lose(); // nothing is dropped
   said.lines.push_back({LogLevel::error, to_string(error)});
   if (outcome.refused.empty()) {
     refuse_jobs(state, error, said);

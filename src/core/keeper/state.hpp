@@ -26,7 +26,7 @@ namespace knock::keeper {
 struct Work {
   std::vector<Completed> completed;
   std::deque<Asked> asked;
-  std::optional<Change> change;
+  std::optional<RuleChange> change;
   std::vector<std::variant<Opening, Closing>> jobs;
   JobId last_job = 0;
 };
@@ -41,7 +41,7 @@ struct Standing {
 
 /// A change of rules that is done but for the grants that it takes away, and is answered then.
 struct Finishing {
-  Change change;
+  RuleChange change;
   Applied applied;
   Unconfirmed before;             ///< what was on trial
   std::vector<std::string> texts; ///< of a confirmation
