@@ -17,6 +17,7 @@
 #include <knock/address.hpp>
 #include <knock/door_id.hpp>
 #include <knock/port.hpp>
+#include <knock/step.hpp>
 #include <knock/time.hpp>
 
 namespace knock {
@@ -64,7 +65,7 @@ struct Door {
   std::vector<Forward> forwards; ///< sorted by outer port, none of which is in `opens`
   bool any =
       false; ///< opens = ["any"]: both are those of all other enabled doors, filled in when all are read
-  std::vector<Port> knock; ///< the steps in order; empty: opened by hand only
+  std::vector<Step> knock; ///< the steps in order; empty: opened by hand only
   Millis within{10'000};
   std::uint32_t strays = 12;
   Millis reorder{50};

@@ -19,6 +19,7 @@
 #include <knock/door_id.hpp>
 #include <knock/packet.hpp>
 #include <knock/result.hpp>
+#include <knock/step.hpp>
 #include <knock/ticks.hpp>
 #include <knock/time.hpp>
 
@@ -33,6 +34,9 @@ enum class Token : std::uint32_t {};
 constexpr Token token_of(Port port) {
   return Token{static_cast<std::uint32_t>(port.protocol) << 16U | port.number};
 }
+constexpr Token token_of(const Step& step) {
+  return token_of(step.port);
+}
 
 /// TCP: only SYN without ACK is a step or a stray. ICMP: no step in this version.
 constexpr std::optional<Token> token_of(const Packet& packet) {
@@ -45,7 +49,7 @@ constexpr std::optional<Token> token_of(const Packet& packet) {
 struct Sequence {
   DoorId door{};
   std::string name; ///< of the door, for errors
-  std::vector<Token> steps;
+  std::vector<Step> steps;
   Millis within{10'000};
   std::uint32_t strays = 12;
   Millis reorder{50}; ///< 0: neighbours never swap

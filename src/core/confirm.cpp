@@ -72,9 +72,9 @@ const Door* enabled_door(const Config& config, std::string_view name) {
   return found == config.doors.end() ? nullptr : &*found;
 }
 
-std::uint64_t hash_of(const std::vector<Port>& steps) {
+std::uint64_t hash_of(const std::vector<Step>& steps) {
   std::string text;
-  for (Port step : steps) text += to_string(step) + ' ';
+  for (const auto& step : steps) text += to_string(step.port) + ' ';
   return static_cast<std::uint64_t>(door_id(text));
 }
 

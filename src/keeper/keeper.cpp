@@ -30,7 +30,7 @@ std::vector<Sequence> sequences_of(const Config& config) {
     Sequence sequence;
     sequence.door = door.id;
     sequence.name = door.name;
-    for (Port port : door.knock) sequence.steps.push_back(token_of(port));
+    sequence.steps = door.knock;
     sequence.within = door.within;
     sequence.strays = door.strays;
     sequence.reorder = door.reorder;
@@ -77,7 +77,8 @@ Result<std::unique_ptr<Keeper>> Keeper::start(system::EventLoop& loop, std::stri
   std::unique_ptr<Keeper> keeper(
       new Keeper(loop, std::move(config_path), std::move(*gate), std::move(*own), std::move(*state)));
   keeper->started_ = now;
-  keeper->own_watch_ = loop.watch(keeper->own_.fd(), [keeper = keeper.get()](Instant) { keeper->own_.drain(); });
+  keeper->own_watch_ =
+      loop.watch(keeper->own_.fd(), [keeper = keeper.get()](Instant) { keeper->own_.drain(); });
   keeper->recall();
   if (auto adopted = keeper->adopt(config, now); !adopted) return tl::unexpected(adopted.error());
   if (auto applied = keeper->apply(std::move(config), {}, now); !applied)

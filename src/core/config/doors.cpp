@@ -20,7 +20,7 @@ using std::chrono_literals::operator""s;
 constexpr Millis kDay = 24h;
 constexpr std::size_t kMaxAnySteps = 6; // order any takes 2^n - 1 nodes
 
-std::optional<Step> read_step(Reader& in, const Written& item) {
+std::optional<WrittenStep> read_step(Reader& in, const Written& item) {
   const auto step = parse_step(item.text);
   if (!step) refuse_port(in, item, "step", "write tcp/N or udp/N with N 1 to 65535");
   return step;
@@ -31,7 +31,7 @@ void read_knock(Reader& in, const Written& value, Door& door) {
     const auto step = read_step(in, item);
     if (!step) continue;
     if (step->later.empty())
-      door.knock.push_back(*step->port);
+      door.knock.push_back({*step->port});
     else
       in.refuse(item.spot, fmt::format("{} is not in this version: {}", step->later, shown(item)),
                 "write tcp/N or udp/N alone");
