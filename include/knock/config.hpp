@@ -17,6 +17,7 @@
 #include <knock/address.hpp>
 #include <knock/door_id.hpp>
 #include <knock/port.hpp>
+#include <knock/step.hpp>
 #include <knock/time.hpp>
 
 namespace knock {
@@ -63,7 +64,7 @@ struct Door {
   std::vector<Port> opens;       ///< sorted, unique
   std::vector<Forward> forwards; ///< sorted by outer port, none of which is in `opens`
   bool any = false;        ///< opens = ["any"]: both hold those of all other enabled doors, once all are read
-  std::vector<Port> knock; ///< the steps in order; empty: opened by hand only
+  std::vector<Step> knock; ///< the steps in order; empty: opened by hand only
   Millis within{10'000};
   std::uint32_t strays = 12;
   Millis reorder{50};

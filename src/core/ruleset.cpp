@@ -85,7 +85,7 @@ std::uint32_t seed_of(const Config& config) {
   std::string secret;
   for (const auto& door : config.doors) {
     secret += door.name;
-    for (Port port : door.knock) secret += to_string(port);
+    for (const auto& step : door.knock) secret += to_string(step.port);
   }
   const auto hash = static_cast<std::uint64_t>(door_id(secret));
   return static_cast<std::uint32_t>(hash ^ hash >> 32U) | 1U;
@@ -143,7 +143,7 @@ StaticSets static_sets_of(const Config& config) {
     const auto ports = guarded_by(door);
     guarded.insert(ports.begin(), ports.end());
     if (door.cut) cut.insert(ports.begin(), ports.end());
-    knocks.insert(door.knock.begin(), door.knock.end());
+    for (const auto& step : door.knock) knocks.insert(step.port);
   }
   for (Port port : guarded) sets.guarded.push_back({port, {}});
   sets.knocks.assign(knocks.begin(), knocks.end());

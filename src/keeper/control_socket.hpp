@@ -85,8 +85,8 @@ class ControlSocket {
   system::EventLoop* loop_;
   system::Fd listener_;
   system::Watch watch_; // of the listener
-  std::string path_; // empty: systemd's, and its to remove
-  bool safe_;        // a client can queue no descriptor, so to close its socket never waits
+  std::string path_;    // empty: systemd's, and its to remove
+  bool safe_;           // a client can queue no descriptor, so to close its socket never waits
   Handler handler_;
   std::map<int, Client> clients_;
   std::deque<int> queue_;          // clients that wait for their turn

@@ -75,7 +75,7 @@ TEST_CASE("10,000 doors of three steps fit, more nodes than an attempt's word ca
   for (unsigned i = 0; i < 10'000; ++i)
     doors.push_back(sequence("d" + std::to_string(i), {1 + i, 20'000 + i % 40'000, 10'001 + i}));
   CHECK(Policy::compile(doors, 30s)->node_count() == 50'000);
-  for (auto& door : doors) door.steps.push_back(tcp(7));
+  for (auto& door : doors) door.steps.push_back(tcp_step(7));
   const auto beyond = Policy::compile(doors, 30s);
   REQUIRE_FALSE(beyond);
   CHECK(beyond.error().advice.find("reorder") != std::string::npos);

@@ -45,7 +45,7 @@ void check_names(Reader& in, std::span<const ReadDoor> doors) {
 }
 
 void check_sequences(Reader& in, std::span<const ReadDoor* const> doors) {
-  std::map<std::vector<Port>, const Door*> sequences;
+  std::map<std::vector<Step>, const Door*> sequences;
   for (const auto* read : doors) {
     if (read->door.knock.empty()) continue;
     const auto [first, fresh] = sequences.try_emplace(read->door.knock, &read->door);
@@ -130,7 +130,7 @@ void check_guarded_knocks(Reader& in, std::span<const ReadDoor* const> doors) {
   }
   for (const auto* read : doors)
     for (std::size_t i = 0; i < read->door.knock.size(); ++i) {
-      const auto guard = guards.find(read->door.knock[i]);
+      const auto guard = guards.find(read->door.knock[i].port);
       if (guard != guards.end())
         in.refuse(read->written->find("knock")->items[i].spot,
                   fmt::format("{} is guarded by {}", to_string(guard->first), named(*guard->second)),

@@ -23,7 +23,7 @@ std::vector<Sequence> sequences_of(const Config& config) {
     Sequence sequence;
     sequence.door = door.id;
     sequence.name = door.name;
-    for (Port port : door.knock) sequence.steps.push_back(token_of(port));
+    sequence.steps = door.knock;
     sequence.within = door.within;
     sequence.strays = door.strays;
     sequence.reorder = door.reorder;

@@ -63,9 +63,13 @@ void Ends::ask(Ledger& ledger, bool listening, Instant now, Ask& ask) {
   for (const auto id : ledger.used_up(now)) append(ask.elements, ledger.keys_of(CloseWhich{.id = id}));
   outlived_.merge(ledger.outlived());
   ask.elements.insert(ask.elements.end(), outlived_.begin(), outlived_.end());
-  append(ask.elements, uses_begun_);
+  ask_uses(ask);
   ask.flows = look_at_flows_ && listening;
   ask.lives = flows_.silent(now);
+}
+
+void Ends::ask_uses(Ask& ask) const {
+  append(ask.elements, uses_begun_);
 }
 
 /// An element that is gone counts no more: each connection is one use then.

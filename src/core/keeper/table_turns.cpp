@@ -6,11 +6,15 @@
 
 namespace knock::keeper {
 
-void HealTurn::ask(State&, Ask&) {}
+void HealTurn::ask(State& state, Ask& ask) {
+  state.ends.ask_uses(ask);
+}
 
 /// One transaction, unless nft would take seconds over its text, or did not take it: then elements follow in a
 /// batch of their own. The guard comes back whatever they are.
-Steps HealTurn::decide(State& state, const Seen&, Said& said) {
+Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
+  state.ledger.note(seen.elements);
+  state.ends.count_uses(state.ledger, seen);
   const auto& settings = state.settings;
   Batch
       left_over; // of what was taken back before the table went: nobody's elements, which may still be there
