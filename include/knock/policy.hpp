@@ -86,6 +86,11 @@ struct Ending {
 
 static_assert(sizeof(Node) <= 16 && sizeof(Edge) == 16);
 
+/// How many nodes a sequence takes at most: with swaps, each pair of neighbours has a path beside.
+constexpr std::size_t most_nodes(std::size_t steps, bool swaps) {
+  return swaps && steps > 0 ? 2 * steps - 1 : steps;
+}
+
 class Policy {
  public:
   Policy() : nodes_(1), edges_(1) {}

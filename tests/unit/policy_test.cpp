@@ -46,6 +46,9 @@ TEST_CASE("doors share the beginning of their paths, and a shared node carries t
 TEST_CASE("with reorder n steps take 2n-1 nodes, and a swapped pair leads back to the path") {
   const auto policy = *Policy::compile(std::vector{sequence("a", {1, 2, 3})}, 30s);
   CHECK(policy.node_count() == 5);
+  CHECK(most_nodes(3, true) == 5);
+  CHECK(most_nodes(3, false) == 3);
+  CHECK(most_nodes(0, true) == 0);
   const auto* out = policy.edge(0, tcp(2));
   REQUIRE(out != nullptr);
   CHECK(out->out);

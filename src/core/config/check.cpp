@@ -60,9 +60,7 @@ void check_nodes(Reader& in, std::span<const ReadDoor* const> doors) {
   std::size_t nodes = 0;
   const ReadDoor* beyond = nullptr;
   for (const auto* read : doors) {
-    const auto steps = read->door.knock.size();
-    const bool swaps = steps > 0 && read->door.reorder > Millis{0};
-    nodes += swaps ? 2 * steps - 1 : steps;
+    nodes += most_nodes(read->door.knock.size(), read->door.reorder > Millis{0});
     if (nodes > kMaxNodes && beyond == nullptr) beyond = read;
   }
   if (beyond == nullptr) return;

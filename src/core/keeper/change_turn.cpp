@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/status.hpp>
+
 #include <knock/policy.hpp>
 
 #include "core/keeper/trial.hpp"
@@ -234,7 +236,7 @@ void finish(State& state, Said& said) {
     const auto enabled =
         std::count_if(doors.begin(), doors.end(), [](const Door& one) { return one.enabled; });
     texts = reload_texts(change.options, applied, before, state.now);
-    texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::size_t>(enabled), "door")));
+    texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::uint64_t>(enabled), "door")));
     for (const auto& text : texts) said.lines.push_back({LogLevel::info, "reload: " + text});
     reply = told(texts);
     reply.lines.push_back(changed_line(applied.changed, applied.guarded, applied.unguarded));

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/status.hpp>
+
 #include "core/keeper/turns.hpp"
 
 namespace knock::keeper {
