@@ -117,6 +117,7 @@ std::optional<Instant> Machine::next() const {
   if (work.change || !work.asked.empty() || !work.completed.empty() || !work.jobs.empty() || state_.finishing)
     return now;
   if (!any_door(config()) && state_.standing.engine) return now;
+  if (state_.table.has_removed() && !state_.kept.memory.off_since) return now;
   auto next = sooner(state_.ends.next(state_.ledger), next_ended(state_.kept.memory.unconfirmed));
   if (any_door(config()) && !state_.kept.memory.off_since) next = sooner(next, state_.table.next(now));
   if (state_.ends.wants_flows() && state_.standing.listen.flows) return now;
