@@ -138,12 +138,12 @@ int Straw::act(const keeper::Load& load) {
   auto next = table.value_or(Table{});
   if (config.nft.mode == Mode::embed) {
     if (!table || !has_all_sets(*table)) return ENOENT;
-    next.load(config, load.sets, now);
+    next.load(config, load.sets, now, resizes);
   } else {
     const auto& open4 = next.sets[Table::index_of(GrantSet::open, Family::ipv4)];
     const bool resized = open4 && open4->size != size_of(GrantSet::open, config);
     if (resized) next = {};
-    next.load(config, load.sets, now);
+    next.load(config, load.sets, now, resizes);
     if (resized && next.commit(load.held, now).error != 0) return EINVAL;
   }
   if (next.commit(load.grants, now).error != 0) return EINVAL;

@@ -102,6 +102,7 @@ class Straw : public keeper::World {
   Disk disk{};
   Faults faults{};
   Bindings bindings{};
+  bool resizes = true; ///< a load can change the size of a set (Linux 6.5 and newer)
 
  private:
   int act(const keeper::Step& step, keeper::Outcome& outcome);

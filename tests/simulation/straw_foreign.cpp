@@ -76,7 +76,7 @@ void Straw::disturb(const Foreign& foreign) {
   const auto boot_file = [&](bool broken) {
     if (!disk.saved.config) return;
     auto next = table.value_or(Table{});
-    next.load(*disk.saved.config, disk.saved.sets, now);
+    next.load(*disk.saved.config, disk.saved.sets, now, resizes);
     table = std::move(next);
     tell({.broken = broken, .set_made = true, .removed = {}, .by = {}, .overran = false});
   };

@@ -25,7 +25,7 @@ class Pending {
     return it != set_.placed.end() && it->second.ends > now_;
   }
   int add(const GrantKey& key, const Target* leads_to) {
-    if (has(key)) return leads_to != nullptr && leads_elsewhere(key, *leads_to) ? EBUSY : 0;
+    if (has(key)) return leads_to != nullptr && leads_elsewhere(key, *leads_to) ? EEXIST : 0;
     if (set_.size != 0 && used_ >= set_.size) return ENFILE;
     ++used_;
     changed_[key] = true;
@@ -164,13 +164,15 @@ Verdict Table::commit(const Batch& batch, Instant now) {
   return {};
 }
 
-void Table::load(const Config& config, const StaticSets& static_sets, Instant now) {
+void Table::load(const Config& config, const StaticSets& static_sets, Instant now, bool resizes) {
   collect(now);
   for (const auto kind : kGrantSets)
     for (const auto family : {Family::ipv4, Family::ipv6}) {
       auto& set = sets[index_of(kind, family)];
       if (!set && (kind != GrantSet::forward || forwards(config)))
         set = ElementSet{size_of(kind, config), {}, 0};
+      else if (set && resizes && config.nft.mode == Mode::gate)
+        set->size = size_of(kind, config);
     }
   guarded.emplace();
   for (const auto& [port, left] : static_sets.guarded)

@@ -67,8 +67,9 @@ struct Table {
 
   /// A batch as wire::encode writes it: of each set 128 changes at a time: add all, delete all, add the puts.
   Verdict commit(const Batch& batch, Instant now);
-  /// What the template makes of the table, with these static sets.
-  void load(const Config& config, const StaticSets& static_sets, Instant now);
+  /// What the template makes of the table, with these static sets. `resizes`: a set that is there gets the size
+  /// that the template says (Linux 6.5 and newer).
+  void load(const Config& config, const StaticSets& static_sets, Instant now, bool resizes);
   /// Ended elements give their places back, where a collection is due.
   void collect(Instant now);
 };
