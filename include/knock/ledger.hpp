@@ -49,7 +49,11 @@ class Ledger {
   [[nodiscard]] Plan plan_close(const CloseWhich& which, std::string_view reason, Instant now) const;
   /// Every live element with its remaining time: to fill a table that was made anew.
   [[nodiscard]] Batch all(Instant now) const;
-  void accept(const Plan& plan);
+  /// What a plan that was accepted replaced.
+  struct Undo;
+  Undo accept(const Plan& plan);
+  /// Makes an accept unhappen. Requires: nothing but accepts since, and those reverted, the last first.
+  void revert(const Undo& undo);
   /// Removes what has ended; the kernel dropped the elements by itself.
   std::vector<LedgerEvent> expire(Instant now);
 
@@ -57,17 +61,19 @@ class Ledger {
 
   /// Whether a connection of `source` to `port` means anything to a grant.
   [[nodiscard]] bool watches(const Address& source, Port port) const;
-  /// It began: counted at once, and keeps a grant open. `known`: it may have begun, and be answered, long
-  /// ago.
-  Plan flow_begun(const Address& source, Port port, bool known, Instant now);
+  /// It began: counted at once. `known`: it may have begun, and be answered, long ago.
+  /// Returns the grants whose end may have to change: plan_flows.
+  std::vector<std::uint64_t> flow_begun(const Address& source, Port port, bool known, Instant now);
   /// One that we saw begin: its first packet need not be sent again.
   void flow_answered(const Address& source, Port port, Instant now);
-  Plan flow_ended(const Address& source, Port port, Instant now);
+  std::vector<std::uint64_t> flow_ended(const Address& source, Port port);
+  /// Of these grants, those with a connection stay open, the others for `linger`.
+  [[nodiscard]] Plan plan_flows(std::span<const std::uint64_t> ids, Instant now) const;
   /// The elements that may have let it in and count their uses. What the kernel counted there is to be noted.
   [[nodiscard]] std::vector<GrantKey> counted_uses(const Address& source, Port port) const;
   /// Connections beyond those that the element's counter told: what is left becomes less.
   void spend(const GrantKey& key, std::uint64_t connections);
-  /// Grants without a use left whose connections are all answered, or kSentAgain after the last began: until
+  /// Until they are closed: grants without a use left whose connections are all answered, or kSentAgain after the last began: until
   /// then its first packet may have to be sent again, and needs the element.
   std::vector<std::uint64_t> used_up(Instant now);
   [[nodiscard]] std::optional<Instant> next_used_up() const;
@@ -83,6 +89,9 @@ class Ledger {
   [[nodiscard]] Plan plan_leases(Instant now) const;
   /// Pushes on grants whose counters moved. `note` first.
   [[nodiscard]] Plan plan_idle(Instant now) const;
+  /// The elements of those that a close means, or that requests may change; without those of forwards.
+  [[nodiscard]] std::vector<GrantKey> keys_of(const CloseWhich& which) const;
+  [[nodiscard]] std::vector<GrantKey> keys_of(const GrantRequest& request) const;
   /// The elements with counters: of all grants, of on-idle ones.
   [[nodiscard]] std::vector<GrantKey> keys() const;
   [[nodiscard]] std::vector<GrantKey> idle_keys() const;
@@ -111,6 +120,7 @@ class Ledger {
     Traffic traffic{};
     Target target{};
   };
+  [[nodiscard]] std::vector<const OpenGrant*> matching(const CloseWhich& which) const;
   using Pointers = std::vector<const OpenGrant*>;
   struct Opening; // a plan_open in the making
 
@@ -145,6 +155,11 @@ class Ledger {
   std::map<std::pair<Address, Port>, std::uint32_t> flows_;      // alive, by who and whereto
   std::map<std::pair<Address, Port>, std::uint32_t> unanswered_; // of these
   std::size_t flow_watchers_ = 0;
+};
+
+struct Ledger::Undo {
+  std::vector<std::pair<std::uint64_t, std::optional<OpenGrant>>> grants; ///< nothing: there was none
+  std::vector<std::pair<GrantKey, std::optional<Held>>> elements;
 };
 
 } // namespace knock

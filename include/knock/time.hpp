@@ -2,8 +2,10 @@
 /// Instant: CLOCK_MONOTONIC as the pure house sees it. Passed in everywhere, never read here.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace knock {
 
@@ -18,5 +20,11 @@ struct Monotonic {
 using Instant = Monotonic::time_point;
 using Millis = std::chrono::milliseconds;
 using Seconds = std::chrono::seconds;
+
+/// The first of two deadlines; nothing: there is none.
+inline std::optional<Instant> sooner(std::optional<Instant> one, std::optional<Instant> other) {
+  if (!one || !other) return one ? one : other;
+  return std::min(*one, *other);
+}
 
 } // namespace knock

@@ -146,28 +146,58 @@ Change Ledger::end_change(const GrantKey& key) const {
   return change;
 }
 
+Ledger::Pointers Ledger::matching(const CloseWhich& which) const {
+  Pointers found;
+  const auto take = [&](const OpenGrant& grant) {
+    if (matches(which, grant)) found.push_back(&grant);
+  };
+  if (which.id) {
+    if (const auto it = grants_.find(*which.id); it != grants_.end()) take(it->second);
+  } else if (which.key) {
+    for (const auto* grant : of_source(which.key->source)) take(*grant);
+  } else if (!which.ids.empty()) {
+    for (const auto id : which.ids)
+      if (const auto it = grants_.find(id); it != grants_.end()) take(it->second);
+  } else {
+    for (const auto& [id, grant] : grants_) take(grant);
+  }
+  return found;
+}
+
+std::vector<GrantKey> Ledger::keys_of(const CloseWhich& which) const {
+  std::vector<GrantKey> keys;
+  for (const auto* grant : matching(which))
+    for (const auto& key : knock::keys_of(*grant))
+      if (key.set != GrantSet::forward && has(key)) keys.push_back(key);
+  return keys;
+}
+
+/// Of all grants of its source: one that it shares an element with, and one that it extends.
+std::vector<GrantKey> Ledger::keys_of(const GrantRequest& request) const {
+  std::vector<GrantKey> keys;
+  const auto whole = of_source(request.source);
+  auto held = of_source(masked(request.source, request.prefix));
+  if (held != whole) held.insert(held.end(), whole.begin(), whole.end());
+  for (const auto* grant : held)
+    for (const auto& key : knock::keys_of(*grant))
+      if (key.set != GrantSet::forward && has(key)) keys.push_back(key);
+  return keys;
+}
+
 Plan Ledger::plan_close(const CloseWhich& which, std::string_view reason, Instant now) const {
   Plan plan;
   std::set<std::uint64_t> closed;
-  const auto close = [&](const OpenGrant& grant) {
-    if (!matches(which, grant)) return;
-    closed.insert(grant.id);
-    plan.closed.push_back(grant.id);
-    plan.events.push_back({LedgerEvent::Verb::close, grant, std::string{reason}, traffic(grant)});
-  };
-  if (which.id) {
-    if (const auto it = grants_.find(*which.id); it != grants_.end()) close(it->second);
-  } else if (which.key) {
-    for (const auto* grant : of_source(which.key->source)) close(*grant);
-  } else {
-    for (const auto& [id, grant] : grants_) close(grant);
+  for (const auto* grant : matching(which)) {
+    closed.insert(grant->id);
+    plan.closed.push_back(grant->id);
+    plan.events.push_back({LedgerEvent::Verb::close, *grant, std::string{reason}, traffic(*grant)});
   }
   std::set<GrantKey> done;
   for (const auto& event : plan.events) {
     auto others = of_source(event.grant.source);
     std::erase_if(others,
                   [&](const OpenGrant* held) { return closed.contains(held->id) || held->ends <= now; });
-    for (const auto& key : keys_of(event.grant)) {
+    for (const auto& key : knock::keys_of(event.grant)) {
       if (!done.insert(key).second) continue;
       plan.batch.push_back(put_change(others, key, now));
     }
@@ -186,7 +216,7 @@ Plan Ledger::plan_change(std::vector<OpenGrant> changed, Instant now) const {
     });
     for (const auto& other : changed)
       if (other.source == grant.source) held.push_back(&other);
-    for (const auto& key : keys_of(grant)) changes.insert_or_assign(key, put_change(held, key, now));
+    for (const auto& key : knock::keys_of(grant)) changes.insert_or_assign(key, put_change(held, key, now));
   }
   for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
   plan.after = std::move(changed);
@@ -197,7 +227,7 @@ Batch Ledger::all(Instant now) const {
   std::map<GrantKey, Pointers> holders;
   for (const auto& [id, grant] : grants_) {
     if (grant.ends <= now || is_spent(grant)) continue;
-    for (const auto& key : keys_of(grant)) holders[key].push_back(&grant);
+    for (const auto& key : knock::keys_of(grant)) holders[key].push_back(&grant);
   }
   Batch batch;
   batch.reserve(holders.size());
@@ -205,15 +235,43 @@ Batch Ledger::all(Instant now) const {
   return batch;
 }
 
-void Ledger::accept(const Plan& plan) {
+Ledger::Undo Ledger::accept(const Plan& plan) {
+  Undo undo;
+  const auto note = [&](std::uint64_t id) {
+    const auto it = grants_.find(id);
+    undo.grants.emplace_back(id, it == grants_.end() ? std::nullopt : std::optional(it->second));
+  };
   for (const auto& change : plan.batch) {
+    const auto held = elements_.find(change.key);
+    undo.elements.emplace_back(change.key,
+                               held == elements_.end() ? std::nullopt : std::optional(held->second));
     if (change.kind == Change::Kind::put && !change.comment.empty())
       elements_[change.key] = {change.traffic, change.target};
     else
       elements_.erase(change.key);
   }
-  for (const auto& grant : plan.after) put(grant);
-  for (auto id : plan.closed) erase(id);
+  for (const auto& grant : plan.after) {
+    note(grant.id);
+    put(grant);
+  }
+  for (auto id : plan.closed) {
+    note(id);
+    erase(id);
+  }
+  return undo;
+}
+
+void Ledger::revert(const Undo& undo) {
+  for (auto it = undo.elements.rbegin(); it != undo.elements.rend(); ++it)
+    if (it->second)
+      elements_[it->first] = *it->second;
+    else
+      elements_.erase(it->first);
+  for (auto it = undo.grants.rbegin(); it != undo.grants.rend(); ++it)
+    if (it->second)
+      put(*it->second);
+    else
+      erase(it->first);
 }
 
 std::vector<LedgerEvent> Ledger::expire(Instant now) {
@@ -229,7 +287,7 @@ std::vector<LedgerEvent> Ledger::expire(Instant now) {
     events.push_back({LedgerEvent::Verb::expire, grant, reason, traffic(grant)});
     erase(id);
     const auto others = of_source(grant.source);
-    for (const auto& key : keys_of(grant))
+    for (const auto& key : knock::keys_of(grant))
       if (latest(others, key) == nullptr)
         elements_.erase(key);
       else if (key.set == GrantSet::uses && grant.uses_left != 0)
@@ -251,7 +309,7 @@ std::optional<Instant> Ledger::next_end_after(Instant from) const {
 
 /// Nothing came through it, as far as was looked.
 bool Ledger::is_unused(const OpenGrant& grant) const {
-  const auto keys = keys_of(grant);
+  const auto keys = knock::keys_of(grant);
   return !grant.used && std::all_of(keys.begin(), keys.end(), [&](const GrantKey& key) {
     const auto held = elements_.find(key);
     return held == elements_.end() || held->second.traffic == Traffic{};

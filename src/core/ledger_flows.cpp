@@ -55,23 +55,20 @@ bool Ledger::has_flows(const OpenGrant& grant) const {
   return false;
 }
 
-Plan Ledger::flow_begun(const Address& source, Port port, bool known, Instant now) {
+std::vector<std::uint64_t> Ledger::flow_begun(const Address& source, Port port, bool known, Instant now) {
   ++flows_[{source, port}];
   if (!known) ++unanswered_[{source, port}];
   std::vector<OpenGrant> facts;
   for (const auto* held : letting_in(source, port))
     if (on_disconnect(*held)) facts.push_back(*held);
-  std::vector<OpenGrant> changed;
+  std::vector<std::uint64_t> ids;
   for (auto& grant : facts) {
     grant.used = true;
     grant.arrive = now;
-    put(grant);
-    const auto ends = std::min(grant.cap, now + kLease);
-    if (ends <= grant.ends) continue;
-    grant.ends = ends;
-    changed.push_back(std::move(grant));
+    ids.push_back(grant.id);
+    put(std::move(grant));
   }
-  return plan_change(std::move(changed), now);
+  return ids;
 }
 
 void Ledger::flow_answered(const Address& source, Port port, Instant now) {
@@ -113,17 +110,17 @@ std::vector<std::uint64_t> Ledger::used_up(Instant now) {
   for (const auto id : std::exchange(used_up_, {}))
     // With several ports the others would let in as many again.
     if (over(id)) by_used_up_.insert({grants_.at(id).ports.size() == 1 ? now + kSentAgain : now, id});
+  std::erase_if(by_used_up_, [&](const auto& entry) { return !over(entry.second); });
   std::vector<std::uint64_t> due;
-  while (!by_used_up_.empty() && by_used_up_.begin()->first <= now) {
-    if (over(by_used_up_.begin()->second)) due.push_back(by_used_up_.begin()->second);
-    by_used_up_.erase(by_used_up_.begin());
-  }
+  for (auto it = by_used_up_.begin(); it != by_used_up_.end() && it->first <= now; ++it)
+    due.push_back(it->second);
   return due;
 }
 
 std::optional<Instant> Ledger::next_used_up() const {
-  if (by_used_up_.empty()) return std::nullopt;
-  return by_used_up_.begin()->first;
+  for (const auto& [at, id] : by_used_up_)
+    if (grants_.contains(id)) return at;
+  return std::nullopt;
 }
 
 std::vector<GrantKey> Ledger::uses_keys() const {
@@ -152,21 +149,34 @@ Plan Ledger::plan_anew(const std::set<GrantKey>& keys, Instant now) const {
 std::vector<GrantKey> Ledger::sessions() const {
   std::vector<GrantKey> keys;
   for (const auto id : sessions_)
-    for (const auto& key : keys_of(grants_.at(id))) keys.push_back(key);
+    for (const auto& key : knock::keys_of(grants_.at(id))) keys.push_back(key);
   return keys;
 }
 
-Plan Ledger::flow_ended(const Address& source, Port port, Instant now) {
+std::vector<std::uint64_t> Ledger::flow_ended(const Address& source, Port port) {
   const auto count = flows_.find({source, port});
   if (count == flows_.end() || --count->second != 0) return {};
   flows_.erase(count);
-  std::vector<OpenGrant> changed;
+  std::vector<std::uint64_t> ids;
   for (const auto* held : letting_in(source, port)) {
     if (!on_disconnect(*held) || has_flows(*held)) continue;
     flowing_.erase(held->id);
-    auto grant = *held;
+    ids.push_back(held->id);
+  }
+  return ids;
+}
+
+Plan Ledger::plan_flows(std::span<const std::uint64_t> ids, Instant now) const {
+  std::vector<OpenGrant> changed;
+  for (const auto id : ids) {
+    const auto held = grants_.find(id);
+    if (held == grants_.end()) continue;
+    auto grant = held->second;
+    const bool lives = flowing_.contains(id);
     const auto closing = now + std::max(grant.terms.linger, Millis{1}); // by the kernel, like every end
-    grant.ends = std::min(grant.cap, std::max(closing, grant.arrive));
+    const auto ends = std::min(grant.cap, lives ? now + kLease : std::max(closing, grant.arrive));
+    if (lives && ends <= grant.ends) continue;
+    grant.ends = ends;
     changed.push_back(std::move(grant));
   }
   return plan_change(std::move(changed), now);
@@ -210,7 +220,7 @@ std::vector<GrantKey> Ledger::keys() const {
 std::vector<GrantKey> Ledger::idle_keys() const {
   std::vector<GrantKey> keys;
   for (const auto& [idle, id] : by_idle_)
-    for (const auto& key : keys_of(grants_.at(id)))
+    for (const auto& key : knock::keys_of(grants_.at(id)))
       if (counts(key)) keys.push_back(key);
   return keys;
 }
@@ -249,7 +259,7 @@ std::vector<GrantKey> Ledger::ending(Instant from, Instant until) const {
   std::vector<GrantKey> keys;
   for (auto it = by_end_.upper_bound({from, ~std::uint64_t{0}}); it != by_end_.end() && it->first <= until;
        ++it)
-    for (const auto& key : keys_of(grants_.at(it->second)))
+    for (const auto& key : knock::keys_of(grants_.at(it->second)))
       if (counts(key)) keys.push_back(key);
   return keys;
 }

@@ -31,7 +31,7 @@ struct Ledger::Opening {
   /// The elements of a grant that came, changed or went, each for the grant that now keeps it longest.
   void hold(const OpenGrant& grant) {
     const auto holders = held(subnet_of(grant.source));
-    for (const auto& key : keys_of(grant))
+    for (const auto& key : knock::keys_of(grant))
       changes.insert_or_assign(key, ledger.put_change(holders, key, now));
   }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/quoted.hpp>
+
 #include "system/log.hpp"
 
 namespace knock::keeper {
@@ -30,7 +32,7 @@ std::string audit_line(const LedgerEvent& event, Instant now) {
     if (port != kNoPort) ports += (ports.empty() ? "" : ",") + to_string(port);
   if (ports.empty()) ports = "-";
   auto line = fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb),
-                          system::quoted(grant.door), source_text(grant), ports, system::quoted(grant.by),
+                          quoted(grant.door), source_text(grant), ports, quoted(grant.by),
                           to_string(grant.via), grant.id);
   if (grant.source_port != 0) line += fmt::format(" source_port={}", grant.source_port);
   if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)

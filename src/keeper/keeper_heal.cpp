@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/quoted.hpp>
+
 #include "keeper/keeper.hpp"
 #include "system/log.hpp"
 
@@ -44,7 +46,7 @@ void Keeper::heed(Instant now) {
   bool gone = false, unheard = false;
   std::vector<GrantKey> taken_back;
   for (const auto& [broken, set_made, removed, by, overran] : watch_->drain(gate_.port_id())) {
-    if (broken) disturber_ = system::quoted(by); // a process calls itself what it likes
+    if (broken) disturber_ = quoted(by); // a process calls itself what it likes
     // In embed mode the sets come back by his hand; until then there is nothing to do.
     if (broken || (config_.nft.mode == Mode::embed && set_made))
       gone = true;

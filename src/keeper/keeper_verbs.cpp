@@ -7,6 +7,8 @@
 #include <charconv>
 
 #include <fmt/format.h>
+
+#include <knock/quoted.hpp>
 #include <fmt/ranges.h>
 
 #include "keeper/keeper.hpp"
@@ -122,7 +124,7 @@ bool may(const Peer& peer, Right right, const std::string& write_group) {
 std::string hand_line(const Request& request, uid_t uid, ExitCode exit) {
   auto line = fmt::format("hand verb={} uid={}", request.verb, uid);
   for (const char* key : {"door", "source", "for", "what", "all", "confirm", "now", "anyway"})
-    if (const auto value = request.find(key)) line += fmt::format(" {}={}", key, system::quoted(*value));
+    if (const auto value = request.find(key)) line += fmt::format(" {}={}", key, quoted(*value));
   return line + fmt::format(" exit={}", static_cast<int>(exit));
 }
 

@@ -16,6 +16,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/quoted.hpp>
+
 #include <knock/run.hpp>
 
 #include "system/child.hpp"
@@ -165,7 +167,7 @@ class Runner {
     if (::waitid(P_PIDFD, static_cast<id_t>(fd), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return;
     system::log_line(LogLevel::info,
                      fmt::format("ran door={} source={} result={} ms={}{}", command.door, command.source,
-                                 system::quoted(system::ending_text(info.si_code, info.si_status)),
+                                 quoted(system::ending_text(info.si_code, info.si_status)),
                                  std::chrono::round<Millis>(now - command.started).count(),
                                  command.overdue ? " reason=time" : ""));
     loop_.unwatch(fd);

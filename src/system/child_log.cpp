@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/quoted.hpp>
+
 #include "system/log.hpp"
 
 namespace knock::system {

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -35,18 +34,6 @@ int priority(LogLevel level) { // syslog(3)
   return 7;
 }
 
-template<class Plain>
-std::string escaped_but(std::string_view text, Plain&& plain) {
-  std::string escaped;
-  for (char c : text) {
-    if (plain(c))
-      escaped += c;
-    else
-      escaped += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-  }
-  return escaped;
-}
-
 } // namespace
 
 void set_log_level(LogLevel level) {
@@ -57,16 +44,6 @@ void log_line(LogLevel level, std::string_view text) {
   if (level > g_level) return;
   const auto line = g_journal ? fmt::format("<{}>{}\n", priority(level), text) : fmt::format("{}\n", text);
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
-}
-
-std::string escaped(std::string_view text) {
-  return escaped_but(text, [](char c) { return c >= 0x20 && c < 0x7f && c != '\\'; });
-}
-
-std::string quoted(std::string_view value) {
-  const auto plain = [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; };
-  if (!value.empty() && std::all_of(value.begin(), value.end(), plain)) return std::string{value};
-  return '"' + escaped_but(value, [&](char c) { return plain(c) || c == ' '; }) + '"';
 }
 
 } // namespace knock::system

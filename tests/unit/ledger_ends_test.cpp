@@ -50,6 +50,14 @@ Plan accepted(Ledger& ledger, Plan plan) {
   return plan;
 }
 
+Plan begun(Ledger& ledger, const Address& source, Port port, Instant now) {
+  return ledger.plan_flows(ledger.flow_begun(source, port, false, now), now);
+}
+
+Plan ended(Ledger& ledger, const Address& source, Port port, Instant now) {
+  return ledger.plan_flows(ledger.flow_ended(source, port), now);
+}
+
 void count(Ledger& ledger, std::uint64_t packets, GrantSet set = GrantSet::open) {
   ledger.note(std::vector<Element>{{{kClient, kSsh, set}, 1s, "", {packets, 60 * packets}, {}}});
 }
@@ -60,6 +68,24 @@ const OpenGrant& only(const Ledger& ledger) {
 }
 
 } // namespace
+
+TEST_CASE("a plan that the kernel refused leaves no trace") {
+  Ledger ledger{{}};
+  open(ledger, request());
+  const auto grants = ledger.grants();
+  const auto batch = ledger.all(kStart + 1s);
+  auto longer = request();
+  longer.open_for = 60s;
+  longer.ports.push_back({Protocol::udp, 5353});
+  const auto extended = ledger.accept(ledger.plan_open({&longer, 1}, kStart + 1s));
+  const auto closed = ledger.accept(ledger.plan_close({}, "hand", kStart + 1s));
+  CHECK(ledger.grants().empty());
+  ledger.revert(closed);
+  ledger.revert(extended);
+  CHECK(ledger.grants() == grants);
+  CHECK(ledger.all(kStart + 1s) == batch);
+  CHECK(ledger.next_end() == kStart + 30s);
+}
 
 TEST_CASE("a prefix grant is one element of the prefix, and another neighbour's knock extends it") {
   Ledger ledger({});
@@ -136,7 +162,7 @@ TEST_CASE(
   const GrantKey key{kClient, kSsh, GrantSet::uses};
   CHECK(ledger.counted_uses(kClient, kSsh) == std::vector{key});
 
-  CHECK(ledger.flow_begun(kClient, kSsh, false, kStart + 1s).empty()); // nothing is put back
+  CHECK(begun(ledger, kClient, kSsh, kStart + 1s).empty()); // nothing is put back
   CHECK(only(ledger).uses_left == 2);
   count(ledger, 1, GrantSet::uses);
   count(ledger, 1, GrantSet::uses); // seen before
@@ -168,7 +194,7 @@ TEST_CASE("a grant that is used up closes as soon as all its connections are ans
   open(ledger, asked);
   for (std::uint64_t packets = 1; packets <= 2; ++packets) {
     count(ledger, packets, GrantSet::uses);
-    CHECK(ledger.flow_begun(kClient, kSsh, false, kStart + 1s).empty());
+    CHECK(begun(ledger, kClient, kSsh, kStart + 1s).empty());
   }
   CHECK(ledger.used_up(kStart + 1s).empty());
   ledger.flow_answered(kClient, kSsh, kStart + 2s);
@@ -290,19 +316,19 @@ TEST_CASE("on-disconnect: a time to arrive, a lease while a connection lives, li
   Ledger ledger({});
   open(ledger, disconnecting());
   CHECK(only(ledger).ends == kStart + 30s);
-  auto plan = accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 5s));
+  auto plan = accepted(ledger, begun(ledger, kClient, kSsh, kStart + 5s));
   CHECK(only(ledger).ends == kStart + 5s + kLease);
   CHECK(ledger.leases());
   CHECK(ledger.plan_leases(kStart + 6s).empty());
   accepted(ledger, ledger.plan_leases(kStart + 50s));
   CHECK(only(ledger).ends == kStart + 50s + kLease);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 51s));
-  CHECK(ledger.flow_ended(kClient, kSsh, kStart + 52s).empty());
-  plan = accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 60s));
+  accepted(ledger, begun(ledger, kClient, kSsh, kStart + 51s));
+  CHECK(ended(ledger, kClient, kSsh, kStart + 52s).empty());
+  plan = accepted(ledger, ended(ledger, kClient, kSsh, kStart + 60s));
   REQUIRE(plan.batch.size() == 1);
   CHECK(plan.batch[0].timeout == 10s);
   CHECK_FALSE(ledger.leases());
-  CHECK(ledger.flow_ended(kClient, kSsh, kStart + 61s).empty()); // none of ours
+  CHECK(ended(ledger, kClient, kSsh, kStart + 61s).empty()); // none of ours
   const auto events = ledger.expire(kStart + 70s);
   REQUIRE(events.size() == 1);
   CHECK(events[0].reason == "disconnect");
@@ -311,9 +337,9 @@ TEST_CASE("on-disconnect: a time to arrive, a lease while a connection lives, li
 TEST_CASE("on-disconnect: a knock that nobody has used yet keeps its time to arrive") {
   Ledger ledger({});
   open(ledger, disconnecting());
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  accepted(ledger, begun(ledger, kClient, kSsh, kStart + 1s));
   open(ledger, disconnecting(), kStart + 2s);
-  accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 3s));
+  accepted(ledger, ended(ledger, kClient, kSsh, kStart + 3s));
   CHECK(only(ledger).ends == kStart + 32s);
 }
 
@@ -322,13 +348,13 @@ TEST_CASE("on-disconnect: never used is said, and without linger it closes at on
   open(ledger, disconnecting(0s));
   CHECK(ledger.expire(kStart + 30s).at(0).reason == "after");
   open(ledger, disconnecting(0s), kStart);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
-  accepted(ledger, ledger.flow_ended(kClient, kSsh, kStart + 2s));
+  accepted(ledger, begun(ledger, kClient, kSsh, kStart + 1s));
+  accepted(ledger, ended(ledger, kClient, kSsh, kStart + 2s));
   CHECK(ledger.expire(kStart + 2s + 1ms).at(0).reason == "disconnect");
   auto capped = disconnecting();
   capped.max = 40s;
   open(ledger, capped);
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
+  accepted(ledger, begun(ledger, kClient, kSsh, kStart + 1s));
   CHECK(only(ledger).ends == kStart + 40s);
   CHECK(ledger.plan_leases(kStart + 39s).empty());
   CHECK(ledger.expire(kStart + 40s).at(0).reason == "max");
@@ -339,11 +365,11 @@ TEST_CASE("on-disconnect: connections of a prefix's neighbours count") {
   auto asked = disconnecting();
   asked.prefix = 24;
   open(ledger, asked);
-  accepted(ledger, ledger.flow_begun(kNeighbour, kSsh, false, kStart + 1s));
-  accepted(ledger, ledger.flow_begun(kClient, kSsh, false, kStart + 1s));
-  CHECK(ledger.flow_ended(kClient, kSsh, kStart + 2s).empty());
+  accepted(ledger, begun(ledger, kNeighbour, kSsh, kStart + 1s));
+  accepted(ledger, begun(ledger, kClient, kSsh, kStart + 1s));
+  CHECK(ended(ledger, kClient, kSsh, kStart + 2s).empty());
   CHECK(ledger.leases());
-  accepted(ledger, ledger.flow_ended(kNeighbour, kSsh, kStart + 3s));
+  accepted(ledger, ended(ledger, kNeighbour, kSsh, kStart + 3s));
   CHECK(only(ledger).ends == kStart + 13s);
 }
 

@@ -100,7 +100,7 @@ TEST_CASE("a connection that is known counts as use, also before a counter is re
   auto asked = request(1);
   asked.terms.close = Close::on_disconnect;
   open(ledger, {asked});
-  ledger.accept(ledger.flow_begun(address(1), kVpn, false, kStart + 1s));
+  ledger.accept(ledger.plan_flows(ledger.flow_begun(address(1), kVpn, false, kStart + 1s), kStart + 1s));
   open(ledger, {request(2), request(3)}, kStart + 1s);
   CHECK(told(open(ledger, {request(4)}, kStart + 2s)) == "close 2 share, open 4");
 }

@@ -61,7 +61,7 @@ struct Heard {
 // ---- ask and look: what must be read first
 
 struct Ask {
-  std::set<GrantKey> elements{}; ///< counters of these, and whether they are there
+  std::vector<GrantKey> elements{}; ///< counters of these, and whether they are there
   bool grants = false;           ///< all elements of the grant sets
   bool table = false;
   bool connections = false;  ///< TCP connections of this host
