@@ -185,6 +185,9 @@ void Straw::hear(keeper::Heard& heard) {
 }
 
 void Straw::tell(Disturbance found) {
+  others.removed.insert(others.removed.end(), found.removed.begin(), found.removed.end());
+  others.broke = others.broke || found.broken;
+  others.loaded = others.loaded || found.set_made;
   if (!bindings.listens) return;
   if (!found.broken && !found.set_made && found.removed.empty()) return;
   if (bindings.events.size() >= kQueue) {

@@ -102,7 +102,12 @@ class Straw : public keeper::World {
   Disk disk{};
   Faults faults{};
   Bindings bindings{};
-  bool resizes = true; ///< a load can change the size of a set (Linux 6.5 and newer)
+  struct {
+    std::vector<GrantKey> removed{}; ///< elements deleted, while their set stayed
+    bool broke = false;              ///< table, set, rules or what is guarded
+    bool loaded = false;             ///< the boot file
+  } others{};                        ///< what they did, for the laws; nobody else reads it
+  bool resizes = true;               ///< a load can change the size of a set (Linux 6.5 and newer)
 
  private:
   int act(const keeper::Step& step, keeper::Outcome& outcome);
