@@ -15,7 +15,7 @@ namespace {
 
 using Kind = Event::Kind;
 
-constexpr std::size_t kMostRounds = 64; // that follow each other at once
+constexpr std::size_t kMostRounds = 120; // that follow each other at once
 constexpr std::int64_t kWall = 1'790'000'000;
 
 /// The world, the keeper in it, and the book.
@@ -46,6 +46,7 @@ class Player {
   void disturb(const Foreign& foreign);
   void kill();
   void save();
+  [[nodiscard]] bool is_off() const { return machine_->state().kept.memory.off_since.has_value(); }
 
   bool tell_;
   Straw straw_;
@@ -76,16 +77,16 @@ void Player::one_round() {
   auto heard = std::exchange(pending_, {});
   straw_.hear(heard);
   heard.wall = kWall + std::chrono::floor<Seconds>(straw_.now.time_since_epoch()).count();
-  laws_.hear(heard, machine_->config(), machine_->off(), straw_);
+  laws_.hear(heard, machine_->config(), is_off(), straw_);
   const auto ask = machine_->ask(std::move(heard));
   const auto steps = machine_->decide(straw_.look(ask));
-  auto outcome = straw_.carry_out(steps);
+  const auto outcome = straw_.carry_out(steps);
   digest_.add(steps);
   ++rounds_;
   laws_.disturbed(straw_, !straw_.killed());
   laws_.act(steps, outcome, straw_, straw_.killed());
   if (straw_.killed()) return kill();
-  auto said = machine_->settle(std::move(outcome));
+  auto said = machine_->settle(outcome);
   digest_.add(said);
   if (tell_)
     for (const auto& line : said.lines) std::printf("      %s\n", line.text.c_str());
@@ -107,7 +108,7 @@ void Player::rounds() {
                       !straw_.connections.events.empty();
     if (!more) break;
   }
-  if (machine_) laws_.rest(machine_->config(), machine_->off(), straw_);
+  if (machine_) laws_.rest(machine_->config(), is_off(), straw_);
 }
 
 void Player::round() {
@@ -132,7 +133,7 @@ void Player::knock(std::string_view door, const Address& source) {
 
 void Player::request(std::string verb, std::map<std::string, std::string, std::less<>> values) {
   if (machine_)
-    pending_.asked.push_back({++last_ticket_, {std::move(verb), std::move(values)}, keeper::Right::root, 0});
+    pending_.asked.push_back({++last_ticket_, {std::move(verb), std::move(values)}, Right::root, 0});
 }
 
 void Player::reload(const Event& event) {
@@ -195,9 +196,9 @@ void Player::kill() {
 }
 
 void Player::save() {
-  if (!machine_ || machine_->off()) return;
+  if (!machine_ || is_off()) return;
   auto sets = static_sets_of(machine_->config());
-  std::erase_if(sets.guarded, [&](const Guarded& one) { return machine_->unconfirmed().contains(one.port); });
+  std::erase_if(sets.guarded, [&](const Guarded& one) { return machine_->state().kept.memory.unconfirmed.contains(one.port); });
   straw_.disk.saved = {std::make_shared<const Config>(machine_->config()), std::move(sets)};
 }
 

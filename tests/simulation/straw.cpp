@@ -168,7 +168,7 @@ int Straw::act(const keeper::Commit& commit, keeper::Outcome& outcome) {
   auto verdict = table->commit(commit.batch, now);
   outcome.refused = std::move(verdict.refused);
   std::sort(outcome.refused.begin(), outcome.refused.end(),
-            [](const keeper::Refused& a, const keeper::Refused& b) { return a.at < b.at; });
+            [](const Refused& a, const Refused& b) { return a.at < b.at; });
   return verdict.error;
 }
 

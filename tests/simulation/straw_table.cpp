@@ -59,7 +59,7 @@ void send(const Places& message, Verdict& verdict, Act&& act) {
     const int code = act(at);
     if (code == 0) continue;
     if (verdict.error == 0) verdict.error = code;
-    const auto named = [&](const keeper::Refused& one) { return one.at == at; };
+    const auto named = [&](const Refused& one) { return one.at == at; };
     if (std::none_of(verdict.refused.begin(), verdict.refused.end(), named))
       verdict.refused.push_back({at, code});
     return;

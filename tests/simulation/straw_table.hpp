@@ -38,7 +38,7 @@ struct ElementSet {
 /// What became of a transaction. Nothing is changed when `error` is not 0.
 struct Verdict {
   int error = 0;
-  std::vector<keeper::Refused> refused{}; ///< elements that the kernel named
+  std::vector<Refused> refused{}; ///< elements that the kernel named
 };
 
 struct Table {
