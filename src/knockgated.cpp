@@ -79,7 +79,7 @@ int run(const Options& options) {
   });
 
   bool stopping = false;
-  loop.watch(signals->get(), [&](Instant now) {
+  const auto signalled = loop.watch(signals->get(), [&](Instant now) {
     const auto [signal, sender] = system::read_signal(signals->get());
     if (signal == SIGHUP) {
       const auto reply = (*keeper)->reload({.ask = true, .uid = sender}, now);

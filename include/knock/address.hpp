@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Address, Prefix: who knocks, and sets of them. IPv4 and IPv6 as plain comparable values.
 ///
-/// Source: RFC 4291 (text form and special ranges), RFC 5952 (canonical text), RFC 6890 (special purposes).
+/// Source: RFC 4291 (text form and special ranges), RFC 5952 (canonical text), RFC 6890 (special purposes);
+///         inet_pton(3) and inet_ntop(3), which ask the system nothing.
 #pragma once
 
 #include <array>

@@ -20,9 +20,6 @@ namespace knock {
 
 class AuditSum {
  public:
-  static constexpr std::uint32_t kLines = 100; // a second, of all doors
-  static constexpr std::uint32_t kOfDoor = 10; // the first of each door: a flood at another hides none
-
   struct Sum {
     std::string door;
     std::uint32_t open = 0, extend = 0, expire = 0, close = 0;

@@ -64,6 +64,13 @@ struct Change {
 
 using Batch = std::vector<Change>;
 
+/// A change that the kernel did not take.
+struct Refused {
+  std::size_t at = 0; ///< in the batch
+  int code = 0;       ///< errno
+  bool operator==(const Refused&) const = default;
+};
+
 /// One element as the kernel holds it.
 struct Element {
   GrantKey key{};

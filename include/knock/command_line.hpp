@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Command line of knockctl: words in, what is wanted out.
 ///
-/// Source: knockctl(1); the verbs and their help stand in one table (command_line.cpp).
+/// Source: knockctl(1); the verbs and their help stand in one table (verbs.hpp).
 #pragma once
 
 #include <optional>

@@ -13,14 +13,12 @@
 #include <vector>
 
 #include <knock/config.hpp>
+#include <knock/limits.hpp>
 #include <knock/result.hpp>
 
 namespace knock {
 
 inline constexpr std::string_view kControlVersion = "1";
-inline constexpr std::size_t kMaxRequest = 4096;         // bytes
-inline constexpr std::size_t kMaxReplyDatagram = 65'536; // bytes
-inline constexpr std::size_t kMaxReplyLine = 60'000;     // bytes; what is longer comes in several lines
 
 /// Exit codes of all programs (69 to 78 as in sysexits.h).
 enum class ExitCode : int {

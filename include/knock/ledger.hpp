@@ -8,8 +8,8 @@
 /// Time:    passed in.
 ///
 /// An element ends at the latest end of the grants that hold it, so closing one owner never cuts another.
-/// A grant without a known end (idle, disconnect) has a short one that is pushed on while there is a reason:
-/// whatever happens to us, the kernel closes it.
+/// A grant without a known end (idle, disconnect) has a short one that is pushed on: whatever happens to us, the
+/// kernel closes it.
 #pragma once
 
 #include <cstdint>
@@ -85,6 +85,7 @@ class Ledger {
   [[nodiscard]] Plan plan_anew(const std::set<GrantKey>& keys, Instant now) const;
   /// The elements of connections that are older than the guard.
   [[nodiscard]] std::vector<GrantKey> sessions() const;
+  [[nodiscard]] bool has_sessions() const { return !sessions_.empty(); }
   /// Pushes on grants whose connections live.
   [[nodiscard]] Plan plan_leases(Instant now) const;
   /// Pushes on grants whose counters moved. `note` first.

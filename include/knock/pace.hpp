@@ -14,14 +14,13 @@
 #include <unordered_map>
 
 #include <knock/door_id.hpp>
-#include <knock/time.hpp>
+#include <knock/limits.hpp>
 
 namespace knock {
 
 class Pace {
  public:
-  static constexpr std::uint32_t kLeast = 64; // a second: small shares limit what is open, not who comes back
-  static constexpr Millis kShown{10'000};     // how long a refusal is news
+  static constexpr Millis kShown{10'000}; // how long a refusal is news
 
   explicit Pace(std::uint32_t all) : all_rate_(all) {}
 
@@ -50,7 +49,7 @@ class Pace {
 
   /// A token bucket that holds the tokens of a second, as the moment when it will be full again.
   static std::optional<Instant> after(Instant full, std::uint32_t rate, Instant now) {
-    rate = std::max(rate, kLeast);
+    rate = std::max(rate, kLeastPace);
     const auto token = Instant::duration{Seconds{1}} / rate;
     full = std::max(full, now) + token;
     return full - now <= token * rate ? std::optional(full) : std::nullopt;

@@ -17,15 +17,12 @@
 #include <vector>
 
 #include <knock/door_id.hpp>
+#include <knock/limits.hpp>
 #include <knock/packet.hpp>
 #include <knock/result.hpp>
 #include <knock/ticks.hpp>
-#include <knock/time.hpp>
 
 namespace knock {
-
-inline constexpr std::size_t kMaxNodes = 65'535; // 16 bits of the attempt word, 0 taken
-inline constexpr std::size_t kMaxSteps = 31;     // of one knock; a trie deeper than this serves nobody
 
 /// What a step is compared by: protocol and port; the high byte is free for flags and payload classes.
 enum class Token : std::uint32_t {};

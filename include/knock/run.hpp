@@ -12,15 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include <knock/time.hpp>
+#include <knock/limits.hpp>
 
 namespace knock {
-
-inline constexpr std::size_t kMaxWords = 16;
-inline constexpr std::size_t kMaxWord = 4'095; // PATH_MAX with the NUL
-inline constexpr std::size_t kMaxRunRequest = (kMaxWords + 1) * (kMaxWord + 1);
-inline constexpr Millis kMinRunTime{1'000};
-inline constexpr Millis kMaxRunTime{600'000};
 
 struct RunRequest {
   Millis time{10'000}; ///< then the process group is killed

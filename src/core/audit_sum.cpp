@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/limits.hpp>
+
 namespace knock {
 namespace {
 
@@ -27,7 +29,7 @@ bool AuditSum::own_line(const LedgerEvent& event, Instant now) {
   if (doors_.empty()) begun_ = now;
   auto& door = doors_[event.grant.door];
   if (event.grant.by != "-" || event.grant.via == Via::hand) return true;
-  if (lines_ < kLines || door.lines < kOfDoor) {
+  if (lines_ < kAuditLines || door.lines < kAuditLinesOfDoor) {
     ++lines_;
     ++door.lines;
     return true;

@@ -7,27 +7,10 @@
 #include <fmt/format.h>
 
 #include <knock/nearest.hpp>
+#include <knock/verbs.hpp>
 
 namespace knock {
 namespace {
-
-struct Verb {
-  std::string_view name, arguments, what;
-  std::size_t most_words;
-};
-
-constexpr std::array kVerbs{
-    Verb{"status", "", "what is open, for whom (also without a verb)", 0},
-    Verb{"check", "[FILE] [--strict]", "read the configuration and say what is wrong", 1},
-    Verb{"open", "DOOR ADDRESS [--for T]", "open a door by hand", 2},
-    Verb{"close", "DOOR|ID [ADDRESS] | --all", "close grants", 2},
-    Verb{"reload", "[--confirm T | --now]", "read the configuration anew", 0},
-    Verb{"confirm", "[--anyway]", "keep what reload --confirm guards, once a knock opened it", 0},
-    Verb{"save", "", "write the boot file (root)", 0},
-    Verb{"off", "", "guard nothing until on, reboots included (root)", 0},
-    Verb{"on", "", "guard again (root)", 0},
-    Verb{"wait", "[--timeout 10s]", "wait until the daemon is ready", 0},
-    Verb{"template", "[gate|forward|cut|embed]", "print the nft rules as they are loaded", 1}};
 
 struct Flag {
   std::string_view name;
@@ -56,19 +39,19 @@ const typename Table::value_type* named(const Table& table, std::string_view nam
 
 constexpr std::array<std::string_view, 3> kOfAnyVerb{"--json", "--socket", "--config"};
 
-/// `options` by name, as given; those of one verb stand in its arguments.
+/// `options` by name, as given; those of one verb stand in its usage.
 std::optional<Failure> judge(const CommandLine& line, const std::vector<std::string_view>& options) {
-  if (const auto* verb = named(kVerbs, line.verb)) {
+  if (const auto* verb = find_verb(line.verb)) {
     std::string_view foreign;
     if (line.words.size() > verb->most_words) foreign = line.words.back();
     for (const auto option : options)
       if (std::find(kOfAnyVerb.begin(), kOfAnyVerb.end(), option) == kOfAnyVerb.end() &&
-          verb->arguments.find(option) == std::string_view::npos)
+          verb->usage.find(option) == std::string_view::npos)
         foreign = option;
     if (foreign.empty()) return std::nullopt;
     return usage_failure(
         fmt::format("{} takes no {}", verb->name, foreign),
-        fmt::format("knockctl {}{}{}", verb->name, verb->arguments.empty() ? "" : " ", verb->arguments));
+        fmt::format("knockctl {}{}{}", verb->name, verb->usage.empty() ? "" : " ", verb->usage));
   }
   std::vector<std::string_view> names;
   for (const auto& verb : kVerbs) names.push_back(verb.name);
@@ -122,7 +105,7 @@ std::string help_text() {
   std::string text = "knockctl: what is open, for whom, why not\n\nusage: knockctl [--socket PATH] [--config "
                      "FILE] [--json] VERB\n";
   for (const auto& verb : kVerbs)
-    text += fmt::format("  {:<34}{}\n", fmt::format("{} {}", verb.name, verb.arguments), verb.what);
+    text += fmt::format("  {:<34}{}\n", fmt::format("{} {}", verb.name, verb.usage), verb.what);
   return text +
          "\nreload guards a new port only with --confirm T (undone unless confirmed) or --now.\n"
          "--config: what check and template read, and save (so do reload, confirm, off and on as root),\n"

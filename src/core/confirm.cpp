@@ -6,11 +6,10 @@
 
 #include <fmt/format.h>
 
+#include <knock/limits.hpp>
+
 namespace knock {
 namespace {
-
-constexpr std::uint64_t kCentury =
-    3'155'760'000'000; // ms; keeps the nanoseconds of an Instant far from overflow
 
 /// Cuts `text` at the first `end`; all of it when there is none.
 std::string_view take(std::string_view& text, char end) {
@@ -33,7 +32,7 @@ std::uint64_t ms_of(Instant at) {
 
 /// `BEGUN UID` and what follows.
 bool parse_beginning(std::string_view text, Trial& trial) {
-  const auto begun = parse_number(take(text, ' '), kCentury);
+  const auto begun = parse_number(take(text, ' '), kMaxClock.count());
   const auto uid = parse_number(take(text, ' '), 0xffffffffU);
   if (!begun || !uid) return false;
   trial.begun = Instant{Millis{*begun}};
@@ -50,7 +49,7 @@ bool parse_beginning(std::string_view text, Trial& trial) {
 
 std::optional<std::pair<Port, Trial>> parse_line(std::string_view line, std::string_view boot) {
   const auto port = parse_port(take(line, ' '));
-  const auto deadline = parse_number(take(line, ' '), kCentury);
+  const auto deadline = parse_number(take(line, ' '), kMaxClock.count());
   const auto written_at = take(line, ' ');
   Trial trial;
   if (!port || !deadline || written_at.empty()) return std::nullopt;

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/limits.hpp>
+
 namespace knock {
 namespace {
 
@@ -26,9 +28,8 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
 }
 
 std::optional<Instant> parse_seconds(std::string_view text) {
-  constexpr std::int64_t kCentury = 3'155'760'000; // keeps the nanoseconds of an Instant far from overflow
   const auto seconds = parse_number(text);
-  if (!seconds || *seconds > kCentury) return std::nullopt;
+  if (!seconds || Seconds{*seconds} > kMaxClock) return std::nullopt;
   return Instant{Seconds{*seconds}};
 }
 

@@ -3,13 +3,12 @@
 
 #include <algorithm>
 
+#include <knock/limits.hpp>
+
 namespace knock {
 namespace {
 
 using Bytes = std::span<const std::byte>;
-
-constexpr std::size_t kMaxExtensions = 8;
-constexpr std::size_t kMaxExtensionBytes = 256;
 
 // IANA protocol numbers of IPv6 extension headers (RFC 8200 4, RFC 4302)
 constexpr std::uint8_t kHopByHop = 0;

@@ -53,7 +53,7 @@ class PolicyCompiler {
 };
 
 Result<void> PolicyCompiler::add_path(const Sequence& sequence, std::uint16_t index) {
-  KNOCK_ASSERT(!sequence.steps.empty() && sequence.steps.size() <= kMaxSteps);
+  KNOCK_ASSERT(!sequence.steps.empty() && sequence.steps.size() <= kKnock.most);
   Id at = 0;
   for (Token token : sequence.steps) {
     at = child(at, token);

@@ -12,7 +12,6 @@ namespace {
 constexpr std::uint32_t kMagic = 0x31504e4bU; // "KNP1"; both ends are the same program
 constexpr std::uint8_t kLeaf = 1, kOwn = 2;   // of a node
 constexpr std::uint8_t kOut = 1, kUsed = 2;   // of an edge
-constexpr std::uint8_t kMaxStrays = 14;       // 15 is a cooling attempt
 
 struct Writer {
   std::vector<std::byte> bytes;
@@ -113,7 +112,7 @@ std::optional<Policy> Policy::decode(std::span<const std::byte> image) {
   for (std::size_t id = 0; id < nodes && in.whole; ++id) {
     const auto& node = policy.nodes_.emplace_back(take_node(in));
     sound = sound && (id == 0 ? node.parent == 0 : node.parent < id) && node.ending <= endings &&
-            node.within <= kTickMask && node.strays <= kMaxStrays;
+            node.within <= kTickMask && node.strays <= kStrays.most;
   }
   policy.edges_.clear();
   std::size_t used = 0;

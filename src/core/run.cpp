@@ -17,21 +17,21 @@ bool is_plain(std::string_view text) {
   const auto plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '/' || c == '_';
   };
-  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), plain);
+  return !text.empty() && text.size() <= kMaxLabel && std::all_of(text.begin(), text.end(), plain);
 }
 
 std::optional<Millis> parse_time(std::string_view text) {
   std::int64_t ms = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
   if (error != std::errc{} || stop != text.data() + text.size()) return std::nullopt;
-  if (Millis{ms} < kMinRunTime || Millis{ms} > kMaxRunTime) return std::nullopt;
+  if (Millis{ms} < kRunTime.least || Millis{ms} > kRunTime.most) return std::nullopt;
   return Millis{ms};
 }
 
 } // namespace
 
 bool is_command(const std::vector<std::string>& words) {
-  if (words.empty() || words.size() > kMaxWords || !words[0].starts_with('/')) return false;
+  if (words.empty() || words.size() > kCommandWords.most || !words[0].starts_with('/')) return false;
   return std::all_of(words.begin(), words.end(), [](const std::string& word) {
     return word.size() <= kMaxWord && word.find('\0') == std::string::npos;
   });
@@ -51,7 +51,7 @@ std::string encode(const RunRequest& request) {
 std::optional<RunRequest> parse_run(std::string_view datagram) {
   if (datagram.empty() || datagram.back() != '\0' || datagram.size() > kMaxRunRequest) return std::nullopt;
   std::vector<std::string> fields;
-  while (!datagram.empty() && fields.size() <= kFields + kMaxWords) {
+  while (!datagram.empty() && fields.size() <= kFields + kCommandWords.most) {
     const auto end = datagram.find('\0');
     fields.emplace_back(datagram.substr(0, end));
     datagram.remove_prefix(end + 1);

@@ -44,10 +44,6 @@ bool hung_up(int code) {
   return code == EPIPE || code == ECONNRESET;
 }
 
-// Bytes: a daemon in other hands must not fill the memory of root's program.
-constexpr std::size_t kMostStatus = 2U << 30U; // four million grants
-constexpr std::size_t kMostAnswer = 1U << 20U;
-
 /// Of a listening socket these are the credentials of the process that called listen(2), not of the one that
 /// accepts (unix(7)).
 bool is_trusted(int fd) {
@@ -87,7 +83,7 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
 
   Reply reply;
   std::string buffer(kMaxReplyDatagram, '\0');
-  auto room = request.verb == "status" ? kMostStatus : kMostAnswer;
+  auto room = request.verb == "status" ? kMaxStatus : kMaxAnswer;
   for (;;) {
     const auto size = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
     if (size < 0 && (errno == EINTR || hung_up(errno))) continue; // told once; then comes what was sent

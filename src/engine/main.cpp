@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine as a process: orders in, grants out, nothing else within reach.
+// The engine as a process: orders in, completed sequences out, nothing else within reach.
 #include <linux/futex.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -19,8 +19,6 @@
 
 namespace knock::engine {
 namespace {
-
-constexpr std::size_t kMaxImage = 8U << 20U; // a policy of kMaxNodes takes 5 MiB
 
 struct Received {
   Order order;
@@ -54,11 +52,12 @@ class EngineMain {
   EngineMain(EnginePage& page, std::uint16_t first_group, std::uint32_t attempts)
       : page_(page), engine_(netlink::NflogReader(system::Fd(kEngineNflog), first_group, page.nflog),
                              attempts, page.packets) {
-    grants_.reserve(kMaxCompleted);
+    completed_.reserve(1'024 * Outcome::kMaxOpened); // more than the reports of a 64 KiB datagram complete
+    datagram_.reserve(kMaxRecordBytes);
   }
 
   int run() {
-    loop_.watch(kEnginePair, [this](Instant now) { obey(now); });
+    const auto orders = loop_.watch(kEnginePair, [this](Instant now) { obey(now); });
     std::optional<Instant> next;
     while (!ended_) {
       const auto now = loop_.wait(next);
@@ -81,7 +80,6 @@ class EngineMain {
       page_.answered.store(value, std::memory_order_release); // pairs with the keeper's look at `attempts`
       ::syscall(SYS_futex, &page_.answered, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
     } else if (kind == Order::Kind::nflog) {
-      loop_.unwatch(engine_.fd());
       engine_.rebind(netlink::NflogReader(std::move(received->descriptor), static_cast<std::uint16_t>(value),
                                           page_.nflog));
       listen();
@@ -89,24 +87,27 @@ class EngineMain {
       auto policy = Policy::decode(*image);
       KNOCK_ASSERT(policy);
       engine_.follow(std::move(*policy));
-      listen(); // not before: a packet without a policy would be no step
+      listen();
     }
   }
 
   void listen() {
-    loop_.watch(engine_.fd(), [this](Instant now) {
-      grants_.clear();
-      if (const auto drained = engine_.drain(now, grants_); !drained)
+    reports_ = loop_.watch(engine_.fd(), [this](Instant now) {
+      completed_.clear();
+      if (const auto drained = engine_.drain(now, completed_); !drained)
         system::log_line(LogLevel::error, to_string(drained.error()));
-      ask();
+      tell();
     });
   }
 
   /// Blocks while the keeper is busy: reports wait in their own socket.
-  void ask() {
-    for (std::size_t at = 0; at < grants_.size() && !ended_; at += kMaxCompleted) {
-      const auto some = std::span(grants_).subspan(at, std::min(kMaxCompleted, grants_.size() - at));
-      while (::send(kEnginePair, some.data(), some.size_bytes(), MSG_NOSIGNAL) < 0 && !ended_)
+  void tell() {
+    for (auto rest = std::span<const Completed>(completed_); !rest.empty() && !ended_;) {
+      const auto some = rest.first(std::min(kMaxRecords, rest.size()));
+      rest = rest.subspan(some.size());
+      datagram_.clear();
+      for (const auto& completed : some) encode(completed, datagram_);
+      while (::send(kEnginePair, datagram_.data(), datagram_.size(), MSG_NOSIGNAL) < 0 && !ended_)
         ended_ = errno != EINTR;
     }
   }
@@ -114,7 +115,9 @@ class EngineMain {
   EnginePage& page_;
   Engine engine_;
   system::EventLoop loop_;
-  std::vector<Completed> grants_; // of one wake-up; keeps its capacity
+  system::Watch reports_;            // of nothing before the first policy: a packet would be no step
+  std::vector<Completed> completed_; // of one wake-up; both keep their capacity
+  std::vector<std::byte> datagram_;
   bool ended_ = false;
 };
 

@@ -2,7 +2,7 @@
 /// Engine seam: everything that crosses between keeper and engine.
 ///
 ///   keeper --- Order, maybe with a descriptor ---> engine     SOCK_SEQPACKET pair
-///   keeper <-- 1 to 64 Grant records ------------ engine     the same; all the engine can ask for
+///   keeper <-- 1 to 64 records (completed.hpp) --- engine     the same; all the engine can ask for
 ///   keeper <~~ EnginePage ~~~~~~~~~~~~~~~~~~~~~~~ engine     shared memory; numbers the keeper shows, never
 ///   trusts
 #pragma once
@@ -10,7 +10,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include <knock/completed.hpp>
+#include <knock/packet_path.hpp>
 
 #include "netlink/nflog.hpp"
 
@@ -31,23 +31,8 @@ struct Order {
   std::uint32_t value = 0;
 };
 
-/// Packets by what became of them; under these names in `knockctl --json`. Kept over restarts of the engine.
-struct EngineCounters {
-  system::Counter seen;
-  system::Counter stale;    ///< waited too long to be believed
-  system::Counter cut;      ///< `short`
-  system::Counter unparsed; ///< fragments, foreign headers
-  system::Counter not_step;
-  system::Counter step;
-  system::Counter start;
-  system::Counter stray;
-  system::Counter cooled;
-  system::Counter late;
-  system::Counter repeat;
-  system::Counter evicted;
-  system::Counter contended;
-  system::Counter opened;
-};
+/// Kept over restarts of the engine.
+using EngineCounters = PacketCounters<system::Counter>;
 
 struct EnginePage {
   std::atomic<std::uint32_t> answered = 0; ///< the last ping; a futex wakes who waits for it

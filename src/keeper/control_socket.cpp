@@ -22,11 +22,6 @@
 namespace knock::keeper {
 namespace {
 
-constexpr std::size_t kPlaces = 64;
-constexpr std::size_t kPlacesOfRoot = 8; // of these; no other client can keep root out
-constexpr std::size_t kShare = 8;        // of another uid
-constexpr Seconds kIdle{60};
-constexpr Seconds kSlowReader{5};
 constexpr int kBacklog = 128; // a burst of clients waits here, not in connect()
 // In one wake-up, together well below a millisecond: a knock waits no longer for requests.
 constexpr int kTurns = 4;
@@ -130,7 +125,7 @@ ControlSocket::~ControlSocket() {
 
 void ControlSocket::serve(Handler handler) {
   handler_ = std::move(handler);
-  loop_->watch(listener_.get(), [this](Instant) { callers_ = true; });
+  watch_ = loop_->watch(listener_.get(), [this](Instant) { callers_ = true; });
 }
 
 std::optional<Instant> ControlSocket::work(Instant now) {
@@ -168,8 +163,8 @@ void ControlSocket::accept(Instant now) {
     auto& client = clients_[number];
     client.fd = std::move(fd);
     client.peer = std::move(*peer);
-    client.deadline = now + kIdle;
-    loop_->watch(number, [this, number](Instant) {
+    client.deadline = now + kIdleClient;
+    client.watch = loop_->watch(number, [this, number](Instant) {
       // One that waits for its answer is watched for its end alone.
       clients_.at(number).request.empty() ? queue(number) : drop(number);
     });
@@ -184,7 +179,7 @@ bool ControlSocket::make_place(uid_t uid) {
     of_root += client.peer.uid == 0 ? 1 : 0;
   }
   if (uid == 0 && of_root < kPlacesOfRoot) return true;
-  if (uid != 0 && own >= kShare) return put_out_oldest(uid);
+  if (uid != 0 && own >= kPlacesOfUser) return put_out_oldest(uid);
   const auto in_root_places = std::min(of_root, kPlacesOfRoot);
   return clients_.size() - in_root_places < kPlaces - kPlacesOfRoot || put_out_oldest(uid) ||
          put_out_oldest(std::nullopt);
@@ -239,7 +234,7 @@ bool ControlSocket::ask(int fd, Instant now) {
   auto answer = handler_(client.peer, client.request, client.asked, now);
   if (!answer.datagrams) {
     client.again = answer.again;
-    loop_->want(fd, system::EventLoop::Want::end);
+    client.watch.want(system::Watch::Want::end);
     return false;
   }
   client.request.clear();
@@ -259,15 +254,14 @@ void ControlSocket::write(int fd, Instant now) {
     return drop(fd);
   }
   const bool done = client.sent == datagrams.size();
-  loop_->want(fd, done ? system::EventLoop::Want::read : system::EventLoop::Want::write);
+  client.watch.want(done ? system::Watch::Want::read : system::Watch::Want::write);
   if (!done) return;
   client.answer.reset();
-  client.deadline = now + kIdle;
+  client.deadline = now + kIdleClient;
 }
 
 /// `ended`: it hung up, and nothing is queued any more.
 void ControlSocket::drop(int fd, bool ended) {
-  loop_->unwatch(fd);
   std::erase(queue_, fd);
   if (!ended) doomed_.push_back(std::move(clients_.at(fd).fd));
   clients_.erase(fd);

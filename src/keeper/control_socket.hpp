@@ -51,6 +51,7 @@ class ControlSocket {
  private:
   struct Client {
     system::Fd fd;
+    system::Watch watch;
     Peer peer;
     Instant deadline{};  // while idle, or while the answer is sent
     std::string request; // that has no answer yet; else empty
@@ -76,6 +77,7 @@ class ControlSocket {
 
   system::EventLoop* loop_;
   system::Fd listener_;
+  system::Watch watch_; // of the listener
   std::string path_; // empty: systemd's, and its to remove
   bool safe_;        // a client can queue no descriptor, so to close its socket never waits
   Handler handler_;

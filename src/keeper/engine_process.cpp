@@ -66,11 +66,6 @@ EngineProcess::EngineProcess(system::EventLoop& loop, std::uint32_t attempts, ne
       judge_(std::move(judge)), log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
       back_off_(kFirstBackOff) {}
 
-EngineProcess::~EngineProcess() {
-  if (pair_) loop_.unwatch(pair_.get());
-  if (child_) loop_.unwatch(child_->fd());
-}
-
 Result<void> EngineProcess::launch() {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
@@ -92,8 +87,8 @@ Result<void> EngineProcess::launch() {
   fault_ = Fault::none;
   killed_for_.clear();
   strikes_ = 0;
-  loop_.watch(pair_.get(), [this](Instant at) { read(at); });
-  loop_.watch(child_->fd(), [this](Instant at) { ended(at); });
+  pair_watch_ = loop_.watch(pair_.get(), [this](Instant at) { read(at); });
+  child_watch_ = loop_.watch(child_->fd(), [this](Instant at) { ended(at); });
   (void)order(engine::Order::Kind::policy, 0, policy_.get());
   ping();
   asked_ = last_ping_;
@@ -147,17 +142,17 @@ void EngineProcess::read(Instant now) {
 
 /// Returns whether another may wait.
 bool EngineProcess::read_one(Instant now) {
-  std::array<std::byte, kMaxCompleted * sizeof(Completed)> bytes;
+  std::array<std::byte, kMaxRecordBytes> bytes;
   const auto size = ::recv(pair_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_TRUNC);
   if (size < 0) return errno == EINTR;
   if (size == 0) { // closed, or an empty datagram: only the end of the process may look like that
-    loop_.unwatch(pair_.get());
+    pair_watch_ = {};
     child_->kill();
     return false;
   }
   grants_.clear();
   const auto whole = static_cast<std::size_t>(size) <= bytes.size() &&
-                     parse_completed(std::span(bytes).first(static_cast<std::size_t>(size)), grants_);
+                     parse_records(std::span(bytes).first(static_cast<std::size_t>(size)), grants_);
   if (whole) {
     judge_(grants_, now);
   } else {
@@ -182,17 +177,16 @@ void EngineProcess::give_up_on(Fault fault, std::string why) {
 
 void EngineProcess::ended(Instant now) {
   if (!child_) return;
-  const int fd = child_->fd();
   const auto how = child_->reap();
   if (!how) return;
   // What it asked for before counts, unless we had to end it.
   while (fault_ == Fault::none && read_one(now)) {
   }
   log_.finish(now);
-  loop_.unwatch(fd);
-  loop_.unwatch(pair_.get());
+  pair_watch_ = {};
+  child_watch_ = {};
   child_.reset();
-  pair_ = system::Fd();
+  pair_ = {};
   ++restarts_;
   restart_at_ = now + back_off_;
   std::string waits = "packets wait";

@@ -31,7 +31,6 @@ class EngineProcess {
   static Result<std::unique_ptr<EngineProcess>> start(system::EventLoop& loop, std::uint32_t attempts,
                                                       netlink::NflogGroups groups, system::Fd policy,
                                                       Judge judge);
-  ~EngineProcess();
 
   void follow(system::Fd policy);
   void rebind(netlink::NflogGroups groups);
@@ -77,6 +76,7 @@ class EngineProcess {
 
   std::optional<system::Child> child_; // absent: to be started at restart_at_
   system::Fd pair_;
+  system::Watch child_watch_, pair_watch_;
   Fault fault_ = Fault::none; // for which we ended it ourselves
   std::string killed_for_;
   system::ChildLog log_;

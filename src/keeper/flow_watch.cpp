@@ -21,12 +21,8 @@ Result<std::unique_ptr<FlowWatch>> FlowWatch::open(system::EventLoop& loop, Want
 }
 
 FlowWatch::FlowWatch(system::EventLoop& loop, netlink::Conntrack conntrack, Wanted wanted, Tell tell)
-    : loop_(loop), conntrack_(std::move(conntrack)), wanted_(std::move(wanted)), tell_(std::move(tell)) {
-  loop_.watch(conntrack_.fd(), [this](Instant now) { drain(now); });
-}
-
-FlowWatch::~FlowWatch() {
-  loop_.unwatch(conntrack_.fd());
+    : conntrack_(std::move(conntrack)), wanted_(std::move(wanted)), tell_(std::move(tell)) {
+  watch_ = loop.watch(conntrack_.fd(), [this](Instant now) { drain(now); });
 }
 
 void FlowWatch::begun(const Flow& flow, bool known, Instant now) {

@@ -29,7 +29,6 @@ class FlowWatch {
 
   /// Listens from now on. Errors: as Conntrack.
   static Result<std::unique_ptr<FlowWatch>> open(system::EventLoop& loop, Wanted wanted, Tell tell);
-  ~FlowWatch();
 
   /// Takes over the connections there are: after a start, and when events were lost.
   void look(Instant now);
@@ -44,8 +43,8 @@ class FlowWatch {
   void answered(const Flow& flow, Instant now);
   void ended(const Flow& flow, Instant now);
 
-  system::EventLoop& loop_;
   netlink::Conntrack conntrack_;
+  system::Watch watch_;
   Wanted wanted_;
   Tell tell_;
   std::set<Flow> alive_;

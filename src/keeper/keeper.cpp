@@ -77,7 +77,7 @@ Result<std::unique_ptr<Keeper>> Keeper::start(system::EventLoop& loop, std::stri
   std::unique_ptr<Keeper> keeper(
       new Keeper(loop, std::move(config_path), std::move(*gate), std::move(*own), std::move(*state)));
   keeper->started_ = now;
-  loop.watch(keeper->own_.fd(), [keeper = keeper.get()](Instant) { keeper->own_.drain(); });
+  keeper->own_watch_ = loop.watch(keeper->own_.fd(), [keeper = keeper.get()](Instant) { keeper->own_.drain(); });
   keeper->recall();
   if (auto adopted = keeper->adopt(config, now); !adopted) return tl::unexpected(adopted.error());
   if (auto applied = keeper->apply(std::move(config), {}, now); !applied)

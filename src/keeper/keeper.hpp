@@ -83,7 +83,6 @@ class Keeper {
   void look_ahead(Instant now);
   void push(Plan plan, Instant now);
   std::optional<Instant> end_what_is_over(Instant now);
-
   // keeper_heal.cpp: what others did to our table
   void watch_table(const Config& next);
   void heed(Instant now);
@@ -124,6 +123,7 @@ class Keeper {
   std::unique_ptr<EngineProcess> engine_; // absent: no group bound
   Commands commands_;
   netlink::OwnAddresses own_;
+  system::Watch own_watch_, table_watch_;
   std::unique_ptr<FlowWatch> flows_;         // absent: no open grant has to know
   std::optional<Error> flows_error_;         // why connections are not known
   std::optional<netlink::TableWatch> watch_; // absent: no door

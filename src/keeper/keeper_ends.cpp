@@ -111,9 +111,9 @@ void Keeper::hear(const FlowWatch::News& news, Instant now) {
   switch (news.event.kind) {
   case FlowEvent::Kind::begun:
     if (!news.known) count_use(flow.source, flow.port);
-    return push(ledger_.flow_begun(flow.source, flow.port, news.known, now), now);
+    return push(ledger_.plan_flows(ledger_.flow_begun(flow.source, flow.port, news.known, now), now), now);
   case FlowEvent::Kind::answered: return ledger_.flow_answered(flow.source, flow.port, now);
-  case FlowEvent::Kind::ended: return push(ledger_.flow_ended(flow.source, flow.port, now), now);
+  case FlowEvent::Kind::ended: return push(ledger_.plan_flows(ledger_.flow_ended(flow.source, flow.port), now), now);
   }
 }
 

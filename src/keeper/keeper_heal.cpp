@@ -24,7 +24,7 @@ constexpr Millis kTryAgain{1'000}; // what did not load may have been somebody's
 void Keeper::watch_table(const Config& next) {
   const bool wanted = engine_ != nullptr;
   if (wanted == watch_.has_value()) return;
-  if (watch_) loop_.unwatch(watch_->fd());
+  table_watch_ = {};
   watch_.reset();
   heal_at_.reset();
   if (!wanted) return;
@@ -33,7 +33,7 @@ void Keeper::watch_table(const Config& next) {
     return system::log_line(LogLevel::warn,
                             to_string(opened.error()) + "; a removed table comes back with the next grant");
   watch_.emplace(std::move(*opened));
-  loop_.watch(watch_->fd(), [this](Instant now) { heed(now); });
+  table_watch_ = loop_.watch(watch_->fd(), [this](Instant now) { heed(now); });
   // A commit of our own socket, so that the watch learns how the kernel numbers us before libnftables
   // commits.
   (void)gate_.commit(next, {{Change::Kind::remove, {Address{}, kNoPort}}});

@@ -32,7 +32,7 @@ Result<void> RunnerLink::connect() {
     return tl::unexpected(system::system_error(fmt::format("reach the runner at {}", socket_),
                                                "sudo systemctl enable --now knockgate-runner.socket"));
   fd_ = std::move(fd);
-  loop_.watch(fd_.get(), [this](Instant) { drop(); }); // it never says anything: this is its end
+  watch_ = loop_.watch(fd_.get(), [this](Instant) { drop(); }); // it never says anything: this is its end
   return {};
 }
 
@@ -52,11 +52,9 @@ Result<void> RunnerLink::launch() {
   if (!child) return tl::unexpected(child.error());
   child_.emplace(std::move(*child));
   fd_ = std::move(ours);
-  loop_.watch(child_->fd(), [this](Instant now) {
-    const int fd = child_->fd();
+  watch_ = loop_.watch(child_->fd(), [this](Instant now) {
     const auto how = child_->reap();
     if (!how) return;
-    loop_.unwatch(fd);
     child_.reset();
     drop();
     log_.finish(now);
@@ -67,9 +65,8 @@ Result<void> RunnerLink::launch() {
 }
 
 void RunnerLink::drop() {
-  if (child_) loop_.unwatch(child_->fd());
-  if (fd_) loop_.unwatch(fd_.get());
-  fd_ = system::Fd(); // by this the runner knows
+  watch_ = {};
+  fd_ = {}; // by this the runner knows
   if (child_) {
     child_->await(kTimeToEnd); // and ends what it started
     log_.finish(system::monotonic_now());

@@ -40,6 +40,7 @@ class RunnerLink {
   system::ChildLog log_; // of one that we start: its own lines, and what its commands write
   system::Fd fd_;        // empty: not connected
   std::optional<system::Child> child_;
+  system::Watch watch_; // for its end: of the one that we started, else of the connection
 };
 
 } // namespace knock::keeper

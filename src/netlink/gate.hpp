@@ -40,8 +40,8 @@ class Gate {
 
   /// The socket our batches come from, as the kernel's events name it.
   [[nodiscard]] std::uint32_t port_id() const { return nft_.port_id(); }
-  Result<void> commit(const Config& config, const Batch& batch) {
-    return nft_.commit(batch, config.nft.table);
+  Result<void> commit(const Config& config, const Batch& batch, std::vector<Refused>* refused = nullptr) {
+    return nft_.commit(batch, config.nft.table, refused);
   }
 
  private:

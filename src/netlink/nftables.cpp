@@ -33,39 +33,43 @@ Error commit_error(const std::string& table, int code) {
 Result<Nftables> Nftables::open() {
   auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
   if (!socket) return tl::unexpected(socket.error());
-  set_receive_buffer(socket->fd(), 4U << 20U); // acks of a large refused batch echo every message
+  socket->explain_errors();
+  set_receive_buffer(socket->fd(), 4U << 20U); // every message of a large refused batch has an ack
   return Nftables(std::move(*socket));
 }
 
-Result<void> Nftables::commit(const Batch& batch, const std::string& table) {
+Result<void> Nftables::commit(const Batch& batch, const std::string& table, std::vector<Refused>* refused) {
   if (batch.empty()) return {};
   if (batch.size() >= kLargeBatch) { // one that ended a moment ago refuses it all; then the longer way
-    auto done = transact(wire::encode(batch, table, socket_.next_sequence(), true), table);
+    auto done = transact(batch, table, true, refused);
     if (done || done.error().code != ENOENT) return done;
   }
-  return transact(wire::encode(batch, table, socket_.next_sequence()), table);
+  return transact(batch, table, false, refused);
 }
 
-Result<void> Nftables::transact(const wire::EncodedBatch& encoded, const std::string& table) {
+Result<void> Nftables::transact(const Batch& batch, const std::string& table, bool removals_there,
+                                std::vector<Refused>* refused) {
+  const auto encoded = wire::encode(batch, table, socket_.next_sequence(), removals_there);
   while (socket_.next_sequence() < encoded.last_sequence + 1) {
   }
   if (auto sent = socket_.send(encoded.bytes); !sent) return sent;
-  for (int refused = 0;;) {
+  std::vector<wire::Ack> errors;
+  for (bool last = false; !last;) {
     const auto datagram = socket_.receive();
     if (!datagram) return tl::unexpected(datagram.error());
-    if (!*datagram) return tl::unexpected(commit_error(table, refused != 0 ? refused : EAGAIN));
-    bool last = false;
+    if (!*datagram && errors.empty()) return tl::unexpected(commit_error(table, EAGAIN));
+    if (!*datagram) break;
     wire::for_each_message(**datagram, [&](const nlmsghdr* message) {
       if (message->nlmsg_type != NLMSG_ERROR) return;
       const auto ack = wire::parse_ack(message);
       if (ack.sequence < encoded.first_sequence || ack.sequence > encoded.last_sequence) return;
-      if (refused == 0) refused = ack.error;
+      if (ack.error != 0) errors.push_back(ack);
       last = last || ack.sequence == encoded.last_sequence || ack.sequence == encoded.first_sequence;
     });
-    if (!last) continue;
-    if (refused != 0) return tl::unexpected(commit_error(table, refused));
-    return {};
   }
+  if (errors.empty()) return {};
+  if (refused != nullptr) *refused = wire::refused_changes(batch, encoded, errors);
+  return tl::unexpected(commit_error(table, errors.front().error));
 }
 
 template<class Collect>

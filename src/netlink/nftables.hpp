@@ -26,8 +26,9 @@ class Nftables {
   /// How others see who committed (TableWatch).
   [[nodiscard]] std::uint32_t port_id() const { return socket_.port_id(); }
   /// All or nothing. Errors: ENOENT (table or set gone), ENFILE (set full), EPERM (no CAP_NET_ADMIN, or the
-  /// table has another owner).
-  Result<void> commit(const Batch& batch, const std::string& table);
+  /// table has another owner). `refused` then has the changes that the kernel named, some of them or none:
+  /// the batch may be tried again without these.
+  Result<void> commit(const Batch& batch, const std::string& table, std::vector<Refused>* refused = nullptr);
   /// Errors: ENOENT when table or set is missing.
   Result<std::vector<wire::RawElement>> elements(const std::string& table, const std::string& set);
   /// Of these elements, which are of one set and family, the ones that are there. A dump of a large set takes
@@ -40,7 +41,8 @@ class Nftables {
 
  private:
   explicit Nftables(NetlinkSocket socket) : socket_(std::move(socket)) {}
-  Result<void> transact(const wire::EncodedBatch& encoded, const std::string& table);
+  Result<void> transact(const Batch& batch, const std::string& table, bool removals_there,
+                        std::vector<Refused>* refused);
   template<class Collect>
   Result<int> dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect);
 

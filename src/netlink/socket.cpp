@@ -32,6 +32,12 @@ void NetlinkSocket::hear(int group, bool wanted) {
                sizeof group);
 }
 
+void NetlinkSocket::explain_errors() {
+  const int on = 1;
+  for (const int option : {NETLINK_EXT_ACK, NETLINK_CAP_ACK})
+    ::setsockopt(fd_.get(), SOL_NETLINK, option, &on, sizeof on);
+}
+
 Result<void> NetlinkSocket::ignore_overruns() {
   const int on = 1;
   if (::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0)

@@ -33,6 +33,9 @@ class NetlinkSocket {
 
   /// Joins or leaves a multicast group (by number, not as a mask).
   void hear(int group, bool wanted);
+  /// Acks name the attribute that was refused, and bear the header of the request alone. One that comes
+  /// without is no error (Ack::offset).
+  void explain_errors();
   /// Overruns are not reported as errors: reports carry numbers, gaps are counted instead.
   Result<void> ignore_overruns();
 

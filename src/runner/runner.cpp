@@ -29,8 +29,6 @@
 namespace knock::runner {
 namespace {
 
-constexpr std::size_t kMaxCommands = 32; // at once, of all doors
-
 struct Limit {
   __rlimit_resource_t resource;
   rlim_t most;
@@ -70,8 +68,14 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   ::_exit(127);
 }
 
+struct Keeper {
+  system::Fd fd;
+  system::Watch watch;
+};
+
 struct Command {
   system::Fd pidfd;
+  system::Watch watch;
   pid_t pid = 0;
   int keeper = -1; // who asked for it
   std::string door;
@@ -84,12 +88,13 @@ struct Command {
 class Runner {
  public:
   int run(system::Fd signals, std::optional<system::Fd> listener) {
-    loop_.watch(signals.get(), [&](Instant) {
+    const auto signalled = loop_.watch(signals.get(), [&](Instant) {
       const int signal = system::read_signal(signals.get()).number;
       stopping_ = stopping_ || signal == SIGTERM || signal == SIGINT;
     });
+    system::Watch callers;
     if (listener)
-      loop_.watch(listener->get(), [&](Instant) {
+      callers = loop_.watch(listener->get(), [&](Instant) {
         welcome(system::Fd(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC)));
       });
     else
@@ -110,8 +115,7 @@ class Runner {
     if (!keeper) return;
     const int fd = keeper.get();
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-    keepers_.emplace(fd, std::move(keeper));
-    loop_.watch(fd, [this, fd](Instant now) { read(fd, now); });
+    keepers_[fd] = {std::move(keeper), loop_.watch(fd, [this, fd](Instant now) { read(fd, now); })};
   }
 
   void read(int keeper, Instant now) {
@@ -126,7 +130,6 @@ class Runner {
   }
 
   void leave(int keeper) {
-    loop_.unwatch(keeper);
     keepers_.erase(keeper);
     for (const auto& [fd, command] : commands_)
       if (command.keeper == keeper) ::kill(-command.pid, SIGKILL);
@@ -155,8 +158,8 @@ class Runner {
     command.source = request.source;
     command.started = now;
     command.deadline = now + request.time;
+    command.watch = loop_.watch(fd, [this, fd](Instant at) { ended(fd, at); });
     commands_[fd] = std::move(command);
-    loop_.watch(fd, [this, fd](Instant at) { ended(fd, at); });
   }
 
   void ended(int fd, Instant now) {
@@ -170,7 +173,6 @@ class Runner {
                                  quoted(system::ending_text(info.si_code, info.si_status)),
                                  std::chrono::round<Millis>(now - command.started).count(),
                                  command.overdue ? " reason=time" : ""));
-    loop_.unwatch(fd);
     commands_.erase(fd);
   }
 
@@ -190,7 +192,7 @@ class Runner {
   }
 
   system::EventLoop loop_;
-  std::map<int, system::Fd> keepers_;
+  std::map<int, Keeper> keepers_;   // by descriptor
   std::map<int, Command> commands_; // by pidfd
   bool stopping_ = false;
 };

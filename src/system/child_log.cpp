@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <knock/limits.hpp>
 #include <knock/quoted.hpp>
 
 #include "system/log.hpp"
@@ -17,28 +18,26 @@
 namespace knock::system {
 namespace {
 
-constexpr std::size_t kLongestLine = 512; // bytes of the process; escaped it is four times as long at most
-constexpr int kFairReads = 16;            // of 4 KiB: a process that never stops must not starve the rest
+constexpr int kFairReads = 16; // of 4 KiB: a process that never stops must not starve the rest
 
 } // namespace
 
 Result<Fd> ChildLog::open(bool waits) {
-  unwatch();
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return tl::unexpected(system_error("open a pipe"));
   fd_ = Fd(ends[0]);
   Fd theirs(ends[1]);
   ::fcntl(fd_.get(), F_SETFL, O_NONBLOCK);
   if (!waits) ::fcntl(theirs.get(), F_SETFL, O_NONBLOCK);
-  loop_.watch(fd_.get(), [this](Instant now) {
-    if (!read(now)) unwatch();
+  watch_ = loop_.watch(fd_.get(), [this](Instant now) {
+    if (!read(now)) close();
   });
   return theirs;
 }
 
 void ChildLog::finish(Instant now) {
   if (fd_) (void)read(now);
-  unwatch();
+  close();
   if (!line_.empty()) end_line(now);
   say_dropped();
 }
@@ -62,7 +61,7 @@ bool ChildLog::read(Instant now) {
 void ChildLog::take(std::string_view bytes, Instant now) {
   while (!bytes.empty()) {
     const auto end = std::min(bytes.find('\n'), bytes.size());
-    const auto some = std::min(end, kLongestLine - line_.size());
+    const auto some = std::min(end, kMaxChildLine - line_.size());
     line_.append(bytes.substr(0, some));
     cut_ = cut_ || some < end;
     if (end == bytes.size()) return;
@@ -91,9 +90,9 @@ void ChildLog::say_dropped() {
   dropped_ = 0;
 }
 
-void ChildLog::unwatch() {
-  if (fd_) loop_.unwatch(fd_.get());
-  fd_ = Fd();
+void ChildLog::close() {
+  watch_ = {};
+  fd_ = {};
 }
 
 } // namespace knock::system

@@ -31,7 +31,6 @@ class ChildLog {
   }
   ChildLog(const ChildLog&) = delete;
   ChildLog& operator=(const ChildLog&) = delete;
-  ~ChildLog() { unwatch(); }
 
   /// Opens a pipe in place of the one before; returns the end for the process. With `waits` a write to a full
   /// pipe waits for us, else its bytes are lost. Errors: EMFILE.
@@ -46,7 +45,7 @@ class ChildLog {
   void take(std::string_view bytes, Instant now);
   void end_line(Instant now);
   void say_dropped();
-  void unwatch();
+  void close();
 
   EventLoop& loop_;
   std::string name_;
@@ -54,6 +53,7 @@ class ChildLog {
   Instant::duration every_; // a line, in the long run
   unsigned burst_;
   Fd fd_;
+  Watch watch_;
   std::string line_; // so far
   bool cut_ = false; // its rest is left out
   Instant paid_{};   // until when the lines said are paid for

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "system/event_loop.hpp"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
-#include <vector>
 
 #include "system/fd.hpp"
 
@@ -14,11 +11,11 @@ namespace knock::system {
 
 namespace {
 
-short events_of(EventLoop::Want want) {
+short events_of(Watch::Want want) {
   switch (want) {
-  case EventLoop::Want::read: return POLLIN;
-  case EventLoop::Want::write: return POLLOUT;
-  case EventLoop::Want::end: break;
+  case Watch::Want::read: return POLLIN;
+  case Watch::Want::write: return POLLOUT;
+  case Watch::Want::end: break;
   }
   return 0;
 }
@@ -37,22 +34,14 @@ std::chrono::nanoseconds wall_clock() {
   return Seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
 }
 
-void EventLoop::watch(int fd, Ready ready) {
-  watched_[fd] = {std::move(ready)};
-}
-
-void EventLoop::want(int fd, Want what) {
-  watched_.at(fd).want = what;
-}
-
-void EventLoop::unwatch(int fd) {
-  watched_.erase(fd);
+Watch EventLoop::watch(int fd, Watch::Ready ready) {
+  return Watch(watched_.emplace_back(Watch::Entry{fd, std::move(ready)}));
 }
 
 Result<Instant> EventLoop::wait(std::optional<Instant> deadline) {
-  std::vector<pollfd> polled;
-  polled.reserve(watched_.size());
-  for (const auto& [fd, watched] : watched_) polled.push_back({fd, events_of(watched.want), 0});
+  watched_.remove_if([](const Watch::Entry& entry) { return entry.fd < 0; });
+  polled_.clear();
+  for (const auto& entry : watched_) polled_.push_back({entry.fd, events_of(entry.want), 0});
 
   timespec timeout{};
   if (deadline) {
@@ -60,16 +49,15 @@ Result<Instant> EventLoop::wait(std::optional<Instant> deadline) {
     timeout.tv_sec = std::chrono::floor<Seconds>(left).count();
     timeout.tv_nsec = (left - Seconds{timeout.tv_sec}).count();
   }
-  const int ready = ::ppoll(polled.data(), polled.size(), deadline ? &timeout : nullptr, nullptr);
+  const int ready = ::ppoll(polled_.data(), polled_.size(), deadline ? &timeout : nullptr, nullptr);
   if (ready < 0 && errno != EINTR) return tl::unexpected(system_error("wait for events"));
   const auto now = monotonic_now();
-  for (const auto& entry : polled) {
-    if (ready <= 0 || entry.revents == 0) continue;
-    // An earlier callback may have closed this one.
-    if (const auto it = watched_.find(entry.fd); it != watched_.end()) {
-      const auto call = it->second.ready;
-      call(now);
-    }
+  if (ready <= 0) return now;
+  auto entry = watched_.begin(); // what a callback begins to watch comes behind all that were polled
+  for (const auto& polled : polled_) {
+    const auto& watched = *entry++;
+    if (polled.revents != 0 && watched.fd >= 0)
+      watched.ready(now); // an earlier callback may have ended this one
   }
   return now;
 }

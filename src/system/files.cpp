@@ -15,6 +15,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/limits.hpp>
+
 #include "system/fd.hpp"
 #include "system/process.hpp"
 

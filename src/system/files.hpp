@@ -18,8 +18,6 @@
 
 namespace knock::system {
 
-inline constexpr std::size_t kMaxFile = 1U << 20U; // 10,000 doors take less
-
 /// The whole of a regular file of at most kMaxFile bytes. Errors: code ENOENT when there is none.
 Result<std::string> read_file(const std::string& path);
 

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,16 +27,9 @@ using Bytes = std::vector<std::byte>;
 struct Ack {
   std::uint32_t sequence = 0;
   int error = 0; ///< errno, positive
+  /// Of the attribute that was refused, from the first byte of the request; needs NETLINK_EXT_ACK.
+  std::optional<std::uint32_t> offset{};
 };
-
-/// Reads an NLMSG_ERROR. Requires: message->nlmsg_type == NLMSG_ERROR. A truncated one, and one with a number
-/// that is no errno (linux/err.h: 1..4095, negated), reads as EBADMSG.
-inline Ack parse_ack(const nlmsghdr* message) {
-  constexpr int kBadMessage = 74; // EBADMSG
-  if (mnl_nlmsg_get_payload_len(message) < sizeof(nlmsgerr)) return {message->nlmsg_seq, kBadMessage};
-  const auto error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
-  return {message->nlmsg_seq, error <= 0 && error >= -4095 ? -error : kBadMessage};
-}
 
 /// Calls `visit(const nlmsghdr*)` for each whole message of a datagram; a broken tail ends it.
 template<class Visit>
@@ -69,6 +63,29 @@ bool for_each_attribute(std::span<const std::byte> bytes, Visit&& visit) {
     bytes = bytes.subspan(std::min(aligned, bytes.size()));
   }
   return true;
+}
+
+/// Reads an NLMSG_ERROR. Requires: message->nlmsg_type == NLMSG_ERROR. A truncated one, and one with a number
+/// that is no errno (linux/err.h: 1..4095, negated), reads as EBADMSG.
+inline Ack parse_ack(const nlmsghdr* message) {
+  constexpr int kBadMessage = 74; // EBADMSG
+  if (message->nlmsg_len < sizeof(nlmsghdr) + sizeof(nlmsgerr)) return {message->nlmsg_seq, kBadMessage};
+  const auto& answer = *static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
+  const bool is_errno = answer.error <= 0 && answer.error >= -4095;
+  Ack ack{message->nlmsg_seq, is_errno ? -answer.error : kBadMessage};
+  if ((message->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return ack;
+  // Attributes stand behind the header of the request, or behind all of it.
+  std::size_t echoed = sizeof(nlmsgerr);
+  if ((message->nlmsg_flags & NLM_F_CAPPED) == 0)
+    echoed += (std::max<std::size_t>(answer.msg.nlmsg_len, sizeof(nlmsghdr)) - sizeof(nlmsghdr) + 3U) &
+              ~std::size_t{3};
+  for_each_attribute(attributes_of(message, echoed), [&](std::uint16_t type, std::span<const std::byte> value) {
+    std::uint32_t offset = 0;
+    if (type != NLMSGERR_ATTR_OFFS || value.size() != sizeof offset) return;
+    std::memcpy(&offset, value.data(), sizeof offset);
+    ack.offset = offset;
+  });
+  return ack;
 }
 
 /// Appends messages to a buffer with room for `capacity` bytes; libmnl writes without looking.

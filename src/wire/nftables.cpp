@@ -11,8 +11,10 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 namespace knock::wire {
 namespace {
@@ -109,6 +111,45 @@ void add_element(nftnl_set* set, const Change& change, Form form) {
   nftnl_set_elem_add(set, element);
 }
 
+/// One message of a batch: elements of one set.
+struct Part {
+  std::uint16_t type;
+  std::string_view set;
+  std::span<const Change* const> changes;
+  Form form;
+  bool begins;  ///< the first of the messages that carry out a chunk of changes
+  bool removes; ///< the chunk has removals
+};
+
+template<class Visit>
+void for_each_part_of(std::string_view set, std::span<const Change* const> changes, bool removals_there,
+                      Visit&& visit) {
+  for (std::size_t at = 0; at < changes.size(); at += kElementsPerMessage) {
+    const auto chunk = changes.subspan(at, std::min(kElementsPerMessage, changes.size() - at));
+    std::vector<const Change*> puts;
+    std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(puts),
+                 [](const Change* change) { return change->kind == Change::Kind::put; });
+    const auto held = removals_there ? std::span<const Change* const>(puts) : chunk;
+    const bool removes = puts.size() < chunk.size();
+    if (!held.empty()) visit(Part{NFT_MSG_NEWSETELEM, set, held, Form::held, true, removes});
+    visit(Part{NFT_MSG_DELSETELEM, set, chunk, Form::key_only, held.empty(), removes});
+    if (!puts.empty()) visit(Part{NFT_MSG_NEWSETELEM, set, puts, Form::whole, false, removes});
+  }
+}
+
+/// Calls `visit(const Part&)` for each message of a batch between its begin and its end.
+template<class Visit>
+void for_each_part(const Batch& batch, bool removals_there, Visit&& visit) {
+  std::vector<const Change*> changes;
+  for (const auto set : kGrantSets)
+    for (const auto family : {Family::ipv4, Family::ipv6}) {
+      changes.clear();
+      for (const auto& change : batch)
+        if (change.key.source.family == family && change.key.set == set) changes.push_back(&change);
+      for_each_part_of(set_name(set, family), changes, removals_there, visit);
+    }
+}
+
 /// Writes the messages of one batch, numbered from its first.
 class BatchWriter {
  public:
@@ -117,21 +158,20 @@ class BatchWriter {
     writer_.finish(nftnl_batch_begin(writer_.next(), sequence_++));
   }
 
-  void put(std::uint16_t type, std::string_view set_name, std::span<const Change* const> changes, Form form) {
-    if (changes.empty()) return;
-    const auto set = make_set(table_, set_name);
-    for (const auto* change : changes) add_element(set.get(), *change, form);
-    const std::uint16_t flags = type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0;
-    last_ = nftnl_nlmsg_build_hdr(writer_.next(), type, NFPROTO_INET, flags, sequence_++);
+  void put(const Part& part) {
+    const auto set = make_set(table_, part.set);
+    for (const auto* change : part.changes) add_element(set.get(), *change, part.form);
+    const std::uint16_t flags = part.type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0;
+    last_ = nftnl_nlmsg_build_hdr(writer_.next(), part.type, NFPROTO_INET, flags, sequence_++);
     nftnl_set_elems_nlmsg_build_payload(last_, set.get());
     writer_.finish(last_);
   }
 
-  EncodedBatch finish(std::uint32_t first) && {
+  EncodedBatch finish(std::uint32_t first, bool removals_there) && {
     if (last_ != nullptr) last_->nlmsg_flags |= NLM_F_ACK;
     const auto last = sequence_ - 1;
     writer_.finish(nftnl_batch_end(writer_.next(), sequence_));
-    return {std::move(writer_).take(), first, last};
+    return {std::move(writer_).take(), first, last, removals_there};
   }
 
  private:
@@ -141,18 +181,20 @@ class BatchWriter {
   nlmsghdr* last_ = nullptr;
 };
 
-void put_changes(BatchWriter& writer, std::string_view set, std::span<const Change* const> changes,
-                 bool removals_there) {
-  for (std::size_t at = 0; at < changes.size(); at += kElementsPerMessage) {
-    const auto chunk = changes.subspan(at, std::min(kElementsPerMessage, changes.size() - at));
-    std::vector<const Change*> puts;
-    std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(puts),
-                 [](const Change* change) { return change->kind == Change::Kind::put; });
-    writer.put(NFT_MSG_NEWSETELEM, set, removals_there ? std::span<const Change* const>(puts) : chunk,
-               Form::held);
-    writer.put(NFT_MSG_DELSETELEM, set, chunk, Form::key_only);
-    writer.put(NFT_MSG_NEWSETELEM, set, puts, Form::whole);
-  }
+/// Which element of its list a byte of a message belongs to.
+std::optional<std::size_t> element_at(const nlmsghdr* message, std::size_t offset) {
+  std::optional<std::size_t> found;
+  const auto* start = reinterpret_cast<const std::byte*>(message);
+  for_each_attribute(attributes_of(message, sizeof(nfgenmsg)), [&](std::uint16_t type, auto elements) {
+    if (type != NFTA_SET_ELEM_LIST_ELEMENTS) return;
+    std::size_t at = 0;
+    for_each_attribute(elements, [&](std::uint16_t, std::span<const std::byte> element) {
+      const auto begin = static_cast<std::size_t>(element.data() - start) - sizeof(nlattr);
+      if (offset >= begin && offset < begin + sizeof(nlattr) + element.size()) found = at;
+      ++at;
+    });
+  });
+  return found;
 }
 
 Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set_name,
@@ -221,15 +263,32 @@ EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t 
   const auto messages = 3 * (batch.size() / kElementsPerMessage + 2 * kGrantSets.size()) + 2;
   BatchWriter writer(messages * (kMessageBytes + table.size()) + 3 * batch.size() * kElementBytes, table,
                      sequence);
-  std::vector<const Change*> changes;
-  for (const auto set : kGrantSets)
-    for (const auto family : {Family::ipv4, Family::ipv6}) {
-      changes.clear();
-      for (const auto& change : batch)
-        if (change.key.source.family == family && change.key.set == set) changes.push_back(&change);
-      put_changes(writer, set_name(set, family), changes, removals_there);
-    }
-  return std::move(writer).finish(sequence);
+  for_each_part(batch, removals_there, [&](const Part& part) { writer.put(part); });
+  return std::move(writer).finish(sequence, removals_there);
+}
+
+std::vector<Refused> refused_changes(const Batch& batch, const EncodedBatch& encoded,
+                                     std::span<const Ack> acks) {
+  std::vector<const nlmsghdr*> messages;
+  for_each_message(encoded.bytes, [&](const nlmsghdr* message) { messages.push_back(message); });
+  std::vector<Refused> refused;
+  std::size_t at = 0;
+  bool failed = false;        // an earlier message of the chunk
+  std::string_view unremoved; // a set where removals were not carried out: it may be full for their sake
+  for_each_part(batch, encoded.removals_there, [&](const Part& part) {
+    const auto* message = messages.at(++at);
+    if (part.begins) failed = false;
+    const auto ack = std::find_if(acks.begin(), acks.end(), [&](const Ack& one) {
+      return one.sequence == message->nlmsg_seq && one.error != 0;
+    });
+    if (ack == acks.end() || std::exchange(failed, true)) return;
+    const bool consequence = part.set == unremoved && ack->error == ENFILE;
+    if (part.removes) unremoved = part.set;
+    const auto element = ack->offset ? element_at(message, *ack->offset) : std::nullopt;
+    if (element && !consequence)
+      refused.push_back({static_cast<std::size_t>(part.changes[*element] - batch.data()), ack->error});
+  });
+  return refused;
 }
 
 Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence) {

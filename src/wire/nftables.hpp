@@ -22,14 +22,24 @@ struct EncodedBatch {
   Bytes bytes;
   std::uint32_t first_sequence = 0; ///< BATCH_BEGIN; an error with this number refuses the whole
   std::uint32_t last_sequence = 0;  ///< the one message that asks for an ack
+  bool removals_there = false;
 };
 
 /// Each change as add, delete, add (or add, delete): an upsert on every kernel, in a full set and over an
 /// element that ended but is not collected yet. Linux before 6.12 cannot update an element in place. The
-/// first add of a map element leads where the old one does: another target would be refused (EBUSY).
+/// first add of a map element leads where the old one does: another target would be refused (EEXIST).
 /// With `removals_there` what is removed has to exist (else ENOENT): half the work for the kernel.
 EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence,
                     bool removals_there = false);
+
+/// Which changes of `batch` the kernel named when it refused `encoded`, and why. `acks`: the answers with an
+/// error, in the order they came. The kernel stops at the first element of a message and goes on with the next
+/// message: so of each kElementsPerMessage changes of a set one is named, and more when the batch comes again
+/// without it. What fails only because an earlier message did is not named; nor does an ack name a change
+/// that speaks of no element (a missing table or set).
+/// Source: nf_tables_newsetelem and nf_tables_delsetelem, net/netfilter/nf_tables_api.c, Linux 6.1 and newer.
+std::vector<Refused> refused_changes(const Batch& batch, const EncodedBatch& encoded,
+                                     std::span<const Ack> acks);
 
 Bytes encode_element_dump(const std::string& table, const std::string& set, std::uint32_t sequence);
 inline constexpr std::size_t kElementsPerMessage =

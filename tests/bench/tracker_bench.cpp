@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One packet through the tracker: misses, first steps and opens, over doors and live sources.
+// One packet through the tracker: misses, first steps and opens, over doors and live sources; and a report through the
+// whole packet path.
 #include <benchmark/benchmark.h>
 
+#include <cstring>
 #include <random>
+
+#include <knock/packet_path.hpp>
 
 #include "../harness/sequences.hpp"
 
@@ -50,8 +54,39 @@ void whole_knock(benchmark::State& state) {
   }
 }
 
+/// A SYN to `port` over IPv4; source and sequence number are filled in.
+std::array<std::byte, 40> syn_bytes(unsigned port) {
+  std::array<std::byte, 40> bytes{};
+  bytes[0] = std::byte{0x45};
+  bytes[3] = std::byte{40};
+  bytes[9] = std::byte{6};
+  bytes[22] = static_cast<std::byte>(port >> 8U);
+  bytes[23] = static_cast<std::byte>(port);
+  bytes[33] = std::byte{kTcpSyn};
+  return bytes;
+}
+
+/// From bytes to counters, 64 reports a wake-up: the port of a first step, or of none.
+void packet(benchmark::State& state) {
+  PacketPath path(kTestWords, kTestKey);
+  path.follow(Setup(state.range(0), 0).policy);
+  std::vector<Completed> completed;
+  auto bytes = syn_bytes(static_cast<unsigned>(state.range(1)));
+  std::mt19937 random{1};
+  std::uint32_t number = 0;
+  for (auto _ : state) {
+    if (number++ % 64 == 0) path.wake(kNow, std::chrono::nanoseconds{0});
+    const auto source = static_cast<std::uint32_t>(random()) | 0x80U; // no network of zeros
+    std::memcpy(bytes.data() + 12, &source, sizeof source);
+    std::memcpy(bytes.data() + 24, &number, sizeof number);
+    path.read(bytes, std::chrono::nanoseconds{0}, completed);
+  }
+  benchmark::DoNotOptimize(path.take_counts());
+}
+
 } // namespace
 
+BENCHMARK(packet)->ArgNames({"doors", "port"})->ArgsProduct({{1, 10'000}, {65'000, 1}});
 BENCHMARK(miss)->ArgNames({"doors", "sources"})->ArgsProduct({{1, 10'000}, {0, 10'000, 100'000, 1'000'000}});
 BENCHMARK(first_step)->ArgNames({"doors", "sources"})->ArgsProduct({{1, 10'000}, {0, 10'000, 1'000'000}});
 BENCHMARK(whole_knock)->ArgNames({"doors", "sources"})->ArgsProduct({{1, 10'000}, {0, 10'000, 1'000'000}});

@@ -8,10 +8,14 @@ using namespace knock;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto bytes = std::as_bytes(std::span(data, size));
-  std::vector<Completed> grants;
-  const bool whole = parse_completed(bytes, grants);
-  KNOCK_ASSERT(whole ? grants.size() * sizeof(Completed) == size : grants.empty());
-  if (whole) KNOCK_ASSERT(std::ranges::equal(std::as_bytes(std::span(grants)), bytes));
-  for (const auto& grant : grants) KNOCK_ASSERT(parse_address(to_string(grant.source)) == grant.source);
+  std::vector<Completed> read;
+  const bool whole = parse_records(bytes, read);
+  KNOCK_ASSERT(whole != read.empty() && read.size() <= kMaxRecords);
+  std::vector<std::byte> again;
+  for (const auto& completed : read) {
+    encode(completed, again);
+    KNOCK_ASSERT(parse_address(to_string(completed.source)) == completed.source);
+  }
+  if (whole) KNOCK_ASSERT(std::ranges::equal(again, bytes));
   return 0;
 }

@@ -38,8 +38,14 @@ Completed grant_of(std::string_view door, std::string_view source) {
 void send_bytes(const void* bytes, std::size_t size) {
   ::send(kEnginePair, bytes, size, MSG_NOSIGNAL);
 }
+std::vector<std::byte> records(const std::vector<Completed>& grants) {
+  std::vector<std::byte> datagram;
+  for (const auto& grant : grants) encode(grant, datagram);
+  return datagram;
+}
 void ask(const std::vector<Completed>& grants) {
-  send_bytes(grants.data(), grants.size() * sizeof(Completed));
+  const auto datagram = records(grants);
+  send_bytes(datagram.data(), datagram.size());
 }
 
 /// Orders are taken, pings answered: only what it asks for is wrong. Returns whether the keeper is still
@@ -80,19 +86,19 @@ long try_call(unsigned port) {
 void misbehave(EnginePage& page, unsigned port) {
   const auto honest = grant_of("ssh", "203.0.113.9");
   switch (port) {
-  case 1011: return ask(std::vector(kMaxCompleted, grant_of("nosuchdoor", "203.0.113.9")));
+  case 1011: return ask(std::vector(kMaxRecords, grant_of("nosuchdoor", "203.0.113.9")));
   case 1012:
     for (const char* source : {"0.0.0.0", "127.0.0.1", "169.254.1.1", "224.0.0.1", "255.255.255.255",
                                "::", "::1", "fe80::1", "ff02::1", "::ffff:203.0.113.9"})
       ask({grant_of("ssh", source)});
     return;
   case 1013: return ask({grant_of("ssh", "203.0.113.1"), grant_of("ssh", "2001:db8:f::1")});
-  case 1014: return send_bytes(&honest, sizeof honest - 1);
-  case 1015: return ask(std::vector(kMaxCompleted + 1, honest));
+  case 1014: return send_bytes(records({honest}).data(), kCompletedBytes - 1);
+  case 1015: return ask(std::vector(kMaxRecords + 1, honest));
   case 1016: return send_bytes("", 0);
   case 1017:
-    for (int i = 0; i < 1'000'000 / static_cast<int>(kMaxCompleted); ++i) {
-      std::vector<Completed> grants(kMaxCompleted, grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
+    for (int i = 0; i < 1'000'000 / static_cast<int>(kMaxRecords); ++i) {
+      std::vector<Completed> grants(kMaxRecords, grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
       ask(grants);
       obey(page, MSG_DONTWAIT);
     }
@@ -104,6 +110,11 @@ void misbehave(EnginePage& page, unsigned port) {
   case 1020:
     ::close(kEnginePair);
     for (;;) ::pause();
+  case 1023: {
+    auto datagram = records({honest, honest});
+    datagram[kCompletedBytes] = std::byte{2}; // the kind of the second one
+    return send_bytes(datagram.data(), datagram.size());
+  }
   case 1022: shout(); return ask({grant_of("ssh", "203.0.113.66")});
   default: break;
   }
@@ -121,8 +132,8 @@ int run_engine(std::uint16_t first_group, std::uint32_t) {
   if (std::getenv("KNOCKGATE_TEST_OPEN") == nullptr && !confine_engine()) return 1;
   EventLoop loop;
   bool ended = false;
-  loop.watch(kEnginePair, [&](Instant) { ended = !obey(*page, 0); });
-  loop.watch(reader.fd(), [&](Instant) {
+  const auto orders = loop.watch(kEnginePair, [&](Instant) { ended = !obey(*page, 0); });
+  const auto reports = loop.watch(reader.fd(), [&](Instant) {
     while (const auto logged = reader.receive()) {
       if (!*logged) break;
       for (const auto& one : **logged) misbehave(*page, parse_packet(one.payload).packet.port);

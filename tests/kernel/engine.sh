@@ -6,7 +6,7 @@ export WATCHDOG_USEC=$((2000000 * SLOW))
 
 world
 serve router 22
-acts="1001 1002 1003 1004 1005 1006 1011 1012 1013 1014 1015 1016 1017 1018 1019 1020 1022"
+acts="1001 1002 1003 1004 1005 1006 1011 1012 1013 1014 1015 1016 1017 1018 1019 1020 1022 1023"
 config <<TOML
 [door.ssh]
 opens = ["tcp/22"]
@@ -64,7 +64,7 @@ ok "a grant the door allows: this engine is heard"
 grows refused_unknown_door 1011
 grows refused_source 1012
 grows refused_own_address 1013
-for port in 1014 1015; do grows refused_record $port; done
+for port in 1014 1015 1023; do grows refused_record $port; done
 [ "$(elements open4) $(elements open6)" = "0 0" ] || fail "open: $(ctl)"
 ok "an unknown door, ten impossible sources, our own addresses, short and long datagrams: counted, and nothing opens"
 before=$(engine); act 1016; changed() { local new; new=$(engine) && [ "$new" != "$before" ]; }; await changed

@@ -69,13 +69,13 @@ keeper::Outcome Straw::carry_out(const keeper::Steps& steps) {
   keeper::Outcome outcome;
   const auto meanwhile = std::exchange(faults.meanwhile, {});
   const auto kill_after = std::exchange(faults.kill_after, std::nullopt);
-  const auto others = [&](std::size_t from, std::size_t to) {
+  const auto disturb_before = [&](std::size_t from, std::size_t to) {
     for (const auto& [before, foreign] : meanwhile)
       if (before >= from && before < to) disturb(foreign);
   };
   for (const auto& step : steps) {
     if (kill_after && *kill_after <= outcome.done) break;
-    others(outcome.done, outcome.done + 1);
+    disturb_before(outcome.done, outcome.done + 1);
     const int given = std::exchange(faults.fail[step.index()], 0);
     const int code = given != 0 ? given : act(step, outcome);
     if (code != 0) {
@@ -84,7 +84,7 @@ keeper::Outcome Straw::carry_out(const keeper::Steps& steps) {
     }
     ++outcome.done;
   }
-  others(outcome.done + 1, ~std::size_t{0});
+  disturb_before(outcome.done + 1, ~std::size_t{0});
   if (kill_after) kill();
   return outcome;
 }

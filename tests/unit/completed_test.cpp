@@ -3,60 +3,73 @@
 
 #include <doctest/doctest.h>
 
-#include <cstring>
-
 using namespace knock;
 
 namespace {
 
-Completed grant_of(std::string_view door, std::string_view source) {
-  Completed grant;
-  grant.door = door_id(door);
-  grant.source = *parse_address(source);
-  return grant;
+Completed completed(std::string_view door, std::string_view source, std::uint32_t sequence = 0) {
+  return {door_id(door), *parse_address(source), sequence};
 }
 
-std::span<const std::byte> bytes_of(const std::vector<Completed>& grants) {
-  return std::as_bytes(std::span(grants));
+std::vector<std::byte> datagram_of(const std::vector<Completed>& all) {
+  std::vector<std::byte> datagram;
+  for (const auto& one : all) encode(one, datagram);
+  return datagram;
 }
 
 } // namespace
 
 TEST_CASE("records of a datagram come out as they went in") {
-  const std::vector<Completed> sent{grant_of("ssh", "203.0.113.9"), grant_of("nas", "2001:db8::1")};
   std::vector<Completed> read;
-  REQUIRE(parse_completed(bytes_of(sent), read));
+  REQUIRE(parse_records(
+      datagram_of({completed("ssh", "203.0.113.9"), completed("nas", "2001:db8::1", 0x01020304)}), read));
   REQUIRE(read.size() == 2);
   CHECK(read[0].door == door_id("ssh"));
+  CHECK(to_string(read[0].source) == "203.0.113.9");
+  CHECK(read[0].sequence == 0);
   CHECK(to_string(read[1].source) == "2001:db8::1");
+  CHECK(read[1].sequence == 0x01020304);
 }
 
-TEST_CASE("a datagram of another length than 1 to 64 whole records is refused") {
-  const std::vector<Completed> many(kMaxCompleted + 1, grant_of("ssh", "203.0.113.9"));
-  const auto bytes = bytes_of(many);
+TEST_CASE("a record begins with its kind, and has the length of its kind") {
+  const auto datagram = datagram_of({completed("ssh", "203.0.113.9"), completed("ssh", "203.0.113.9")});
+  CHECK(datagram.size() == 2 * kCompletedBytes);
+  CHECK(datagram[0] == std::byte{1});
+  CHECK(datagram[kCompletedBytes] == std::byte{1});
+}
+
+TEST_CASE("a datagram of other than 1 to 64 whole records is refused") {
+  const auto datagram = datagram_of(std::vector(kMaxRecords + 1, completed("ssh", "203.0.113.9")));
+  const std::span bytes(datagram);
   std::vector<Completed> read;
-  for (const std::size_t size :
-       {std::size_t{0}, std::size_t{1}, std::size_t{31}, std::size_t{33}, bytes.size(), bytes.size() - 1})
-    CHECK_FALSE(parse_completed(bytes.first(size), read));
+  CHECK_FALSE(parse_records({}, read));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    if (size % kCompletedBytes != 0) CHECK_FALSE(parse_records(bytes.first(size), read));
+  CHECK_FALSE(parse_records(bytes, read));
   CHECK(read.empty());
-  CHECK(parse_completed(bytes.first(kMaxCompleted * sizeof(Completed)), read));
-  CHECK(read.size() == kMaxCompleted);
+  CHECK(parse_records(bytes.first(kMaxRecordBytes), read));
+  CHECK(read.size() == kMaxRecords);
 }
 
-TEST_CASE("one wrong record refuses its whole datagram") {
-  std::vector<Completed> sent(3, grant_of("ssh", "203.0.113.9"));
-  std::vector<Completed> read;
-  SUBCASE("a reserved byte") {
-    sent[2].reserved[1] = 1;
+TEST_CASE("one wrong record refuses its whole datagram, and what was read before it stays") {
+  auto datagram = datagram_of(std::vector(3, completed("ssh", "203.0.113.9")));
+  const auto last = std::span(datagram).last(kCompletedBytes);
+  SUBCASE("an unknown kind") {
+    last[0] = std::byte{2};
+  }
+  SUBCASE("no kind") {
+    last[0] = std::byte{0};
   }
   SUBCASE("an unknown family") {
-    sent[2].source.family = static_cast<Family>(5);
+    last[9] = std::byte{5};
   }
   SUBCASE("IPv4 with more than four octets") {
-    sent[2].source.octets[4] = 1;
+    last[14] = std::byte{1};
   }
-  CHECK_FALSE(parse_completed(bytes_of(sent), read));
-  CHECK(read.empty());
+  std::vector<Completed> read{completed("nas", "2001:db8::1")};
+  CHECK_FALSE(parse_records(datagram, read));
+  REQUIRE(read.size() == 1);
+  CHECK(read[0].door == door_id("nas"));
 }
 
 TEST_CASE("what can never be a peer from elsewhere gets no grant") {

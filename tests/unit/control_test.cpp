@@ -2,10 +2,13 @@
 #include <knock/command_line.hpp>
 #include <knock/control.hpp>
 #include <knock/nearest.hpp>
+#include <knock/verbs.hpp>
 
 #include <doctest/doctest.h>
 
 #include <array>
+
+#include <fmt/format.h>
 
 using namespace knock;
 
@@ -119,11 +122,45 @@ TEST_CASE("the command line: bare is status, a mistyped verb gets the nearest, a
 
 TEST_CASE("the command line: --key=value is --key value; a flag takes none") {
   const auto parse = [](std::vector<const char*> words) { return parse_command_line(words); };
+  const auto same = [&](const char* verb, const std::string& option,
+                        std::optional<std::string> CommandLine::*field) {
+    CAPTURE(option);
+    const auto apart = parse({verb, option.c_str(), "30m"});
+    const auto joined = parse({verb, (option + "=30m").c_str()});
+    CHECK_FALSE(joined.failure);
+    CHECK(apart.line.*field == "30m");
+    CHECK(joined.line.*field == "30m");
+  };
+  same("open", "--for", &CommandLine::for_time);
+  same("reload", "--confirm", &CommandLine::confirm);
+  same("wait", "--timeout", &CommandLine::timeout);
+  same("status", "--socket", &CommandLine::socket);
+  same("check", "--config", &CommandLine::config);
+  CHECK(parse({"open", "ssh", "192.0.2.1", "--for=30m"}).line.words.size() == 2);
+  CHECK(parse({"open", "ssh", "192.0.2.1", "--for="}).line.for_time == ""); // the daemon refuses it
+  CHECK(parse({"close", "ssh", "--for=30m"}).failure->text == "close takes no --for");
   CHECK(parse({"reload", "--confirm=10m"}).line.confirm == "10m");
   CHECK_FALSE(parse({"reload", "--confirm=10m"}).failure);
   CHECK(parse({"--config=/x=y.toml", "save"}).line.config == "/x=y.toml");
   CHECK(parse({"reload", "--now=1"}).failure->text == "--now takes no value");
   CHECK(parse({"wait", "--timeot=1s"}).failure->text == "unknown option --timeot=1s");
+}
+
+TEST_CASE("the table of verbs serves both sides: what help says, and what right the daemon asks for") {
+  const auto help = help_text();
+  for (const auto& verb : kVerbs) {
+    CAPTURE(verb.name);
+    CHECK(find_verb(verb.name) == &verb);
+    CHECK(help.find(fmt::format("\n  {} {}", verb.name, verb.usage)) != std::string::npos);
+    CHECK(help.find(verb.what) != std::string::npos);
+    CHECK((verb.what.find("(root)") != verb.what.npos) == (verb.right == Right::root));
+    const std::vector<const char*> typed{verb.name.data()};
+    CHECK_FALSE(parse_command_line(typed).failure);
+  }
+  CHECK(find_verb("ope") == nullptr);
+  CHECK(find_verb("open")->right == Right::write);
+  CHECK(find_verb("wait")->right == Right::read);
+  CHECK_FALSE(find_verb("check")->asked);
 }
 
 TEST_CASE("nearest finds a typing slip, and nothing where nothing is near") {

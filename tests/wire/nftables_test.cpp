@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <string_view>
 
 #include <linux/netfilter/nf_tables.h>
@@ -171,4 +173,113 @@ TEST_CASE("a removal of what is surely there is a delete alone, a put beside it 
   CHECK(messages[2].body.find(port_22) != std::string::npos);
   const auto careful = messages_of(wire::encode(batch, "knockgate", 1).bytes);
   CHECK(careful[1].body.find(port_22) != std::string::npos);
+}
+
+namespace {
+
+// nft add element inet t forward4 { ... }, where an element of that key leads elsewhere: the answer to a socket
+// with NETLINK_EXT_ACK and NETLINK_CAP_ACK (strace -e recvfrom, Linux 6.18).
+constexpr auto kRefusal = "\x2c\0\0\0\x02\0\0\x03\x02\0\0\0\xd6\x58\0\0"
+                          "\xef\xff\xff\xff\xa8\0\0\0\x0c\x0a\x01\x04\x02\0\0\0\0\0\0\0"
+                          "\x08\0\x02\0\x58\0\0\0"sv;
+
+wire::Ack ack_of(std::string bytes) {
+  bytes.resize(std::max(bytes.size(), sizeof(nlmsghdr)));
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  std::memcpy(bytes.data(), &size, sizeof size);
+  return wire::parse_ack(reinterpret_cast<const nlmsghdr*>(bytes.data()));
+}
+
+/// Where the element of this port stands in the `nth` message of the batch (the begin is 0).
+wire::Ack refusal(const wire::EncodedBatch& encoded, std::uint32_t nth, std::uint16_t port, int error) {
+  const auto body = messages_of(encoded.bytes).at(nth).body;
+  const char number[]{6, 0, 0, 0, static_cast<char>(port >> 8U), static_cast<char>(port & 0xffU)};
+  const auto at = body.find(std::string_view(number, sizeof number));
+  REQUIRE(at != body.npos);
+  return {encoded.first_sequence + nth, error,
+          static_cast<std::uint32_t>(at + sizeof(nlmsghdr) + sizeof(nfgenmsg))};
+}
+
+Batch puts(std::string_view address, std::uint16_t first, std::uint16_t last) {
+  Batch batch;
+  for (auto port = first; port <= last; ++port)
+    batch.push_back({Change::Kind::put, key(address, port), Millis{1'000}, "ssh - knock 1 2"});
+  return batch;
+}
+
+} // namespace
+
+TEST_CASE("an ack tells what was refused, and where; what is not whole tells no place") {
+  const std::string golden(kRefusal);
+  CHECK(ack_of(golden).sequence == 2);
+  CHECK(ack_of(golden).error == EEXIST);
+  CHECK(ack_of(golden).offset == 0x58);
+  for (std::size_t size = 36; size < golden.size(); ++size) {
+    CHECK(ack_of(golden.substr(0, size)).error == EEXIST);
+    CHECK_FALSE(ack_of(golden.substr(0, size)).offset);
+  }
+  auto silent = golden;
+  silent[7] = 1; // no NLM_F_ACK_TLVS
+  CHECK_FALSE(ack_of(silent).offset);
+  auto echoed = golden;
+  echoed[7] = 2; // not capped: all 168 bytes of the request stand before the attribute
+  CHECK_FALSE(ack_of(echoed).offset);
+  echoed.insert(36, 168 - 16, 'x');
+  CHECK(ack_of(echoed).offset == 0x58);
+  for (const char* length : {"\0\0\0\0", "\xff\xff\xff\xff", "\xfd\xff\xff\xff"}) // of the request
+    (void)ack_of(std::string(echoed).replace(20, 4, length, 4));
+  CHECK(ack_of(golden.substr(0, 35)).error == EBADMSG);
+}
+
+TEST_CASE("the change is named that the offset of an ack stands in, in every set and message") {
+  auto batch = puts("203.0.113.9", 1, 200);
+  for (const auto& change : puts("2001:db8::9", 1, 200)) batch.insert(batch.begin(), change); // backwards
+  for (const bool removals_there : {false, true}) {
+    const auto encoded = wire::encode(batch, "knockgate", 7, removals_there);
+    // of each family 128 and 72 puts, three messages each
+    for (const auto& [nth, port] : {std::pair{1U, 1}, {2U, 128}, {3U, 77}, {4U, 129}, {6U, 200}}) {
+      const auto number = static_cast<std::uint16_t>(port);
+      const std::vector v4{refusal(encoded, nth, number, ENFILE)};
+      CHECK(wire::refused_changes(batch, encoded, v4) == std::vector{Refused{199U + number, ENFILE}});
+      const std::vector v6{refusal(encoded, nth + 6, static_cast<std::uint16_t>(201 - port), EINVAL)};
+      CHECK(wire::refused_changes(batch, encoded, v6) == std::vector{Refused{number - 1U, EINVAL}});
+    }
+    const std::vector all{refusal(encoded, 1, 5, ENFILE), refusal(encoded, 4, 130, ENFILE),
+                          refusal(encoded, 12, 2, EINVAL)};
+    CHECK(wire::refused_changes(batch, encoded, all) ==
+          std::vector{Refused{204, ENFILE}, Refused{329, ENFILE}, Refused{198, EINVAL}});
+  }
+}
+
+TEST_CASE("an ack that speaks of no element names none") {
+  const auto batch = puts("203.0.113.9", 22, 22);
+  const auto encoded = wire::encode(batch, "knockgate", 7);
+  auto ack = refusal(encoded, 1, 22, ENOENT);
+  const auto size = messages_of(encoded.bytes)[1].body.size() + sizeof(nlmsghdr) + sizeof(nfgenmsg);
+  REQUIRE(wire::refused_changes(batch, encoded, {&ack, 1}).size() == 1);
+  for (const std::uint32_t offset : {0U, 20U, static_cast<std::uint32_t>(size), 0xffff'ffffU}) {
+    ack.offset = offset; // the header, the name of the table, behind the end
+    CHECK(wire::refused_changes(batch, encoded, {&ack, 1}).empty());
+  }
+  ack.offset.reset();
+  CHECK(wire::refused_changes(batch, encoded, {&ack, 1}).empty());
+  for (const std::uint32_t sequence : {7U, 11U, 6U, 400U}) { // the begin, the end, others
+    const wire::Ack other{sequence, EPERM, 40};
+    CHECK(wire::refused_changes(batch, encoded, {&other, 1}).empty());
+  }
+}
+
+TEST_CASE("what failed for the sake of an earlier message is not named") {
+  const auto few = puts("203.0.113.9", 1, 3);
+  auto encoded = wire::encode(few, "knockgate", 7);
+  std::vector acks{refusal(encoded, 1, 2, EEXIST), refusal(encoded, 2, 3, ENOENT)}; // 3 was not added
+  CHECK(wire::refused_changes(few, encoded, acks) == std::vector{Refused{1, EEXIST}});
+
+  auto many = puts("203.0.113.9", 1, 200);
+  many[100].kind = Change::Kind::remove; // would have made room for what comes later
+  encoded = wire::encode(many, "knockgate", 7);
+  acks = {refusal(encoded, 1, 50, ENFILE), refusal(encoded, 4, 150, ENFILE)};
+  CHECK(wire::refused_changes(many, encoded, acks) == std::vector{Refused{49, ENFILE}});
+  acks[1].error = EINVAL;
+  CHECK(wire::refused_changes(many, encoded, acks).size() == 2);
 }

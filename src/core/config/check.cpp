@@ -14,10 +14,6 @@
 namespace knock::grammar {
 namespace {
 
-constexpr std::size_t kMaxDoors = 10'000; // what the policy is measured with
-constexpr std::size_t kMaxAny = 1'024;    // ports that one knock may open: elements of one grant
-constexpr std::uint32_t kLeastShare = 64; // of grants, for a door that does not say
-
 std::string named(const Door& door) {
   return fmt::format("door {} ({}:{}:{})", door.name, door.place.file, door.place.line, door.place.column);
 }

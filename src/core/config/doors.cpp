@@ -7,18 +7,10 @@
 
 #include <fmt/format.h>
 
-#include <knock/policy.hpp>
-#include <knock/run.hpp>
+#include <knock/limits.hpp>
 
 namespace knock::grammar {
 namespace {
-
-using std::chrono_literals::operator""h;
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""s;
-
-constexpr Millis kDay = 24h;
-constexpr std::size_t kMaxAnySteps = 6; // order any takes 2^n - 1 nodes
 
 std::optional<Step> read_step(Reader& in, const Written& item) {
   const auto step = parse_step(item.text);
@@ -27,7 +19,7 @@ std::optional<Step> read_step(Reader& in, const Written& item) {
 }
 
 void read_knock(Reader& in, const Written& value, Door& door) {
-  for (const auto& item : in.strings(value, 1, kMaxSteps)) {
+  for (const auto& item : in.strings(value, kKnock)) {
     const auto step = read_step(in, item);
     if (!step) continue;
     if (step->later.empty())
@@ -39,12 +31,12 @@ void read_knock(Reader& in, const Written& value, Door& door) {
 }
 
 void check_steps(Reader& in, const Written& value) {
-  for (const auto& item : in.strings(value, 1, kMaxSteps)) read_step(in, item);
+  for (const auto& item : in.strings(value, kKnock)) read_step(in, item);
 }
 
 std::vector<std::string> read_words(Reader& in, const Written& value) {
   std::vector<std::string> words;
-  for (const auto& item : in.strings(value, 1, kMaxWords)) {
+  for (const auto& item : in.strings(value, kCommandWords)) {
     if (words.empty() && !item.text.starts_with('/'))
       in.refuse(item.spot, shown(item) + " is no absolute path", "begin the first word with /");
     else if (item.text.size() > kMaxWord || item.text.find('\0') != item.text.npos)
@@ -56,7 +48,7 @@ std::vector<std::string> read_words(Reader& in, const Written& value) {
 }
 
 void check_names(Reader& in, const Written& value) {
-  for (const auto& item : in.strings(value, 0, 10'000))
+  for (const auto& item : in.strings(value, kUsers))
     if (!is_name(item.text)) in.refuse(item.spot, shown(item) + " is no name", "write a to z, 0 to 9 and -");
 }
 
@@ -69,19 +61,19 @@ constexpr Key<Door> kKeys[] = {
     {"opens", read_opens},
     {"forward", read_forward},
     {"knock", read_knock},
-    {"within", [](In& in, const W& w, D& d) { set(d.within, in.duration(w, 1s, 120s)); }},
-    {"strays", [](In& in, const W& w, D& d) { set(d.strays, in.integer(w, 0, 14)); }},
-    {"reorder", [](In& in, const W& w, D& d) { set(d.reorder, in.duration(w, 0ms, 200ms)); }},
-    {"for", [](In& in, const W& w, D& d) { set(d.open_for, in.duration(w, 1s, 30 * kDay)); }},
-    {"max", [](In& in, const W& w, D& d) { set(d.max, in.duration(w, 1s, 30 * kDay)); }},
+    {"within", [](In& in, const W& w, D& d) { set(d.within, in.duration(w, kWithin)); }},
+    {"strays", [](In& in, const W& w, D& d) { set(d.strays, in.integer(w, kStrays)); }},
+    {"reorder", [](In& in, const W& w, D& d) { set(d.reorder, in.duration(w, kReorder)); }},
+    {"for", [](In& in, const W& w, D& d) { set(d.open_for, in.duration(w, kOpenFor)); }},
+    {"max", [](In& in, const W& w, D& d) { set(d.max, in.duration(w, kOpenFor)); }},
     {"close",
      [](In& in, const W& w, D& d) {
        set(d.close, in.choice(w, {"after", "on-idle", "on-disconnect"}));
      }},
-    {"idle", [](In& in, const W& w, D& d) { set(d.idle, in.duration(w, 5s, kDay)); }},
-    {"linger", [](In& in, const W& w, D& d) { set(d.linger, in.duration(w, 0s, 1h)); }},
-    {"uses", [](In& in, const W& w, D& d) { set(d.uses, in.integer(w, 1, 1'000)); }},
-    {"grants", [](In& in, const W& w, D& d) { set(d.grants, in.integer(w, 1, kMostGrants)); }},
+    {"idle", [](In& in, const W& w, D& d) { set(d.idle, in.duration(w, kIdle)); }},
+    {"linger", [](In& in, const W& w, D& d) { set(d.linger, in.duration(w, kLinger)); }},
+    {"uses", [](In& in, const W& w, D& d) { set(d.uses, in.integer(w, kUses)); }},
+    {"grants", [](In& in, const W& w, D& d) { set(d.grants, in.integer(w, kGrants)); }},
     {"flows",
      [](In& in, const W& w, D& d) {
        set(d.cut, in.choice(w, {"keep", "cut"}));
@@ -89,7 +81,7 @@ constexpr Key<Door> kKeys[] = {
     {"grant", read_grant},
     {"run", [](In& in, const W& w, D& d) { d.run = read_words(in, w); }},
     {"run_close", [](In& in, const W& w, D& d) { d.run_close = read_words(in, w); }},
-    {"cooldown", [](In& in, const W& w, D& d) { set(d.cooldown, in.duration(w, 0s, kDay)); }},
+    {"cooldown", [](In& in, const W& w, D& d) { set(d.cooldown, in.duration(w, kCooldown)); }},
 };
 
 constexpr LaterKey kLater[] = {
@@ -177,7 +169,7 @@ bool is_read(const Written* written, Millis value) {
 /// The kernel gives one use back in a week (a limit's longest unit): no grant of this kind may live longer.
 void check_uses(Reader& in, const Written& written, const Door& door) {
   const auto* max = written.find("max");
-  if (door.uses != 0 && max != nullptr && door.max > 7 * kDay)
+  if (door.uses != 0 && max != nullptr && door.max > kMaxWithUses)
     in.refuse(max->spot, shown(*max) + " is more than 7d, the most with uses", "write max = \"7d\" or less");
 }
 

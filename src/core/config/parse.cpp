@@ -24,9 +24,6 @@
 namespace knock::grammar {
 namespace {
 
-// Dotted keys nest without end in the library, and its destructor recurses: a line of dots must not end us.
-constexpr std::size_t kMaxDots = 500;
-
 Spot spot_of(const toml::source_position& at, std::string_view file) {
   return {file, static_cast<std::uint32_t>(at.line), static_cast<std::uint32_t>(at.column)};
 }

@@ -15,8 +15,6 @@
 
 namespace knock::grammar {
 
-inline constexpr std::uint32_t kMostGrants = 4'194'304; // of all doors together
-
 /// Which keys of sections stand where, over all files: "gate.trust".
 using SetKeys = std::map<std::string, Spot, std::less<>>;
 

@@ -9,8 +9,6 @@
 namespace knock::grammar {
 namespace {
 
-constexpr std::size_t kMaxPorts = 64; // of one door
-constexpr std::size_t kMaxForwards = 8;
 constexpr std::uint8_t kGrant4 = 24; // the two lengths a grant may have beside the address itself
 constexpr std::uint8_t kGrant6 = 64;
 
@@ -49,7 +47,7 @@ void refuse_port(Reader& in, const Written& item, std::string_view what, std::st
 }
 
 void read_opens(Reader& in, const Written& value, Door& door) {
-  const auto items = in.strings(value, 1, 16);
+  const auto items = in.strings(value, kOpens);
   std::set<Port> ports;
   for (const auto& item : items) {
     if (item.text == "any") {
@@ -79,7 +77,7 @@ void read_forward(Reader& in, const Written& value, Door& door) {
                 "write \"tcp/8443\" = \"192.0.2.20:443\"");
     Forward forward{outer.value_or(Port{}), {}, {}};
     if (entry.kind == Written::Kind::array)
-      for (const auto& item : in.strings(entry, 2, 2)) add_target(in, entry, item, forward);
+      for (const auto& item : in.strings(entry, {2, 2})) add_target(in, entry, item, forward);
     else if (in.string(entry))
       add_target(in, entry, entry, forward);
     door.forwards.push_back(forward);
@@ -91,7 +89,7 @@ void read_grant(Reader& in, const Written& value, Door& door) {
   const auto four = fmt::format("/{}", kGrant4);
   const auto six = fmt::format("/{}", kGrant6);
   if (value.kind == Written::Kind::array) {
-    const auto both = in.strings(value, 2, 2);
+    const auto both = in.strings(value, {2, 2});
     if (both.empty()) return;
     if (both[0].text == four && both[1].text == six) {
       door.prefix4 = kGrant4;

@@ -63,7 +63,8 @@ std::optional<bool> Reader::boolean(const Written& value) {
   return value.text == "true";
 }
 
-std::optional<std::int64_t> Reader::integer(const Written& value, std::int64_t least, std::int64_t most) {
+std::optional<std::int64_t> Reader::integer(const Written& value, const Count& allowed) {
+  const auto [least, most] = allowed;
   const auto limits = fmt::format("{} to {}", least, most);
   if (!is_kind(value, Written::Kind::integer, "an integer", limits)) return std::nullopt;
   if (value.number >= least && value.number <= most) return value.number;
@@ -71,7 +72,8 @@ std::optional<std::int64_t> Reader::integer(const Written& value, std::int64_t l
   return std::nullopt;
 }
 
-std::optional<Millis> Reader::duration(const Written& value, Millis least, Millis most) {
+std::optional<Millis> Reader::duration(const Written& value, const Span& allowed) {
+  const auto [least, most] = allowed;
   constexpr auto kExample = "a whole number with ms, s, m, h or d in quotes: \"500ms\", \"10s\", \"5m\"";
   if (!is_kind(value, Written::Kind::string, "a duration", kExample)) return std::nullopt;
   const auto span = parse_duration(value.text);
@@ -85,7 +87,8 @@ std::optional<Millis> Reader::duration(const Written& value, Millis least, Milli
   return std::nullopt;
 }
 
-std::optional<std::uint32_t> Reader::size(const Written& value, std::uint32_t least, std::uint32_t most) {
+std::optional<std::uint32_t> Reader::size(const Written& value, const Range<std::uint32_t>& allowed) {
+  const auto [least, most] = allowed;
   constexpr auto kExample = "a whole number with KiB or MiB in quotes: \"512KiB\", \"8MiB\"";
   if (!is_kind(value, Written::Kind::string, "a size", kExample)) return std::nullopt;
   const auto bytes = parse_size(value.text);
@@ -129,7 +132,8 @@ std::optional<std::size_t> Reader::choice(const Written& value,
   return std::nullopt;
 }
 
-std::span<const Written> Reader::strings(const Written& value, std::size_t least, std::size_t most) {
+std::span<const Written> Reader::strings(const Written& value, const Range<std::size_t>& allowed) {
+  const auto [least, most] = allowed;
   if (!is_kind(value, Written::Kind::array, "an array of strings", "[\"...\", \"...\"]")) return {};
   const auto count = value.items.size();
   if (count < least || count > most) {

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include <knock/limits.hpp>
+
 #include "words.hpp"
 
 namespace knock::grammar {
@@ -40,16 +42,16 @@ class Reader {
   [[nodiscard]] std::size_t complaints() const { return findings_.size(); }
 
   std::optional<bool> boolean(const Written& value);
-  std::optional<std::int64_t> integer(const Written& value, std::int64_t least, std::int64_t most);
-  std::optional<Millis> duration(const Written& value, Millis least, Millis most);
-  std::optional<std::uint32_t> size(const Written& value, std::uint32_t least, std::uint32_t most);
+  std::optional<std::int64_t> integer(const Written& value, const Count& allowed);
+  std::optional<Millis> duration(const Written& value, const Span& allowed);
+  std::optional<std::uint32_t> size(const Written& value, const Range<std::uint32_t>& allowed);
   std::optional<std::string_view> string(const Written& value);
   /// An absolute path. `may_be_empty`: or "" for none.
   std::optional<std::string> path(const Written& value, std::size_t most_bytes, bool may_be_empty = false);
   /// Which of `words` it is.
   std::optional<std::size_t> choice(const Written& value, std::initializer_list<std::string_view> words);
-  /// The entries of an array of `least` to `most` strings, empty after a complaint.
-  std::span<const Written> strings(const Written& value, std::size_t least, std::size_t most);
+  /// The entries of an array of so many strings, empty after a complaint.
+  std::span<const Written> strings(const Written& value, const Range<std::size_t>& allowed);
   bool is_table(const Written& value, std::string_view header);
 
   /// Reads every key of `table`. `what` names it in findings: "door ssh".

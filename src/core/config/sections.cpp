@@ -8,17 +8,11 @@
 
 #include <fmt/format.h>
 
-#include <knock/run.hpp>
+#include <knock/limits.hpp>
 
 namespace knock::grammar {
 namespace {
 
-using std::chrono_literals::operator""s;
-
-constexpr std::size_t kMaxSocketPath = 107; // sockaddr_un holds 108 with the NUL
-constexpr std::size_t kMaxPath = 4'095;     // PATH_MAX with the NUL
-constexpr std::size_t kMaxInterface = 15;   // IFNAMSIZ with the NUL
-constexpr std::size_t kMaxTableName = 64;   // nft takes 255; nobody reads them
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view kDigits = "0123456789";
 
@@ -51,7 +45,7 @@ void refuse_prefix(Reader& in, const Written& item, std::string_view wanted) {
 }
 
 void read_trust(Reader& in, const Written& value, Config& config) {
-  for (const auto& item : in.strings(value, 0, 64)) {
+  for (const auto& item : in.strings(value, kTrusted)) {
     if (const auto prefix = parse_prefix(item.text))
       add_prefix(config.gate.trust_prefixes, *prefix);
     else if (is_interface(item.text))
@@ -62,7 +56,7 @@ void read_trust(Reader& in, const Written& value, Config& config) {
 }
 
 void read_also(Reader& in, const Written& value, Config& config) {
-  for (const auto& item : in.strings(value, 0, 64)) {
+  for (const auto& item : in.strings(value, kTrusted)) {
     if (const auto prefix = parse_prefix(item.text))
       add_prefix(config.gate.also, *prefix);
     else
@@ -71,7 +65,7 @@ void read_also(Reader& in, const Written& value, Config& config) {
 }
 
 void read_mark(Reader& in, const Written& value, Config& config) {
-  const auto mark = in.integer(value, 1, 0x8000'0000);
+  const auto mark = in.integer(value, {1, 0x8000'0000});
   if (mark && !std::has_single_bit(static_cast<std::uint32_t>(*mark)))
     in.refuse(value.spot, shown(value) + " has more than one bit",
               "write one bit: 0x1, 0x2, 0x4 ... 0x80000000");
@@ -94,7 +88,7 @@ void read_table(Reader& in, const Written& value, Config& config) {
 }
 
 void read_attempts(Reader& in, const Written& value, Config& config) {
-  const auto attempts = in.integer(value, 1 << 19, 1 << 24);
+  const auto attempts = in.integer(value, kAttempts);
   if (attempts && !std::has_single_bit(static_cast<std::uint32_t>(*attempts)))
     in.refuse(value.spot, shown(value) + " is no power of 2", "write 524288 (2^19) to 16777216 (2^24)");
   else
@@ -107,7 +101,7 @@ void read_write_group(Reader& in, const Written& value, Config& config) {
 }
 
 void check_workers(Reader& in, const Written& value) {
-  if (in.integer(value, 1, 4) && value.number == 3)
+  if (in.integer(value, kWorkers) && value.number == 3)
     in.refuse(value.spot, shown(value) + " is out of limits", "write 1, 2 or 4");
 }
 
@@ -121,9 +115,8 @@ constexpr Key<Config> kControl[] = {
     {"state", [](In& in, const W& w, C& c) { set(c.control.state, in.path(w, kMaxPath)); }},
 };
 constexpr Key<Config> kNflog[] = {
-    {"group", [](In& in, const W& w, C& c) { set(c.nflog.group, in.integer(w, 0, 65'532)); }},
-    {"buffer",
-     [](In& in, const W& w, C& c) { set(c.nflog.buffer_bytes, in.size(w, 208U << 10U, 64U << 20U)); }},
+    {"group", [](In& in, const W& w, C& c) { set(c.nflog.group, in.integer(w, kNflogGroup)); }},
+    {"buffer", [](In& in, const W& w, C& c) { set(c.nflog.buffer_bytes, in.size(w, kNflogBuffer)); }},
 };
 constexpr Key<Config> kNft[] = {
     {"mode",
@@ -144,13 +137,13 @@ constexpr Key<Config> kGate[] = {
 };
 constexpr Key<Config> kLimits[] = {
     {"attempts", read_attempts},
-    {"grants", [](In& in, const W& w, C& c) { set(c.limits.grants, in.integer(w, 1, kMostGrants)); }},
-    {"per_source", [](In& in, const W& w, C& c) { set(c.limits.per_source, in.integer(w, 1, 1'024)); }},
-    {"cooloff", [](In& in, const W& w, C& c) { set(c.limits.cooloff, in.duration(w, 0s, 120s)); }},
+    {"grants", [](In& in, const W& w, C& c) { set(c.limits.grants, in.integer(w, kGrants)); }},
+    {"per_source", [](In& in, const W& w, C& c) { set(c.limits.per_source, in.integer(w, kPerSource)); }},
+    {"cooloff", [](In& in, const W& w, C& c) { set(c.limits.cooloff, in.duration(w, kCooloff)); }},
 };
 constexpr LaterKey kEngineLater[] = {{"workers", check_workers, "1"}};
 constexpr Key<Config> kRunner[] = {
-    {"time", [](In& in, const W& w, C& c) { set(c.runner.time, in.duration(w, kMinRunTime, kMaxRunTime)); }},
+    {"time", [](In& in, const W& w, C& c) { set(c.runner.time, in.duration(w, kRunTime)); }},
 };
 constexpr Key<Config> kLog[] = {
     {"level",

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <knock/address.hpp>
+#include <knock/limits.hpp>
 
 namespace knock::grammar {
 namespace {
@@ -71,7 +72,7 @@ std::optional<Step> parse_step(std::string_view text) {
   Step step;
   if (text.starts_with("pause ")) {
     const auto pause = parse_duration(text.substr(6));
-    if (!pause || *pause < Millis{200} || *pause > Millis{60'000}) return std::nullopt;
+    if (!pause || *pause < kPause.least || *pause > kPause.most) return std::nullopt;
     step.pause = *pause;
     step.later = "a pause";
     return step;
@@ -79,7 +80,7 @@ std::optional<Step> parse_step(std::string_view text) {
   if (const auto space = text.find(' '); space != std::string_view::npos) {
     const auto times = text.substr(space + 1);
     const auto count = parse_count(times.substr(std::min<std::size_t>(1, times.size())));
-    if (!times.starts_with('x') || !count || *count < 1 || *count > 31) return std::nullopt;
+    if (!times.starts_with('x') || !count || *count < 1 || *count > kRepeats.most) return std::nullopt;
     step.later = "a repeat";
     text = text.substr(0, space);
   }
@@ -98,7 +99,7 @@ std::optional<Step> parse_step(std::string_view text) {
 }
 
 bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 31 && text[0] != '-' &&
+  return !text.empty() && text.size() <= kMaxName && text[0] != '-' &&
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
 }
 

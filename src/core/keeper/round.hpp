@@ -25,12 +25,11 @@
 #include <knock/result.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/run.hpp>
+#include <knock/verbs.hpp>
 
 namespace knock::keeper {
 
 // ---- hear: all that one poll reports ready
-
-enum class Right : std::uint8_t { read, write, root };
 
 /// A request of knockctl, or a signal. Its answer bears the ticket.
 struct Asked {
@@ -38,6 +37,7 @@ struct Asked {
   Request request;
   Right right = Right::read; ///< what its sender may do
   std::uint32_t uid = 0;
+  bool by_signal = false; ///< SIGHUP: nobody waits for the answer
 };
 
 /// Whether the runner took a command of an earlier round.
@@ -62,7 +62,7 @@ struct Heard {
 
 struct Ask {
   std::vector<GrantKey> elements{}; ///< counters of these, and whether they are there
-  bool grants = false;           ///< all elements of the grant sets
+  bool grants = false;              ///< all elements of the grant sets
   bool table = false;
   bool connections = false;  ///< TCP connections of this host
   bool flows = false;        ///< connections that conntrack knows
@@ -76,6 +76,7 @@ struct TableSeen {
   bool there = false;             ///< embed: our sets in it
   bool rules_as_loaded = false;   ///< as many as the last Load left; embed: always
   std::vector<Guarded> guarded{}; ///< sorted
+  std::uint32_t set_size = 0;     ///< of a grant set; 0: there is none
   bool overflow = false;          ///< the strays of every source are reported
 };
 
@@ -147,12 +148,6 @@ struct Commit {
 using Step = std::variant<Bind, Instruct, Dismiss, Listen, Remember, Load, Unload, Commit>;
 using Steps = std::vector<Step>;
 
-/// An element that the kernel did not take.
-struct Refused {
-  std::size_t at = 0; ///< in the batch
-  int code = 0;       ///< errno
-};
-
 /// How far the steps came.
 struct Outcome {
   std::size_t done = 0;              ///< steps that succeeded
@@ -182,8 +177,9 @@ struct Said {
   std::vector<Line> lines{};
   std::vector<Told> told{};
   std::vector<Run> runs{};
-  unsigned suspicions = 0;       ///< what no honest engine sends
-  std::optional<Instant> next{}; ///< when the next round is due if nothing is heard
+  unsigned suspicions = 0;         ///< what no honest engine sends
+  std::optional<Failure> failed{}; ///< the start
+  std::optional<Instant> next{};   ///< when the next round is due if nothing is heard
 };
 
 /// What a round acts on.

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// PacketPath: the way of a reported packet, from its bytes to the sequences that it completed.
+///
+///   bytes -> Packet -> Token -> Tracker -> Completed, and a count of what became of it
+///
+/// In:      the reports of one wake-up after another, and the policy.
+/// Memory:  the tracker's table; nothing is allocated per packet, as long as `out` has room.
+/// Threads: one.
+/// Time:    passed in. A report's is the kernel's own, so `within` holds over a stall: of the engine, of the keeper
+///          that it waits for, of the machine. What waited longer than 15 s is thrown away and counted (`stale`): a
+///          knock opens within 15 s or not. A report without a stamp counts as of the wake-up that read it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <knock/completed.hpp>
+#include <knock/policy.hpp>
+#include <knock/tracker.hpp>
+
+namespace knock {
+
+/// Packets by what became of them; under these names in `knockctl --json`.
+template<class Number>
+struct PacketCounters {
+  Number seen{};
+  Number stale{};    ///< waited too long to be believed
+  Number cut{};      ///< `short`
+  Number unparsed{}; ///< fragments, foreign headers
+  Number not_step{};
+  Number step{};
+  Number start{};
+  Number stray{};
+  Number cooled{};
+  Number late{};
+  Number repeat{};
+  Number evicted{};
+  Number contended{};
+  Number opened{};
+};
+
+using PacketCounts = PacketCounters<std::uint64_t>;
+
+class PacketPath {
+ public:
+  /// As Tracker. Before the first policy no packet is a step.
+  PacketPath(std::size_t words, const SourceHash::Key& key) : tracker_(words, key) {}
+
+  /// Before the reports of a wake-up: its time, and the same by CLOCK_REALTIME, as stamps are.
+  void wake(Instant now, std::chrono::nanoseconds wall);
+  /// One report: the packet from its network header on, and when the kernel saw it. Appends what it completed.
+  void read(std::span<const std::byte> packet, std::optional<std::chrono::nanoseconds> stamp,
+            std::vector<Completed>& out);
+  /// Frees attempts that ended. Returns when to call again; nothing while no source is knocking.
+  std::optional<Instant> sweep(Instant now);
+  /// Follows `policy` from now on; attempts move to the paths that both policies have.
+  void follow(Policy policy);
+
+  /// Counted since the last call.
+  PacketCounts take_counts() { return std::exchange(counts_, {}); }
+  [[nodiscard]] std::size_t attempts(Instant now) const { return tracker_.attempts(policy_, now); }
+
+ private:
+  std::optional<Instant> time_of(std::optional<std::chrono::nanoseconds> stamp);
+  void count(const Outcome& outcome);
+
+  Tracker tracker_;
+  Policy policy_;
+  PacketCounts counts_;
+  Instant now_{};                     // of this wake-up
+  std::chrono::nanoseconds wall_{};   // the same
+  Instant latest_{};                  // of all reports: time never goes back
+  std::optional<Instant> next_sweep_; // absent while no attempt lives: idle means no wake-up
+  std::size_t swept_ = 0;             // words of the sweep under way
+  std::size_t alive_ = 0;             // found by it
+};
+
+} // namespace knock

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Verbs of knockctl, once for both sides: what is typed and what help says of it, and the right that the
+/// daemon asks for.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace knock {
+
+/// What a user may do: look, change what is open, change what is guarded from boot on.
+enum class Right : std::uint8_t { read, write, root };
+
+struct Verb {
+  std::string_view name;
+  std::size_t most_words;
+  std::string_view usage; ///< behind the name; the options that it takes are those that stand here
+  Right right;
+  bool asked; ///< of the daemon; the others are knockctl's alone
+  std::string_view what;
+};
+
+inline constexpr std::array kVerbs{
+    Verb{"status", 0, "", Right::read, true, "what is open, for whom (also without a verb)"},
+    Verb{"check", 1, "[FILE] [--strict]", Right::read, false, "read the configuration and say what is wrong"},
+    Verb{"open", 2, "DOOR ADDRESS [--for T]", Right::write, true, "open a door by hand"},
+    Verb{"close", 2, "DOOR|ID [ADDRESS] | --all", Right::write, true, "close grants"},
+    Verb{"reload", 0, "[--confirm T | --now]", Right::write, true, "read the configuration anew"},
+    Verb{"confirm", 0, "[--anyway]", Right::write, true,
+         "keep what reload --confirm guards, once a knock opened it"},
+    Verb{"save", 0, "", Right::root, true, "write the boot file (root)"},
+    Verb{"off", 0, "", Right::root, true, "guard nothing until on, reboots included (root)"},
+    Verb{"on", 0, "", Right::root, true, "guard again (root)"},
+    Verb{"wait", 0, "[--timeout 10s]", Right::read, true, "wait until the daemon is ready"},
+    Verb{"template", 1, "[gate|forward|cut|embed]", Right::read, false,
+         "print the nft rules as they are loaded"}};
+
+/// Nothing when there is no such verb.
+constexpr const Verb* find_verb(std::string_view name) {
+  const auto* found =
+      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& verb) { return verb.name == name; });
+  return found == kVerbs.end() ? nullptr : found;
+}
+
+} // namespace knock

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/keeper/audit.hpp"
+
+#include <fmt/format.h>
+
+#include <knock/quoted.hpp>
+
+namespace knock::keeper {
+namespace {
+
+std::int64_t ms_between(Instant from, Instant to) {
+  return std::chrono::round<Millis>(to - from).count();
+}
+
+std::string_view verb_of(LedgerEvent::Verb verb) {
+  switch (verb) {
+  case LedgerEvent::Verb::open: return "open";
+  case LedgerEvent::Verb::extend: return "extend";
+  case LedgerEvent::Verb::close: return "close";
+  case LedgerEvent::Verb::expire: return "expire";
+  case LedgerEvent::Verb::refused: break;
+  }
+  return "refused";
+}
+
+std::string audit_line(const LedgerEvent& event, Instant now) {
+  const auto& grant = event.grant;
+  std::string ports;
+  for (Port port : grant.ports)
+    if (port != kNoPort) ports += (ports.empty() ? "" : ",") + to_string(port);
+  if (ports.empty()) ports = "-";
+  auto line =
+      fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb), quoted(grant.door),
+                  source_text(grant), ports, quoted(grant.by), to_string(grant.via), grant.id);
+  if (grant.source_port != 0) line += fmt::format(" source_port={}", grant.source_port);
+  if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)
+    return line + fmt::format(" for={}ms", ms_between(now, grant.ends));
+  return line + fmt::format(" open_ms={} packets={} bytes={} reason={}",
+                            ms_between(grant.opened, std::min(now, grant.ends)), event.traffic.packets,
+                            event.traffic.bytes, event.reason);
+}
+
+} // namespace
+
+void Audit::say(const LedgerEvent& event, Instant now, std::vector<Line>& lines) {
+  (void)sum_up(now, lines);
+  if (sum_.own_line(event, now)) lines.push_back({LogLevel::info, audit_line(event, now)});
+}
+
+std::optional<Instant> Audit::sum_up(Instant now, std::vector<Line>& lines) {
+  for (const auto& sum : sum_.due(now)) lines.push_back({LogLevel::info, to_string(sum)});
+  return sum_.next();
+}
+
+} // namespace knock::keeper

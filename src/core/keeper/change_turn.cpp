@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include <knock/policy.hpp>
+
+#include "core/keeper/trial.hpp"
+#include "core/keeper/turns.hpp"
+
+namespace knock::keeper {
+namespace {
+
+constexpr int kGroups = 4;
+
+/// Every enabled door's way in.
+std::vector<Sequence> sequences_of(const Config& config) {
+  std::vector<Sequence> sequences;
+  for (const auto& door : config.doors) {
+    if (!door.enabled || door.knock.empty()) continue;
+    Sequence sequence;
+    sequence.door = door.id;
+    sequence.name = door.name;
+    for (Port port : door.knock) sequence.steps.push_back(token_of(port));
+    sequence.within = door.within;
+    sequence.strays = door.strays;
+    sequence.reorder = door.reorder;
+    sequences.push_back(std::move(sequence));
+  }
+  return sequences;
+}
+
+tl::unexpected<Failure> failed(const Error& error) {
+  return tl::unexpected(failure_of(error));
+}
+
+bool changes_config(const Change& change) {
+  return change.verb == Change::Verb::start || change.verb == Change::Verb::reload;
+}
+
+Failure forbidden(const Wish& wish) {
+  return {ExitCode::usage,
+          "usage",
+          {},
+          fmt::format("this would guard {}, maybe the port you are on: nothing is changed",
+                      names(wish.applied.fresh)),
+          "run: knockctl reload --confirm 10m (undone unless you confirm), or: knockctl reload --now"};
+}
+
+} // namespace
+
+void ChangeTurn::ask(State& state, Ask& ask) {
+  using Verb = Change::Verb;
+  ask.table = change_.verb != Verb::confirm;
+  ask.memory = ask.grants = change_.verb == Verb::start;
+  ask.config = change_.verb == Verb::reload;
+  ask.connections = changes_config(change_) || change_.verb == Verb::on;
+  ask.elements = state.ledger.uses_keys(); // a set that is made anew forgets what it counted
+}
+
+tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& seen, Said& said) {
+  if (!*seen.grants) return failed(seen.grants->error());
+  state.kept.memory = state.kept.disk.recall(*seen.memory, said.lines);
+  const auto& config = state.settings.config;
+  state.ledger.adopt(
+      **seen.grants, [&](std::string_view door) { return terms_of(*config, door); }, state.now);
+  if (const auto count = state.ledger.grants().size(); count != 0)
+    said.lines.push_back({LogLevel::info, fmt::format("adopted {} grants from the kernel", count)});
+  return plan_reload(nullptr, config, state.kept.memory, {}, (*seen.table)->guarded, state.now);
+}
+
+tl::expected<Wish, Failure> ChangeTurn::wish_reload(State& state, const Seen& seen) {
+  if (!seen.config->config) return tl::unexpected(failure_of(seen.config->findings.front()));
+  auto next = std::make_shared<const Config>(*seen.config->config);
+  if (auto failure = unchangeable(*state.settings.config, *next, state.settings.path))
+    return tl::unexpected(std::move(*failure));
+  auto wish = plan_reload(state.settings.config.get(), std::move(next), state.kept.memory, change_.options,
+                          (*seen.table)->guarded, state.now);
+  if (is_forbidden(wish, change_.options)) return tl::unexpected(forbidden(wish));
+  return wish;
+}
+
+tl::expected<Wish, Failure> ChangeTurn::wish_confirm(State& state) {
+  const auto& config = state.settings.config;
+  auto plan = plan_confirm(*config, state.kept.memory.unconfirmed, change_.anyway, state.now);
+  if (plan.refusal) return tl::unexpected(std::move(*plan.refusal));
+  texts_ = std::move(plan.texts);
+  Wish wish{config, {std::move(plan.rest), state.kept.memory.off_since}};
+  wish.sets = sets_of(*config, wish.memory, state.now);
+  return wish;
+}
+
+tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Said& said) {
+  if (seen.table && !*seen.table) return failed(seen.table->error());
+  if (seen.connections && !*seen.connections) return failed(seen.connections->error());
+  auto memory = state.kept.memory;
+  switch (change_.verb) {
+  case Change::Verb::start: return wish_start(state, seen, said);
+  case Change::Verb::reload: return wish_reload(state, seen);
+  case Change::Verb::confirm: return wish_confirm(state);
+  case Change::Verb::off: memory.off_since = state.wall; return Wish{state.settings.config, memory};
+  case Change::Verb::on: memory.off_since.reset(); break;
+  }
+  return plan_reload(state.settings.config.get(), state.settings.config, memory, {}, (*seen.table)->guarded,
+                     state.now);
+}
+
+/// The rules with what they begin with: connections that go on, or all that is open when the table was gone.
+void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
+  const auto& next = *wish_->config;
+  const bool lost = state.table.is_lost() || (seen.table && !(*seen.table)->there);
+  wish_->applied.changed = wish_->applied.changed || (lost && change_.verb != Change::Verb::start);
+  auto open = lost ? state.ledger.all(state.now) : draft_.batch();
+  const auto size = seen.table ? (*seen.table)->set_size : 0;
+  Batch held;
+  if (size != 0 && size != 2 * next.limits.grants) held = state.ledger.all(state.now);
+  const bool apart = open.size() >= kLargeBatch;
+  steps.push_back(Load{wish_->config, wish_->sets, apart ? Batch{} : open, std::move(held)});
+  if (apart) steps.push_back(Commit{std::move(open)});
+}
+
+/// Groups first: a second daemon must fail before it touches the table of the first. What has to be on disk is
+/// there before the rules, but for a confirmation: a daemon killed in between must not guard for good.
+Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
+  const auto& next = *wish_->config;
+  auto memory = state.kept.disk.remember(wish_->memory);
+  if (!any_door(next)) return memory;
+  const auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
+  if (!policy) return tl::unexpected(policy.error());
+  const auto& bound = state.standing.group;
+  const int first = next.nflog.group;
+  Steps steps;
+  if (bound && *bound != first && std::abs(*bound - first) < kGroups)
+    return tl::unexpected(Error{fmt::format("NFLOG groups {}-{} overlap those in use", first, first + 3), 0,
+                                "systemctl restart knockgated"});
+  if (!bound || *bound != first) steps.push_back(Bind{next.nflog.group, next.nflog.buffer_bytes});
+  const Instruct instruct{policy->encode(), next.limits.attempts, next.nflog.buffer_bytes};
+  if (!state.standing.engine) steps.push_back(instruct);
+  const bool confirms = change_.verb == Change::Verb::confirm;
+  if (!confirms) steps.insert(steps.end(), memory.begin(), memory.end());
+  if (!state.standing.listen.table) steps.push_back(Listen{true, state.standing.listen.flows});
+  load(state, seen, steps);
+  if (confirms) steps.insert(steps.end(), memory.begin(), memory.end());
+  if (state.standing.engine && changes_config(change_)) steps.push_back(instruct);
+  return steps;
+}
+
+Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
+  auto wished = wish(state, seen, said);
+  if (!wished) {
+    fail(state, wished.error(), said);
+    return {};
+  }
+  wish_ = std::move(*wished);
+  state.ledger.note(seen.elements);
+  if (seen.connections)
+    for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
+                                           state.ledger.sessions().size()))
+      draft_.add(state.ledger, state.ledger.plan_open({&request, 1}, state.now));
+  auto planned = steps(state, seen);
+  if (!planned) {
+    draft_.revert(state.ledger);
+    wish_.reset();
+    fail(state, failure_of(planned.error()), said);
+    return {};
+  }
+  return steps_ = std::move(*planned);
+}
+
+void ChangeTurn::fail(State& state, const Failure& failure, Said& said) {
+  switch (change_.verb) {
+  case Change::Verb::start: said.failed = failure; return;
+  case Change::Verb::reload:
+    if (failure.exit == ExitCode::usage) {
+      said.lines.push_back({LogLevel::error, "reload refused: " + to_string(failure)});
+    } else {
+      said.lines.push_back({LogLevel::error, "reload failed, the old config stays: " + to_string(failure)});
+      state.settings.error = failure;
+    }
+    break;
+  default: break;
+  }
+  state.desk.answer(change_.ticket, Reply{{}, failure}, said);
+}
+
+void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
+  if (!wish_) return;
+  take_steps(state, steps_, outcome);
+  if (outcome.error) {
+    draft_.revert(state.ledger);
+    return fail(state, failure_of(*outcome.error), said);
+  }
+  const auto before = std::exchange(state.kept.memory, wish_->memory);
+  if (changes_config(change_)) {
+    state.settings.config = wish_->config;
+    state.settings.read = state.wall;
+    state.settings.error.reset();
+    state.knocks.follow(*wish_->config);
+    state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
+  }
+  if (any_door(*wish_->config)) state.table.settle_load();
+  if (change_.verb == Change::Verb::start) state.ends.look_at_flows();
+  for (const auto& part : draft_.parts())
+    for (const auto& event : part.plan.events) {
+      report(state, event, said);
+      wish_->applied.sessions.push_back(event.grant);
+    }
+  state.finishing = Finishing{change_, std::move(wish_->applied), before.unconfirmed, std::move(texts_)};
+}
+
+void finish(State& state, Said& said) {
+  const auto [change, applied, before, texts_of_confirm] = *std::exchange(state.finishing, std::nullopt);
+  std::vector<std::string> texts = texts_of_confirm;
+  Reply reply;
+  switch (change.verb) {
+  case Change::Verb::start: state.settings.started = true; return;
+  case Change::Verb::confirm:
+    for (const auto& text : texts) said.lines.push_back({LogLevel::info, "confirm: " + text});
+    reply = told(texts);
+    break;
+  case Change::Verb::off:
+    said.lines.push_back({LogLevel::warn, "off: nothing is guarded until knockctl on"});
+    reply = told({"off: nothing is guarded until: sudo knockctl on"});
+    break;
+  case Change::Verb::on:
+    said.lines.push_back({LogLevel::info, "on: guarding again"});
+    reply = told({applied.guarded.empty() ? "on: no door is enabled."
+                                          : fmt::format("on: {} guarded from now.", names(applied.guarded))});
+    break;
+  case Change::Verb::reload: {
+    const auto& doors = state.settings.config->doors;
+    const auto enabled =
+        std::count_if(doors.begin(), doors.end(), [](const Door& one) { return one.enabled; });
+    texts = reload_texts(change.options, applied, before, state.now);
+    texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::size_t>(enabled), "door")));
+    for (const auto& text : texts) said.lines.push_back({LogLevel::info, "reload: " + text});
+    reply = told(texts);
+    reply.lines.push_back(changed_line(applied.changed, applied.guarded, applied.unguarded));
+  }
+  }
+  state.desk.answer(change.ticket, std::move(reply), said);
+}
+
+} // namespace knock::keeper

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/keeper/turns.hpp"
+
+namespace knock::keeper {
+namespace {
+
+constexpr std::size_t kLongLook = 64; // unused grants of a door that is at its limit, whose counters are read
+constexpr Millis kDiskAgain{1'000};
+
+void append(std::vector<GrantKey>& keys, const std::vector<GrantKey>& more) {
+  keys.insert(keys.end(), more.begin(), more.end());
+}
+
+std::vector<GrantRequest> requests_of(const Work& work) {
+  std::vector<GrantRequest> requests;
+  for (const auto& job : work.jobs)
+    if (const auto* opening = std::get_if<Opening>(&job); opening != nullptr && opening->opens)
+      requests.push_back(opening->request);
+  return requests;
+}
+
+/// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
+bool is_stuck(const State& state) {
+  return state.table.is_lost() && any_door(*state.settings.config);
+}
+
+} // namespace
+
+/// Counters first: an element put anew counts on from where the old one stood, an audit line tells what is true
+/// now, and what is used is not given up.
+void GrantsTurn::ask(State& state, Ask& ask) {
+  auto& ledger = state.ledger;
+  removed_ = state.table.take_removed();
+  if (state.kept.memory.off_since) removed_.clear();
+  append(ask.elements, removed_);
+  for (const auto& key : removed_) append(ask.elements, ledger.keys_of(CloseWhich{.key = key}));
+  if (state.finishing) gone_ = gone_grants(*state.settings.config, ledger);
+  for (const auto& [reason, ids] : gone_) append(ask.elements, ledger.keys_of(CloseWhich{.ids = ids}));
+  const auto requests = requests_of(state.work);
+  for (const auto& request : requests) append(ask.elements, ledger.keys_of(request));
+  if (const auto spare = ledger.spare(requests); !spare.empty())
+    for (const auto id : ledger.spare(requests, spare.size() + kLongLook))
+      append(ask.elements, ledger.keys_of(CloseWhich{.id = id}));
+  for (const auto& job : state.work.jobs)
+    if (const auto* closing = std::get_if<Closing>(&job))
+      append(ask.elements, ledger.keys_of(closing->which));
+  state.ends.ask(ledger, state.standing.listen.flows, state.now, ask);
+}
+
+/// What we put again meanwhile stands.
+void GrantsTurn::take_back(State& state, const Seen& seen) {
+  if (removed_.empty() || seen.elements_error) return;
+  std::set<GrantKey> there;
+  for (const auto& element : seen.elements) there.insert(element.key);
+  for (const auto& key : removed_)
+    if (state.ledger.has(key) && !there.contains(key))
+      draft_.add(state.ledger, state.ledger.plan_close({.key = key}, "foreign", state.now));
+  taken_back_ = draft_.parts().size();
+}
+
+void GrantsTurn::open(State& state) {
+  auto& ledger = state.ledger;
+  std::set<std::string> running; // of several that come at once, one starts the command
+  for (auto& job : state.work.jobs) {
+    if (const auto* closing = std::get_if<Closing>(&job)) {
+      draft_.add(ledger, ledger.plan_close(closing->which, "hand", state.now), closing->job);
+      continue;
+    }
+    auto& opening = std::get<Opening>(job);
+    if (!opening.opens) continue;
+    auto& request = opening.request;
+    if (request.terms.says_close) request.terms.says_close = running.insert(request.door).second;
+    const auto spare = ledger.spare({&request, 1});
+    draft_.add(ledger, ledger.plan_open({&request, 1}, state.now, spare), opening.job);
+  }
+}
+
+Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
+  auto& ledger = state.ledger;
+  ledger.note(seen.elements);
+  if (is_stuck(state)) {
+    if (!state.work.jobs.empty()) {
+      const auto error = state.table.absence(state.settings.config->nft.table);
+      said.lines.push_back({LogLevel::error, to_string(error)});
+      refuse_jobs(state, error, said);
+    }
+  } else {
+    take_back(state, seen);
+    for (const auto& [reason, ids] : gone_)
+      draft_.add(ledger, ledger.plan_close({.ids = ids}, reason, state.now));
+    state.ends.plan(ledger, seen, state.now, draft_);
+    open(state);
+  }
+  const Listen listen{state.standing.listen.table, ledger.needs_flows()};
+  const bool deaf = listen.flows && state.standing.deaf_flows; // asked once, until no grant needs it
+  if (listen.flows != state.standing.listen.flows && !deaf) steps_.push_back(listen);
+  if (!listen.flows) state.standing.deaf_flows.reset();
+  if (auto batch = draft_.batch(); !batch.empty()) steps_.push_back(Commit{std::move(batch)});
+  // Last: a full disk must not keep a knock out.
+  if (!state.kept.not_before || *state.kept.not_before <= state.now) {
+    auto memory = state.kept.disk.remember(state.kept.memory);
+    steps_.insert(steps_.end(), memory.begin(), memory.end());
+  }
+  return steps_;
+}
+
+void GrantsTurn::answer(State& state, const Opening& opening, const Draft::Part* part, Said& said) {
+  const auto& request = opening.request;
+  const auto* door = door_named(*state.settings.config, request.door);
+  if (door == nullptr) return state.desk.answer(opening.ticket, refusal({"the door is gone", 0, ""}), said);
+  Reply reply;
+  if (part != nullptr) reply = opening_reply(part->plan.events.back(), *door, request.source, state.now);
+  const bool runs = !door->run.empty() && (opening.ticket == 0 || reply.failure.exit == ExitCode::done);
+  if (runs && state.knocks.start_command(*door, state.now)) {
+    said.runs.push_back({opening.ticket, run_of(*state.settings.config, *door, request.source, request.via)});
+    if (opening.ticket != 0) state.desk.keep(opening.ticket, std::move(reply), door->run[0]);
+    return;
+  }
+  if (runs) reply.lines.push_back(text_line(fmt::format("{} did not start: cooldown", door->run[0])));
+  if (opening.ticket != 0) state.desk.answer(opening.ticket, std::move(reply), said);
+}
+
+/// All of it is true now.
+void GrantsTurn::say(State& state, Said& said) {
+  std::map<JobId, const Draft::Part*> parts;
+  std::size_t gone = 0;
+  for (const auto& part : draft_.parts()) {
+    if (part.job != 0) parts[part.job] = &part;
+    for (const auto& event : part.plan.events) {
+      report(state, event, said);
+      if (gone_.contains(event.reason)) ++gone;
+    }
+  }
+  for (const auto& job : std::exchange(state.work.jobs, {})) {
+    const auto id = std::visit([](const auto& one) { return one.job; }, job);
+    const auto found = parts.find(id);
+    const auto* part = found == parts.end() ? nullptr : found->second;
+    if (const auto* opening = std::get_if<Opening>(&job)) {
+      answer(state, *opening, part, said);
+      continue;
+    }
+    const auto& closing = std::get<Closing>(job);
+    const auto closed = part == nullptr ? 0 : part->plan.closed.size();
+    state.desk.answer(closing.ticket,
+                      closed == 0 && !closing.all
+                          ? refusal(ExitCode::failed, "failed", "nothing open matches",
+                                    "knockctl status shows what is open")
+                          : told({fmt::format("{} closed.", plural(closed, "grant"))}),
+                      said);
+  }
+  state.ends.settle(state.ledger, true, state.now);
+  if (!state.finishing) return;
+  state.finishing->applied.closed += gone;
+  if (any_door(*state.settings.config)) finish(state, said);
+}
+
+/// The kernel took nothing: what it named goes, the rest comes again at once.
+void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
+  const auto& error = *outcome.error;
+  if (error.code == ENOENT && outcome.refused.empty()) {
+    // Nothing is dropped; and what others took back does not come back with the table.
+    for (const auto& part : std::span(draft_.parts()).first(taken_back_)) {
+      (void)state.ledger.accept(part.plan);
+      for (const auto& event : part.plan.events) report(state, event, said);
+    }
+    return state.table.lose();
+  }
+  state.table.keep_removed(removed_);
+  said.lines.push_back({LogLevel::error, to_string(error)});
+  if (outcome.refused.empty()) {
+    refuse_jobs(state, error, said);
+    return state.ends.settle(state.ledger, false, state.now);
+  }
+  const auto refused = draft_.refused(outcome.refused);
+  for (std::size_t i = 0; i < refused.size(); ++i) {
+    if (!refused[i]) continue;
+    const auto id = draft_.parts()[i].job;
+    if (id == 0) state.ends.settle(state.ledger, false, state.now);
+    const auto job = std::find_if(state.work.jobs.begin(), state.work.jobs.end(), [&](const auto& one) {
+      return std::visit([](const auto& held) { return held.job; }, one) == id;
+    });
+    if (job == state.work.jobs.end()) continue;
+    ++state.tally.refused["kernel"];
+    const auto ticket = std::visit([](const auto& one) { return one.ticket; }, *job);
+    if (ticket != 0) state.desk.answer(ticket, refusal(error), said);
+    state.work.jobs.erase(job);
+  }
+}
+
+void GrantsTurn::settle(State& state, const Outcome& outcome, Said& said) {
+  take_steps(state, steps_, outcome);
+  const auto commit = std::find_if(steps_.begin(), steps_.end(),
+                                   [](const Step& step) { return std::holds_alternative<Commit>(step); });
+  const auto reached = static_cast<std::size_t>(commit - steps_.begin());
+  // Without a door the table may be gone, and its elements with it.
+  const bool moot = outcome.error && outcome.error->code == ENOENT && !any_door(*state.settings.config);
+  if (commit == steps_.end() || outcome.done > reached || moot) {
+    if (!is_stuck(state)) say(state, said);
+  } else {
+    draft_.revert(state.ledger);
+    drop(state, outcome, said);
+  }
+  if (!outcome.error || outcome.done <= reached) return;
+  said.lines.push_back({LogLevel::warn, to_string(*outcome.error)});
+  state.kept.not_before = state.now + kDiskAgain;
+}
+
+} // namespace knock::keeper

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/keeper/machine.hpp"
+
+#include <utility>
+
+#include "core/keeper/trial.hpp"
+
+namespace knock::keeper {
+namespace {
+
+constexpr int kAtOnce = 64; // what failed comes again at once, so often
+constexpr Millis kTryAgain{1'000};
+
+} // namespace
+
+Machine::Machine(Start start) {
+  state_.settings.path = std::move(start.config_path);
+  state_.settings.config = std::move(start.config);
+  state_.kept.disk = Disk(std::move(start.boot));
+  state_.work.change = Change{};
+}
+
+/// What it says of an opening by an earlier round is heard before what knockctl asks next.
+void Machine::hear(Heard heard) {
+  state_.now = heard.now;
+  state_.wall = heard.wall;
+  if (heard.own) state_.knocks.set_own(std::move(*heard.own));
+  for (const auto& event : state_.ledger.expire(state_.now)) report(state_, event, said_);
+  if (!state_.kept.memory.off_since)
+    for (const auto& disturbance : heard.disturbances) state_.table.hear(disturbance, config().nft.mode);
+  state_.ends.hear(state_.ledger, heard);
+  for (const auto& ran : heard.ran) state_.desk.hear(ran, said_);
+  if (auto line = tell_ended(state_.kept.memory.unconfirmed, state_.now))
+    said_.lines.push_back(std::move(*line));
+  auto& work = state_.work;
+  work.completed.insert(work.completed.end(), heard.completed.begin(), heard.completed.end());
+  for (auto& asked : heard.asked) {
+    state_.desk.wait(asked);
+    work.asked.push_back(std::move(asked));
+  }
+}
+
+/// Knocks first, then requests, up to the first that changes the rules.
+void Machine::take_requests() {
+  auto& work = state_.work;
+  std::vector<Opening> openings;
+  const auto records = std::exchange(work.completed, {});
+  if (!state_.kept.memory.off_since)
+    said_.suspicions += state_.knocks.judge(records, state_.now, openings, state_.tally.refused, said_.lines);
+  const auto add = [&](auto job) {
+    job.job = ++work.last_job;
+    work.jobs.emplace_back(std::move(job));
+  };
+  for (auto& opening : openings) add(std::move(opening));
+  while (!work.asked.empty() && !work.change) {
+    const auto asked = std::move(work.asked.front());
+    work.asked.pop_front();
+    auto taken = take(asked, {config(), state_.kept.memory, state_.knocks, state_.now});
+    if (auto* reply = std::get_if<Reply>(&taken)) state_.desk.answer(asked.ticket, std::move(*reply), said_);
+    if (auto* plain = std::get_if<Plain>(&taken))
+      state_.desk.answer_plainly(asked.ticket, std::move(plain->reply), said_);
+    if (auto* opening = std::get_if<Opening>(&taken)) add(std::move(*opening));
+    if (auto* closing = std::get_if<Closing>(&taken)) add(std::move(*closing));
+    if (auto* change = std::get_if<Change>(&taken)) work.change = std::move(*change);
+  }
+}
+
+Machine::Turn Machine::next_turn() {
+  auto& work = state_.work;
+  const bool guards = any_door(config());
+  if (!state_.finishing && work.jobs.empty() && work.change)
+    return ChangeTurn(*std::exchange(work.change, std::nullopt));
+  if (!state_.settings.started && !state_.finishing) return GrantsTurn{};
+  if (guards && !state_.kept.memory.off_since && state_.table.heals(state_.now)) return HealTurn{};
+  if (!guards && (state_.standing.engine || state_.finishing) && gone_grants(config(), state_.ledger).empty())
+    return UnloadTurn{};
+  return GrantsTurn{};
+}
+
+Ask Machine::ask(Heard heard) {
+  said_ = {};
+  hear(std::move(heard));
+  if (state_.settings.started && !state_.finishing && !state_.work.change) take_requests();
+  turn_ = next_turn();
+  Ask ask;
+  std::visit([&](auto& turn) { turn.ask(state_, ask); }, turn_);
+  if (state_.table.is_doubted() && !state_.kept.memory.off_since) ask.table = true;
+  return ask;
+}
+
+Steps Machine::decide(const Seen& seen) {
+  if (state_.table.is_doubted() && seen.table && any_door(config()))
+    state_.table.look(*seen.table ? std::optional(**seen.table) : std::nullopt,
+                      sets_of(config(), state_.kept.memory, state_.now));
+  return std::visit([&](auto& turn) { return turn.decide(state_, seen, said_); }, turn_);
+}
+
+Said Machine::settle(const Outcome& outcome) {
+  std::visit([&](auto& turn) { turn.settle(state_, outcome, said_); }, turn_);
+  failures_ = outcome.error ? failures_ + 1 : 0;
+  auto due = next();
+  if (failures_ > kAtOnce && due) due = std::max(*due, state_.now + kTryAgain);
+  said_.next = sooner(due, state_.tally.audit.sum_up(state_.now, said_.lines));
+  return std::exchange(said_, {});
+}
+
+std::vector<Line> Machine::last_lines() {
+  std::vector<Line> lines;
+  (void)state_.tally.audit.sum_up(Instant::max(), lines);
+  return lines;
+}
+
+/// When there is something to do, if nothing is heard.
+std::optional<Instant> Machine::next() const {
+  const auto& work = state_.work;
+  const auto now = state_.now;
+  if (work.change || !work.asked.empty() || !work.completed.empty() || !work.jobs.empty() || state_.finishing)
+    return now;
+  if (!any_door(config()) && state_.standing.engine) return now;
+  auto next = sooner(state_.ends.next(state_.ledger), next_ended(state_.kept.memory.unconfirmed));
+  if (any_door(config()) && !state_.kept.memory.off_since) next = sooner(next, state_.table.next(now));
+  if (state_.ends.wants_flows() && state_.standing.listen.flows) return now;
+  if (state_.standing.listen.flows != state_.ledger.needs_flows() && !state_.standing.deaf_flows) return now;
+  if (!state_.kept.disk.remember(state_.kept.memory).empty())
+    next = sooner(next, state_.kept.not_before.value_or(now));
+  return next;
+}
+
+} // namespace knock::keeper

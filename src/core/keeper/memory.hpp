@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Memory: what must outlive the daemon beside the kernel's sets: `knockctl off`, and ports on trial.
+///
+/// In:      the state files as they are on disk.   Out: the steps that make them say what is true.
+/// Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <knock/confirm.hpp>
+
+#include "core/keeper/round.hpp"
+
+namespace knock::keeper {
+
+struct Memory {
+  Unconfirmed unconfirmed{};
+  std::optional<std::int64_t> off_since{}; ///< seconds of the epoch
+};
+
+/// What is on disk, as far as known.
+class Disk {
+ public:
+  /// `boot`: monotonic times of another boot mean nothing.
+  explicit Disk(std::string boot = {}) : boot_(std::move(boot)) {}
+
+  /// What the files say. A file that is not ours is named in `lines`, and is as if it were not there.
+  Memory recall(const MemorySeen& seen, std::vector<Line>& lines);
+  /// The steps after which the disk says what `memory` says; none when it does.
+  [[nodiscard]] Steps remember(const Memory& memory) const;
+  /// That step was done.
+  void settle(const Remember& step);
+
+ private:
+  std::string boot_;
+  MemorySeen there_{};
+};
+
+} // namespace knock::keeper

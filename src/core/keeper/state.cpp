@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/keeper/state.hpp"
+
+#include <algorithm>
+
+namespace knock::keeper {
+namespace {
+
+void take(State& state, const Bind& step) {
+  state.standing.group = step.first_group;
+}
+void take(State& state, const Instruct&) {
+  state.standing.engine = true;
+}
+void take(State& state, const Dismiss&) {
+  state.standing.engine = false;
+  state.standing.group.reset();
+}
+void take(State& state, const Listen& step) {
+  if (state.standing.listen.flows && !step.flows) state.ends.forget_flows(state.ledger);
+  state.standing.listen = step;
+}
+void take(State& state, const Remember& step) {
+  state.kept.disk.settle(step);
+}
+void take(State&, const Load&) {}
+void take(State& state, const Unload&) {
+  state.table.forget();
+}
+void take(State& state, const Commit&) {
+  ++state.tally.commits;
+}
+
+} // namespace
+
+const Door* door_named(const Config& config, std::string_view name) {
+  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
+                                  [&](const Door& one) { return one.enabled && one.name == name; });
+  return found == config.doors.end() ? nullptr : &*found;
+}
+
+void report(State& state, const LedgerEvent& event, Said& said) {
+  using Verb = LedgerEvent::Verb;
+  if (event.verb == Verb::refused) {
+    ++state.tally.refused[event.reason];
+    return;
+  }
+  const auto& config = *state.settings.config;
+  state.tally.audit.say(event, state.now, said.lines);
+  if (event.verb == Verb::open || event.verb == Verb::extend)
+    (void)note_opening(state.kept.memory.unconfirmed, config, event.grant, state.now);
+  const bool over = event.verb == Verb::close || event.verb == Verb::expire;
+  if (!over || !event.grant.terms.says_close) return;
+  const auto* door = door_named(config, event.grant.door);
+  if (door != nullptr && !door->run_close.empty())
+    said.runs.push_back({0, run_close_of(config, *door, event.grant)});
+}
+
+void refuse_jobs(State& state, const Error& error, Said& said) {
+  for (const auto& job : std::exchange(state.work.jobs, {})) {
+    const auto ticket = std::visit([](const auto& one) { return one.ticket; }, job);
+    ++state.tally.refused["kernel"];
+    if (ticket != 0) state.desk.answer(ticket, refusal(error), said);
+  }
+}
+
+void take_steps(State& state, const Steps& steps, const Outcome& outcome) {
+  for (std::size_t i = 0; i < outcome.done && i < steps.size(); ++i)
+    std::visit([&](const auto& step) { take(state, step); }, steps[i]);
+  if (outcome.unheard) state.table.doubt();
+  if (outcome.deaf_flows) {
+    state.standing.deaf_flows = outcome.deaf_flows;
+    state.standing.listen.flows = false;
+  }
+  if (outcome.deaf_table) state.standing.listen.table = false;
+}
+
+} // namespace knock::keeper

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// State: all that the keeper knows between two rounds, as values.
+///
+/// Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/keeper/audit.hpp"
+#include "core/keeper/desk.hpp"
+#include "core/keeper/ends.hpp"
+#include "core/keeper/knocks.hpp"
+#include "core/keeper/memory.hpp"
+#include "core/keeper/reload.hpp"
+#include "core/keeper/round.hpp"
+#include "core/keeper/table.hpp"
+
+namespace knock::keeper {
+
+/// What waits for a round. Knocks and requests that come behind a change wait for it, unjudged.
+struct Work {
+  std::vector<Completed> completed;
+  std::deque<Asked> asked;
+  std::optional<Change> change;
+  std::vector<std::variant<Opening, Closing>> jobs;
+  JobId last_job = 0;
+};
+
+/// What stands outside of the table: who reads, and who is listened to.
+struct Standing {
+  std::optional<std::uint16_t> group; ///< the first that is bound
+  bool engine = false;
+  Listen listen{};
+  std::optional<Error> deaf_flows; ///< why connections are not known
+};
+
+/// A change of rules that is done but for the grants that it takes away, and is answered then.
+struct Finishing {
+  Change change;
+  Applied applied;
+  Unconfirmed before;             ///< what was on trial
+  std::vector<std::string> texts; ///< of a confirmation
+};
+
+struct Settings {
+  std::string path;             ///< of the configuration
+  ConfigPointer config;         ///< that runs; before the start an empty one
+  std::int64_t read = 0;        ///< seconds of the epoch
+  std::optional<Failure> error; ///< of the last reload
+  bool started = false;
+};
+
+/// What is told, and how often.
+struct Tally {
+  Audit audit;
+  Counts refused;
+  std::uint64_t commits = 0; ///< batches that the kernel took
+};
+
+struct Kept {
+  Memory memory;
+  Disk disk;
+  std::optional<Instant> not_before; ///< after a disk error
+};
+
+struct State {
+  Instant now{};         ///< of this round
+  std::int64_t wall = 0; ///< likewise, seconds of the epoch
+  Settings settings;
+  Kept kept;
+  Ledger ledger{{}};
+  Table table;
+  Ends ends;
+  Knocks knocks;
+  Desk desk;
+  Work work;
+  Standing standing;
+  std::optional<Finishing> finishing;
+  Tally tally;
+};
+
+/// Tells of an event, notes what it proves, and starts what its door wants started at the end.
+void report(State& state, const LedgerEvent& event, Said& said);
+/// Answers and forgets the jobs for which `error` is the end.
+void refuse_jobs(State& state, const Error& error, Said& said);
+/// Takes the steps that were done as done: what is listened to, what is on disk.
+void take_steps(State& state, const Steps& steps, const Outcome& outcome);
+const Door* door_named(const Config& config, std::string_view name);
+
+} // namespace knock::keeper

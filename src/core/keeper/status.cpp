@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What is true now, as `knockctl status` shows it.
+#include <algorithm>
+#include <cerrno>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "core/keeper/machine.hpp"
+
+namespace knock::keeper {
+namespace {
+
+using Counted = std::map<GrantKey, Traffic>;
+
+std::int64_t ms(Instant from, Instant to) {
+  return std::max<std::int64_t>(std::chrono::floor<Millis>(to - from).count(), 0);
+}
+
+StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
+  StatusGrant one;
+  one.id = grant.id;
+  one.door = grant.door;
+  one.source = to_string(grant.source);
+  one.prefix = prefix_of(grant);
+  for (Port port : grant.ports)
+    if (port != kNoPort) one.ports.push_back(to_string(port));
+  for (const auto& lead : grant.leads) one.forward[to_string(lead.outer)] = to_string(lead.target);
+  one.by = grant.by;
+  one.via = to_string(grant.via);
+  one.opened = wall - ms(grant.opened, now) / 1000;
+  one.left_ms = ms(now, grant.ends);
+  one.cap_ms = ms(now, grant.cap);
+  one.close = to_string(grant.terms.close);
+  if (grant.set == GrantSet::session) {
+    one.source_port = grant.source_port;
+    one.close = to_string(Close::on_disconnect);
+  }
+  one.adopted = grant.adopted;
+  return one;
+}
+
+/// What passed through its elements, by the counters as they are now.
+void add_traffic(StatusGrant& one, const OpenGrant& grant, const Ledger& ledger, const Counted& counted) {
+  auto left = grant.uses_left;
+  for (Port port : grant.ports) {
+    const GrantKey key{grant.source, port, grant.set, grant.source_port};
+    const auto known = ledger.counted(key);
+    const auto found = counted.find(key);
+    const auto now = found == counted.end() ? known : found->second;
+    if (grant.set == GrantSet::open || grant.set == GrantSet::net) {
+      one.packets += now.packets;
+      one.bytes += now.bytes;
+    } else if (grant.set == GrantSet::uses && now.packets > known.packets) {
+      left -= static_cast<std::uint32_t>(std::min<std::uint64_t>(left, now.packets - known.packets));
+    }
+  }
+  if (grant.set == GrantSet::uses) one.uses_left = left;
+}
+
+std::string boot_file_state(const Config& config, const Result<std::string>& text,
+                            const std::string& wanted) {
+  if (config.nft.boot_file.empty() || config.nft.mode == Mode::embed) return "none";
+  if (!text && text.error().code == ENOENT) return wanted.empty() ? "ok" : "missing";
+  return text && *text == wanted ? "ok" : "differs";
+}
+
+void show_config(Status& status, const State& state, const Seen& seen) {
+  const auto& [path, config, read, error, started] = state.settings;
+  const auto& memory = state.kept.memory;
+  const auto enabled =
+      std::count_if(config->doors.begin(), config->doors.end(), [](const Door& one) { return one.enabled; });
+  status.version = KNOCKGATE_VERSION;
+  status.state = memory.off_since ? "off" : enabled == 0 ? "idle" : "enforcing";
+  status.mode = config->nft.mode == Mode::gate ? "gate" : "embed";
+  status.off_since = memory.off_since.value_or(0);
+  status.config.ok = !error;
+  status.config.doors = static_cast<std::size_t>(enabled);
+  status.config.read = read;
+  if (error) status.config.error = to_string(*error);
+  if (seen.boot_file)
+    status.config.boot_file = boot_file_state(
+        *config, *seen.boot_file, boot_file_text(*config, memory.unconfirmed, memory.off_since.has_value()));
+}
+
+void show_table(Status& status, const State& state, const Seen& seen) {
+  const auto& config = *state.settings.config;
+  status.gate.table = "inet " + config.nft.table;
+  status.gate.trust = config.gate.trust_interfaces;
+  for (const auto& prefix : config.gate.trust_prefixes) status.gate.trust.push_back(to_string(prefix));
+  status.gate.healed = state.table.healed();
+  if (!seen.table || !*seen.table) return;
+  const auto& table = **seen.table;
+  status.gate.loaded = table.there;
+  for (const auto& [port, left] : table.guarded)
+    status.gate.guarded.push_back({to_string(port), left ? std::optional(left->count()) : std::nullopt});
+  std::sort(status.gate.guarded.begin(), status.gate.guarded.end(),
+            [](const auto& a, const auto& b) { return a.port < b.port; });
+  status.tracker.overflow = table.overflow;
+}
+
+void warn(Status& status, const State& state, Instant now) {
+  const auto& memory = state.kept.memory;
+  const auto add = [&](std::string code, std::string text, std::string run) {
+    status.warnings.push_back({std::move(code), std::move(text), std::move(run)});
+  };
+  if (memory.off_since) add("off", "off: every guarded port is open", "sudo knockctl on");
+  if (state.settings.error)
+    add("config", "the last reload failed: " + to_string(*state.settings.error), "knockctl check");
+  for (const auto& [port, trial] : memory.unconfirmed) {
+    if (trial.until > now)
+      add("unconfirmed",
+          fmt::format("{} unconfirmed, unguarded in {}", to_string(port), span_text(ms(now, trial.until))),
+          "sudo knockctl confirm");
+    else
+      add("not-confirmed", fmt::format("{} was not confirmed: not guarded", to_string(port)),
+          "sudo knockctl reload --confirm 10m");
+  }
+  if (status.config.boot_file == "differs")
+    add("boot-file", "boot file differs from the live sets", "sudo knockctl save");
+  if (status.config.boot_file == "missing")
+    add("boot-file", "no boot file: open until the daemon runs", "sudo knockctl save");
+  if (status.state == "enforcing" && !status.gate.loaded)
+    add("table", "the table is gone", "sudo knockctl reload --now");
+  if (state.standing.deaf_flows)
+    add("conntrack", "connections are not known: grants end by their time alone",
+        state.standing.deaf_flows->advice);
+  if (const auto until = state.table.paused_until(now); until && !status.gate.loaded)
+    add("healing",
+        fmt::format("the table is removed again and again by {}: put back in {}", state.table.disturber(),
+                    span_text(ms(now, *until))),
+        "sudo knockctl reload --now");
+  if (const auto* door = state.knocks.hurried(now))
+    add("pace", fmt::format("door {} is knocked at too fast: knocks are refused", door->name), "");
+}
+
+} // namespace
+
+Ask ask_status(const State& state) {
+  Ask ask;
+  ask.elements = state.ledger.keys();
+  ask.table = ask.boot_file = true;
+  return ask;
+}
+
+Status status_of(const State& state, const Seen& seen, Instant now, std::int64_t wall) {
+  Status status;
+  show_config(status, state, seen);
+  show_table(status, state, seen);
+  status.grant_limit = state.settings.config->limits.grants;
+  status.open = state.ledger.grants().size();
+  Counted counted;
+  for (const auto& element : seen.elements) counted[element.key] = element.traffic;
+  for (const auto& [id, grant] : state.ledger.grants()) {
+    status.grants.push_back(shown(grant, now, wall));
+    add_traffic(status.grants.back(), grant, state.ledger, counted);
+  }
+  for (const auto& [reason, times] : state.tally.refused) status.counters["refused_" + reason] = times;
+  status.counters["refused_cooldown"] = state.knocks.cooldowns().cooled();
+  status.counters["healed"] = state.table.healed();
+  status.counters["commits"] = state.tally.commits;
+  warn(status, state, now);
+  return status;
+}
+
+} // namespace knock::keeper

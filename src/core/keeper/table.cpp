@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/keeper/table.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include <knock/quoted.hpp>
+
+namespace knock::keeper {
+namespace {
+
+constexpr Millis kTryAgain{1'000}; // what did not load may have been a passing lock, or half a reload
+
+} // namespace
+
+void Table::hear(const Disturbance& disturbance, Mode mode) {
+  const auto& [broken, set_made, removed, by, overran] = disturbance;
+  if (broken) by_ = quoted(by); // a process calls itself what it likes
+  // In embed mode the sets come back by the admin's hand; until then there is nothing to do.
+  if (broken || (mode == Mode::embed && set_made)) {
+    lose();
+  } else if (overran) {
+    doubted_ = true;
+  } else {
+    removed_.insert(removed_.end(), removed.begin(), removed.end());
+  }
+}
+
+void Table::lose() {
+  lost_ = true;
+  not_before_.reset();
+}
+
+void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted) {
+  doubted_ = false;
+  if (!seen) return;
+  const auto same = [](const Guarded& a, const Guarded& b) { return a.port == b.port; };
+  const bool intact = seen->there && seen->rules_as_loaded &&
+                      std::equal(seen->guarded.begin(), seen->guarded.end(), wanted.guarded.begin(),
+                                 wanted.guarded.end(), same);
+  if (intact) return;
+  lost_ = true;
+  not_before_ = healed_at_ + kTryAgain; // it changed while nothing was heard
+}
+
+bool Table::heals(Instant now) const {
+  return lost_ && !budget_.paused_until(now) && (!not_before_ || *not_before_ <= now);
+}
+
+Error Table::absence(const std::string& table) const {
+  return {fmt::format("table inet {} is gone, removed again and again by {}", table, disturber()), ENOENT,
+          "run: knockctl reload --now"};
+}
+
+std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::size_t elements,
+                                     bool with_elements, const Config& config, Instant now) {
+  std::vector<Line> lines;
+  if (error && with_elements && !apart_) {
+    apart_ = true; // the guard comes back whatever the elements are
+    return lines;
+  }
+  if (error && config.nft.mode == Mode::embed) {
+    not_before_ = Instant::max(); // until the admin's sets are back
+    return lines;
+  }
+  if (!budget_.take(now) || budget_.paused_until(now))
+    lines.push_back({LogLevel::warn,
+                     fmt::format("healed {} times in a minute: a minute's pause; the table is removed by {}",
+                                 HealBudget::kMost, disturber())});
+  if (error) {
+    lines.push_back({LogLevel::error, to_string(*error)});
+    not_before_ = now + kTryAgain;
+    return lines;
+  }
+  ++healed_;
+  healed_at_ = now;
+  lines.push_back(
+      {LogLevel::warn,
+       fmt::format("healed by={}: table inet {} was gone, {} back", by_.empty() ? "-" : by_, config.nft.table,
+                   elements == 1 ? "1 element is" : fmt::format("{} elements are", elements))});
+  lost_ = false;
+  doubted_ = true; // nothing was heard during the load
+  apart_ = false;
+  not_before_.reset();
+  by_.clear();
+  return lines;
+}
+
+void Table::settle_load() {
+  lost_ = false;
+  apart_ = false;
+  by_.clear();
+  budget_ = {};
+  not_before_.reset();
+}
+
+void Table::forget() {
+  settle_load();
+  doubted_ = false;
+  removed_.clear();
+}
+
+std::optional<Instant> Table::next(Instant now) const {
+  if (doubted_) return now;
+  if (!lost_) return std::nullopt;
+  if (const auto until = budget_.paused_until(now)) return until;
+  return not_before_ == Instant::max() ? std::nullopt : std::optional(not_before_.value_or(now));
+}
+
+} // namespace knock::keeper

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+
+#include "core/keeper/turns.hpp"
+
+namespace knock::keeper {
+
+void HealTurn::ask(State&, Ask&) {}
+
+/// One transaction, unless nft would take seconds over its text, or did not take it: then elements follow in a
+/// batch of their own. The guard comes back whatever they are.
+Steps HealTurn::decide(State& state, const Seen&, Said& said) {
+  const auto& settings = state.settings;
+  for (const auto& key : state.table.take_removed()) { // taken back before the table went
+    const auto plan = state.ledger.plan_close({.key = key}, "foreign", state.now);
+    (void)state.ledger.accept(plan);
+    for (const auto& event : plan.events) report(state, event, said);
+  }
+  open_ = state.ledger.all(state.now);
+  with_elements_ = !state.table.is_apart() && open_.size() < kLargeBatch;
+  Steps steps{Load{settings.config,
+                   sets_of(*settings.config, state.kept.memory, state.now),
+                   with_elements_ ? open_ : Batch{},
+                   {}}};
+  if (!with_elements_ && !open_.empty()) steps.push_back(Commit{open_});
+  return steps;
+}
+
+void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
+  auto lines =
+      state.table.settle_heal(outcome.error, open_.size(), with_elements_, *state.settings.config, state.now);
+  said.lines.insert(said.lines.end(), lines.begin(), lines.end());
+  if (outcome.error && !state.table.heals(state.now)) refuse_jobs(state, *outcome.error, said);
+}
+
+void UnloadTurn::ask(State&, Ask&) {}
+
+Steps UnloadTurn::decide(State& state, const Seen&, Said&) {
+  return steps_ = {Unload{state.settings.config}, Listen{}, Dismiss{}};
+}
+
+void UnloadTurn::settle(State& state, const Outcome& outcome, Said& said) {
+  take_steps(state, steps_, outcome);
+  if (!state.finishing) return;
+  if (!outcome.error) return finish(state, said);
+  const auto change = std::exchange(state.finishing, std::nullopt)->change;
+  said.lines.push_back({LogLevel::error, to_string(*outcome.error)});
+  if (change.verb == Change::Verb::start) said.failed = failure_of(*outcome.error);
+  state.desk.answer(change.ticket, refusal(*outcome.error), said);
+}
+
+} // namespace knock::keeper

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Turns: what one round is about. Rules and elements are never changed in the same round, but for the elements
+/// that a new set of rules begins with.
+///
+/// Each: ask (what must be read), decide (the steps), settle (what became true).
+/// Threads: one.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "core/keeper/draft.hpp"
+#include "core/keeper/state.hpp"
+
+namespace knock::keeper {
+
+inline constexpr std::size_t kLargeBatch = 1'024; // elements; nft takes seconds over the text of more
+
+/// Start, reload, on, off, confirm: another configuration, or another memory.
+class ChangeTurn {
+ public:
+  explicit ChangeTurn(Change change) : change_(std::move(change)) {}
+  void ask(State& state, Ask& ask);
+  Steps decide(State& state, const Seen& seen, Said& said);
+  void settle(State& state, const Outcome& outcome, Said& said);
+
+ private:
+  tl::expected<Wish, Failure> wish(State& state, const Seen& seen, Said& said);
+  tl::expected<Wish, Failure> wish_start(State& state, const Seen& seen, Said& said);
+  tl::expected<Wish, Failure> wish_reload(State& state, const Seen& seen);
+  tl::expected<Wish, Failure> wish_confirm(State& state);
+  Result<Steps> steps(State& state, const Seen& seen);
+  void load(State& state, const Seen& seen, Steps& steps);
+  void fail(State& state, const Failure& failure, Said& said);
+
+  Change change_;
+  std::optional<Wish> wish_;
+  std::vector<std::string> texts_; // confirm
+  Draft draft_;                    // sessions
+  Steps steps_;
+};
+
+/// A table that others removed comes back, with what was open and the time that is left of it.
+class HealTurn {
+ public:
+  void ask(State& state, Ask& ask);
+  Steps decide(State& state, const Seen& seen, Said& said);
+  void settle(State& state, const Outcome& outcome, Said& said);
+
+ private:
+  Batch open_;
+  bool with_elements_ = false;
+};
+
+/// Without a door: no table, no group bound.
+class UnloadTurn {
+ public:
+  void ask(State& state, Ask& ask);
+  Steps decide(State& state, const Seen& seen, Said& said);
+  void settle(State& state, const Outcome& outcome, Said& said);
+
+ private:
+  Steps steps_;
+};
+
+/// Grants open, change and end: one batch.
+class GrantsTurn {
+ public:
+  void ask(State& state, Ask& ask);
+  Steps decide(State& state, const Seen& seen, Said& said);
+  void settle(State& state, const Outcome& outcome, Said& said);
+
+ private:
+  void take_back(State& state, const Seen& seen);
+  void open(State& state);
+  void say(State& state, Said& said);
+  void answer(State& state, const Opening& opening, const Draft::Part* part, Said& said);
+  void drop(State& state, const Outcome& outcome, Said& said);
+
+  std::vector<GrantKey> removed_;                       // by others, as was heard
+  std::map<std::string, std::set<std::uint64_t>> gone_; // that the configuration does not give any more
+  Draft draft_;
+  std::size_t taken_back_ = 0; // parts of the draft, the first ones
+  Steps steps_;
+};
+
+/// Ends a change whose grants are closed: says what was done.
+void finish(State& state, Said& said);
+
+} // namespace knock::keeper

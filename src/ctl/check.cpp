@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/verbs.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "ctl/show.hpp"
+#include "system/files.hpp"
+#include "system/process.hpp"
+
+namespace knock::ctl {
+
+int check(const CommandLine& given, std::vector<Finding> (*look)(const Config&)) {
+  const auto key = system::random_key();
+  std::uint64_t seed = 0;
+  std::copy_n(key.begin(), sizeof seed, reinterpret_cast<std::uint8_t*>(&seed));
+  auto parsed = system::load_config(given.words.empty() ? config_of(given) : given.words[0], seed);
+  if (parsed.config)
+    for (auto& finding : look(*parsed.config)) parsed.findings.push_back(std::move(finding));
+  for (const auto& finding : parsed.findings) {
+    if (!given.json)
+      fmt::print(stderr, "{}\n", printable(to_string(finding))); // names in foreign tables may be hostile
+    else if (finding.level == Finding::Level::error)
+      fmt::print("{}\n", error_line(failure_of(finding)));
+  }
+  if (!parsed.config || (given.strict && !parsed.findings.empty()))
+    return static_cast<int>(ExitCode::bad_config);
+  const auto enabled = std::count_if(parsed.config->doors.begin(), parsed.config->doors.end(),
+                                     [](const Door& door) { return door.enabled; });
+  if (!given.json) fmt::print("ok: {} door{} enabled\n", enabled, enabled == 1 ? "" : "s");
+  return 0;
+}
+
+} // namespace knock::ctl

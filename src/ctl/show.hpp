@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Show: what all verbs do alike: where the daemon is, how an answer and a failure are printed.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <knock/command_line.hpp>
+#include <knock/control.hpp>
+
+namespace knock::ctl {
+
+std::string config_of(const CommandLine& given);
+std::string socket_of(const CommandLine& given);
+
+/// Prints what went wrong where a script or a person looks for it. Returns the exit code, as `show` does.
+int fail(const CommandLine& given, Failure failure, std::string_view before = {});
+int show(const CommandLine& given, const Reply& reply);
+/// The same; then, run by root, what the daemon now guards is also what the next boot guards.
+int show_and_save(const CommandLine& given, const Reply& reply);
+
+} // namespace knock::ctl
