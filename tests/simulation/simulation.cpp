@@ -44,6 +44,7 @@ class Player {
   void use_connection(const Event& event);
   void fault(const Event& event);
   void disturb(const Foreign& foreign);
+  void exit();
   void kill();
   void save();
   [[nodiscard]] bool is_off() const { return machine_->state().kept.memory.off_since.has_value(); }
@@ -96,6 +97,13 @@ void Player::one_round() {
                                             ? std::optional(Error{"no runner", ECONNREFUSED, ""})
                                             : std::nullopt});
   next_ = said.next;
+  if (said.failed) exit();
+}
+
+/// A start that failed: the daemon ends.
+void Player::exit() {
+  laws_.act({}, {}, straw_, true);
+  kill();
 }
 
 /// Until nothing is left to do at once.
