@@ -100,8 +100,10 @@ void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for
   if (gift.keys.empty()) return;
   const Owner owner{door.name, via, gift.source, 0};
   auto& promise = book_[owner];
-  const bool alive = promise.state == Promise::State::open && promise.bound > now;
-  if (!alive || promise.vague) promise.cap = std::max(promise.cap, now + door.max);
+  // By another configuration in the same moment: what either of them gives.
+  const bool again = promise.state == Promise::State::asked && promise.asked == now;
+  const bool alive = again || (promise.state == Promise::State::open && promise.bound > now);
+  if (!alive || again || promise.vague) promise.cap = std::max(promise.cap, now + door.max);
   if (!alive && !promise.vague) promise.cap = now + door.max;
   if (!alive && !promise.vague) promise.bound = {};
   if (!alive) promise.keys = gift.keys;
@@ -136,34 +138,53 @@ void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, cons
   const auto now = heard.now;
   for (const auto& disturbance : heard.disturbances)
     for (const auto& key : disturbance.removed) removals_heard_.push_back(key);
-  for (const auto& record : heard.completed) {
-    const auto found = std::find_if(config.doors.begin(), config.doors.end(),
-                                    [&](const Door& door) { return door.enabled && door.id == record.door; });
-    if (off || found == config.doors.end() || record.source == own_address() || !grantable(record.source))
-      continue;
-    ask(*found, record.source, Via::knock, found->close == Close::on_idle ? found->idle : found->open_for,
-        now);
-    if (!gift_of(*found, record.source).keys.empty())
-      knocked_.push_back({found->name, Via::knock, gift_of(*found, record.source).source, 0});
+  if (off) // nothing of others is heeded then
+    for (auto& [owner, promise] : book_) promise.vague = promise.vague || promise.removed;
+  // What comes behind a reload is judged by the next configuration.
+  std::vector<const Config*> configs{&config};
+  const auto reloads = [](const auto& asked) { return asked.request.verb == "reload"; };
+  const bool reload = std::any_of(heard.asked.begin(), heard.asked.end(), reloads) ||
+                      std::any_of(waiting_.begin(), waiting_.end(),
+                                  [&](const auto& entry) { return reloads(entry.second.asked); });
+  if (reload && straw.disk.config->config) configs.push_back(&*straw.disk.config->config);
+  for (const auto* one : configs) {
+    for (const auto& record : heard.completed) hear_knock(record, *one, off, now);
+    for (const auto& asked : heard.asked)
+      if (asked.request.verb == "open") hear_open(asked, *one, now);
   }
   for (const auto& asked : heard.asked) hear_request(asked, config, straw, now);
   for (const auto& key : straw.connections.tcp()) connected_.insert(key);
 }
 
+void Laws::hear_knock(const Completed& record, const Config& config, bool off, Instant now) {
+  const auto found = std::find_if(config.doors.begin(), config.doors.end(), [&](const Door& door) {
+    return door.enabled && door.id == record.door;
+  });
+  if (off || found == config.doors.end() || record.source == own_address() || !grantable(record.source))
+    return;
+  ask(*found, record.source, Via::knock, found->close == Close::on_idle ? found->idle : found->open_for, now);
+  if (const auto gift = gift_of(*found, record.source); !gift.keys.empty())
+    knocked_.push_back({found->name, Via::knock, gift.source, 0});
+}
+
+void Laws::hear_open(const keeper::Asked& asked, const Config& config, Instant now) {
+  const auto& request = asked.request;
+  const auto* door = enabled_door(config, request.find("door").value_or(""));
+  const auto source = parse_address(request.find("source").value_or(""));
+  if (door == nullptr || !source || *source == own_address()) return;
+  const auto span = parse_duration(request.find("for").value_or(""));
+  ask(*door, *source, Via::hand,
+      span.value_or(door->close == Close::on_idle ? door->idle : door->open_for), now);
+  if (const auto gift = gift_of(*door, *source); !gift.keys.empty())
+    waiting_[asked.ticket].means = {{door->name, Via::hand, gift.source, 0}};
+}
+
 void Laws::hear_request(const keeper::Asked& asked, const Config& config, const Straw& straw, Instant now) {
   const auto& request = asked.request;
   auto& waits = waiting_[asked.ticket];
-  waits = {asked, {}, now, false};
-  if (request.verb == "open") {
-    const auto* door = enabled_door(config, request.find("door").value_or(""));
-    const auto source = parse_address(request.find("source").value_or(""));
-    if (door == nullptr || !source || *source == own_address()) return;
-    const auto span = parse_duration(request.find("for").value_or(""));
-    ask(*door, *source, Via::hand, span.value_or(door->close == Close::on_idle ? door->idle : door->open_for),
-        now);
-    if (const auto gift = gift_of(*door, *source); !gift.keys.empty())
-      waits.means = {{door->name, Via::hand, gift.source, 0}};
-  } else if (request.verb == "close") {
+  waits.asked = asked;
+  waits.at = now;
+  if (request.verb == "close") {
     const auto what = request.find("what").value_or("");
     const auto source = parse_address(request.find("source").value_or(""));
     waits.exact = !number_of(what) && !source;
@@ -247,7 +268,7 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
     promise.asked = now;
     promise.bound = promise.cap = std::max(promise.bound, now + (door != nullptr ? door->max : Millis{0}));
   }
-  if (told > promise.bound)
+  if (told > promise.bound && !may_go_on(promise, told, straw))
     breach("outlives", fmt::format("{} was told {}, asked for were {} ms", to_string(*owner), span,
                                    std::chrono::floor<Millis>(promise.bound - now).count()));
   promise.told = std::max(promise.state == Promise::State::open ? promise.told : Instant{}, told);
@@ -261,8 +282,9 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
         (',' + std::string(ports) + ',').find(',' + knock::to_string(key.port) + ',') != std::string::npos)
       keys.push_back(key);
   if (owner->via == Via::session)
-    if (const auto port = parse_port(ports))
-      keys = {{owner->source, *port, GrantSet::session, owner->source_port}};
+    for (auto rest = ports; !rest.empty(); rest.remove_prefix(std::min(rest.find(','), rest.size() - 1) + 1))
+      if (const auto port = parse_port(rest.substr(0, rest.find(','))))
+        keys.push_back({owner->source, *port, GrantSet::session, owner->source_port});
   promise.keys = std::move(keys);
 }
 
@@ -276,7 +298,7 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
   };
   const auto* door = enabled_door(config, owner.door);
   if (verb == "expire") {
-    const bool by_flows = promise.close == Close::on_disconnect && promise.used;
+    const bool by_flows = promise.close == Close::on_disconnect; // a connection may be older than the promise
     if (now < promise.told && !by_flows) lost("before it was over");
   } else if (reason == "hand") {
     if (!promise.close_asked) lost("no hand asked for it");

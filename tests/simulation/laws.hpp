@@ -98,6 +98,8 @@ class Laws {
 
   void ask(const Door& door, const Address& source, Via via, Millis open_for, Instant now);
   void give_uses(const GrantKey& key, std::uint32_t uses);
+  void hear_knock(const Completed& record, const Config& config, bool off, Instant now);
+  void hear_open(const keeper::Asked& asked, const Config& config, Instant now);
   void hear_request(const keeper::Asked& asked, const Config& config, const Straw& straw, Instant now);
   void read_line(const std::string& text, const Config& config, const Straw& straw);
   void end(const Owner& owner, Promise& promise, std::string_view verb, std::string_view reason,
@@ -106,7 +108,7 @@ class Laws {
   // laws_check.cpp: the kernel against the book
   void check_elements(const Straw& straw);
   void check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw);
-  [[nodiscard]] bool may_go_on(const Promise& promise, const GrantKey& key, Instant ends,
+  [[nodiscard]] bool may_go_on(const Promise& promise, Instant ends,
                                const Straw& straw) const;
   void check_promises(const Config& config, const Straw& straw);
   void check_promise(const Owner& owner, const Promise& promise, const Straw& straw);

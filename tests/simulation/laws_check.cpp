@@ -86,16 +86,16 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
     return breach(promise.why == "hand" || promise.why == "foreign" ? "came-back" : "outlives",
                   what + ", closed by " + promise.why);
   if (placed.ends <= promise.bound + grace) return;
-  if (!may_go_on(promise, key, placed.ends - (grace - kRounding), straw))
+  if (!may_go_on(promise, placed.ends - (grace - kRounding), straw))
     return breach("outlives", fmt::format("{}, promised for {} ms", what, ms(now, promise.bound)));
   promise.bound = std::max(promise.bound, placed.ends - grace);
 }
 
 /// The end of an on-idle grant moves while packets come, that of an on-disconnect one while connections live.
-bool Laws::may_go_on(const Promise& promise, const GrantKey&, Instant ends, const Straw& straw) const {
-  if (ends > promise.cap + kRounding || !promise.used) return false;
-  if (promise.close == Close::on_idle) return ends <= straw.now + promise.idle + kRounding;
-  if (promise.close == Close::on_disconnect)
+bool Laws::may_go_on(const Promise& promise, Instant ends, const Straw& straw) const {
+  if (ends > promise.cap + kRounding) return false;
+  if (promise.close == Close::on_idle && promise.used) return ends <= straw.now + promise.idle + kRounding;
+  if (promise.close == Close::on_disconnect && (promise.used || has_connection(promise, straw)))
     return ends <= straw.now + std::max(kLease, promise.linger) + kRounding;
   return false;
 }
@@ -136,7 +136,7 @@ void Laws::check_promise(const Owner& owner, const Promise& promise, const Straw
   const auto now = straw.now;
   auto until = promise.told;
   if (owner.via == Via::session && !has_connection(promise, straw)) return;
-  if (!promise.uses && promise.close == Close::on_disconnect && promise.used) {
+  if (!promise.uses && promise.close == Close::on_disconnect && (promise.used || has_connection(promise, straw))) {
     if (!straw.connections.listening || !has_connection(promise, straw)) return;
     until = std::min(promise.cap, now + kRounding);
   }
@@ -166,15 +166,19 @@ void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
     if (straw.table && !lately_.loaded) breach("guard", "no door is enabled, and there is a table");
     return;
   }
+  if (off) { // nothing is put back then
+    if (straw.table && !lately_.loaded && !straw.table->guarded_now(straw.now).empty())
+      breach("guard", "off, and ports are guarded");
+    return;
+  }
   if (!straw.bindings.listens) return;
   if (!straw.table || straw.table->rules != rules_of(config) || !straw.table->guarded)
     return breach("guard", "the table is not whole");
   lately_.lost = false;
   std::vector<Port> wanted;
-  if (!off)
-    for (const auto& guarded : static_sets_of(config).guarded)
-      if (const auto trial = trials_.find(guarded.port); trial == trials_.end() || trial->second > straw.now)
-        wanted.push_back(guarded.port);
+  for (const auto& guarded : static_sets_of(config).guarded)
+    if (const auto trial = trials_.find(guarded.port); trial == trials_.end() || trial->second > straw.now)
+      wanted.push_back(guarded.port);
   std::vector<Port> found;
   for (const auto& guarded : straw.table->guarded_now(straw.now)) found.push_back(guarded.port);
   if (found == wanted) return;

@@ -74,13 +74,16 @@ void add_element(Table& table, const Change& element, Instant now) {
 void Straw::disturb(const Foreign& foreign) {
   using Kind = Foreign::Kind;
   const auto boot_file = [&](bool broken) {
-    if (!disk.saved.config) return;
+    if (!disk.saved.config) { // flush ruleset alone
+      if (broken) tell({.broken = true, .set_made = false, .removed = {}, .by = {}, .overran = false});
+      return;
+    }
     auto next = table.value_or(Table{});
     next.load(*disk.saved.config, disk.saved.sets, now, resizes);
     table = std::move(next);
     tell({.broken = broken, .set_made = true, .removed = {}, .by = {}, .overran = false});
   };
-  if (foreign.kind == Kind::load_over) return boot_file(table && table->rules != 0);
+  if (foreign.kind == Kind::load_over) return disk.saved.config ? boot_file(table && table->rules != 0) : void();
   if (!table) return;
   table->collect(now);
   switch (foreign.kind) {
