@@ -113,6 +113,7 @@ void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for
   if (!alive) promise.state = Promise::State::asked;
   promise.asked = now;
   promise.bound = std::max(promise.bound, std::min(promise.cap, now + open_for));
+  promise.arrive = std::min(promise.cap, now + open_for);
   promise.close = door.close;
   promise.idle = door.idle;
   promise.linger = door.linger;
@@ -261,7 +262,7 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
   }
   std::erase(knocked_, *owner);
   const auto span = value_of(text, "for");
-  const auto told = now + Millis{static_cast<std::int64_t>(number_of(span).value_or(0))};
+  auto told = now + Millis{static_cast<std::int64_t>(number_of(span).value_or(0))};
   auto& promise = book_[*owner];
   if (owner->via == Via::session) {
     const auto* door = enabled_door(config, owner->door);
@@ -271,6 +272,7 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
   if (told > promise.bound && !may_go_on(promise, told, straw))
     breach("outlives", fmt::format("{} was told {}, asked for were {} ms", to_string(*owner), span,
                                    std::chrono::floor<Millis>(promise.bound - now).count()));
+  if (promise.close == Close::on_disconnect) told = std::min(told, promise.arrive); // the rest is a lease
   promise.told = std::max(promise.state == Promise::State::open ? promise.told : Instant{}, told);
   promise.state = Promise::State::open;
   promise.vague = false;

@@ -51,6 +51,7 @@ struct Promise {
   Instant asked{};
   Instant told{};  ///< open at least until then
   Instant bound{}; ///< and no element of it longer than this
+  Instant arrive{}; ///< on-disconnect: until then a connection is awaited
   Instant cap{};
   Close close = Close::after;
   Millis idle{}, linger{};

@@ -14,12 +14,13 @@ using namespace knock::simulation;
 namespace {
 
 constexpr const char* kUsage = "usage: simulate [--seeds A..B | --seed S | --file LIST] [--from TEXT] "
-                               "[--seconds N] [--steps K] [--tell]\n"
+                               "[--seconds N] [--steps K] [--tell] [--go-on]\n"
                                "  --seeds A..B  plays these; without --seconds all of them\n"
                                "  --from TEXT   begins at a seed made of the text, such as a commit id\n"
                                "  --seconds N   stops after N seconds\n"
                                "  --steps K     events of one history (1000)\n"
-                               "  --tell        prints each event, and each line that the keeper logs\n";
+                               "  --tell        prints each event, and each line that the keeper logs\n"
+    "  --go-on       names each seed that failed, and shortens none\n";
 
 struct Options {
   std::uint64_t first = 1;
@@ -27,6 +28,7 @@ struct Options {
   std::size_t steps = 1'000;
   double seconds = 0;
   bool tell = false;
+  bool go_on = false;
   const char* file = nullptr;
 };
 
@@ -41,8 +43,8 @@ std::uint64_t seed_of(std::string_view text) {
 bool parse(int argc, char** argv, Options& options) {
   for (int at = 1; at < argc; ++at) {
     const std::string name = argv[at];
-    if (name == "--tell") {
-      options.tell = true;
+    if (name == "--tell" || name == "--go-on") {
+      (name == "--tell" ? options.tell : options.go_on) = true;
       continue;
     }
     if (at + 1 == argc) return false;
@@ -81,7 +83,7 @@ bool run(std::uint64_t seed, const Options& options, Sum& sum) {
   const auto& [law, what] = *played.broken;
   std::printf("seed %llu, event %zu: law %s: %s\n", static_cast<unsigned long long>(seed), played.events,
               law.c_str(), what.c_str());
-  if (law == "same") return false;
+  if (law == "same" || options.go_on) return false;
   const auto shorter = shortened(history, law);
   std::printf("shortened to %zu events, begins with config %u:\n", shorter.events.size(), shorter.config);
   const auto again = play(shorter, true);
@@ -122,8 +124,8 @@ int main(int argc, char** argv) {
     good = run_file(options, sum);
   } else {
     std::printf("seeds from %llu\n", static_cast<unsigned long long>(options.first));
-    for (auto seed = options.first; good; ++seed) {
-      good = run(seed, options, sum);
+    for (auto seed = options.first; good || options.go_on; ++seed) {
+      good = run(seed, options, sum) && good;
       if (seed == options.last || (options.seconds > 0 && elapsed() >= options.seconds)) break;
     }
   }
