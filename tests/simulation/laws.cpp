@@ -118,7 +118,7 @@ void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for
   promise.idle = door.idle;
   promise.linger = door.linger;
   promise.uses = door.uses;
-  promise.removed = promise.used = false;
+  promise.removed = promise.used = promise.counted = false;
   for (const auto& key : gift.keys)
     if (key.set == GrantSet::uses) give_uses(key, door.uses);
   lately_.changed = true;
@@ -158,9 +158,8 @@ void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, cons
 }
 
 void Laws::hear_knock(const Completed& record, const Config& config, bool off, Instant now) {
-  const auto found = std::find_if(config.doors.begin(), config.doors.end(), [&](const Door& door) {
-    return door.enabled && door.id == record.door;
-  });
+  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
+                                  [&](const Door& door) { return door.enabled && door.id == record.door; });
   if (off || found == config.doors.end() || record.source == own_address() || !grantable(record.source))
     return;
   ask(*found, record.source, Via::knock, found->close == Close::on_idle ? found->idle : found->open_for, now);
@@ -174,8 +173,8 @@ void Laws::hear_open(const keeper::Asked& asked, const Config& config, Instant n
   const auto source = parse_address(request.find("source").value_or(""));
   if (door == nullptr || !source || *source == own_address()) return;
   const auto span = parse_duration(request.find("for").value_or(""));
-  ask(*door, *source, Via::hand,
-      span.value_or(door->close == Close::on_idle ? door->idle : door->open_for), now);
+  ask(*door, *source, Via::hand, span.value_or(door->close == Close::on_idle ? door->idle : door->open_for),
+      now);
   if (const auto gift = gift_of(*door, *source); !gift.keys.empty())
     waiting_[asked.ticket].means = {{door->name, Via::hand, gift.source, 0}};
 }
@@ -208,11 +207,8 @@ void Laws::hear_request(const keeper::Asked& asked, const Config& config, const 
     if (!has_flag(request, "now")) return;
     for (const auto& guarded : static_sets_of(*next).guarded) {
       for_good_.insert(guarded.port);
-      trials_.erase(guarded.port);
+      waits.now = true;
     }
-  } else if (request.verb == "confirm") {
-    for (const auto& [port, until] : trials_)
-      if (until > now) for_good_.insert(port);
   }
 }
 
@@ -224,7 +220,9 @@ void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const
       for (const auto& [port, left] : load->sets.guarded)
         if (left) {
           const auto known = trials_.find(port);
-          if (known == trials_.end() || known->second <= straw.now) trials_[port] = straw.now + *left;
+          if (known != trials_.end() && known->second > straw.now) continue;
+          trials_[port] = straw.now + *left;
+          for_good_.erase(port);
         }
   if (!killed) return;
   for (auto& [owner, promise] : book_) {
@@ -232,6 +230,9 @@ void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const
       promise.vague = true;
     promise.close_asked = false;
   }
+  for (const auto& [ticket, waits] : waiting_)
+    if (waits.asked.request.verb == "confirm" || waits.now)
+      for (const auto& trial : trials_) either_.insert(trial.first);
   waiting_.clear();
   knocked_.clear();
   unexplained_ = 0;
@@ -315,7 +316,7 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
     };
     if (std::all_of(promise.keys.begin(), promise.keys.end(), gives)) lost("the door gives all of it");
   } else if (reason == "share") {
-    if (promise.used) lost("it was used");
+    if (promise.counted) lost("it was used");
   } else if (reason == "uses") {
     if (!promise.used) lost("no connection came");
   } else if (reason == "disconnect") {
@@ -327,6 +328,7 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
     lost("no reason that is known");
   }
   promise.state = Promise::State::over;
+  promise.ended = now;
   promise.why = reason;
   promise.vague = promise.close_asked = promise.removed = false;
 }
@@ -342,7 +344,9 @@ void Laws::answered(const keeper::Told& told, const Config& config, const Straw&
   const bool done = told.reply.failure.exit == ExitCode::done;
   for (const auto& owner : waits.means) {
     auto& promise = book_[owner];
-    if (verb == "open" && done && (promise.state != Promise::State::open || promise.told <= straw.now))
+    const bool closed_again = promise.state == Promise::State::over && promise.ended == straw.now;
+    if (verb == "open" && done && !closed_again &&
+        (promise.state != Promise::State::open || promise.told <= straw.now))
       breach("told", to_string(owner) + " was answered open, and is not");
     if (verb == "open" && !done && promise.state == Promise::State::asked) promise.bound = {};
     if (verb != "close") continue;
@@ -353,8 +357,13 @@ void Laws::answered(const keeper::Told& told, const Config& config, const Straw&
   }
   if (verb == "reload" && done && straw.disk.config->config && straw.disk.config->config->hash != config.hash)
     breach("told", "reload was answered done, and another configuration runs");
+  if (verb == "reload" && done && waits.now)
+    std::erase_if(trials_, [&](const auto& trial) { return for_good_.contains(trial.first); });
   if (verb == "confirm" && done)
-    std::erase_if(trials_, [&](const auto& trial) { return trial.second > straw.now; });
+    std::erase_if(trials_, [&](const auto& trial) {
+      if (trial.second > straw.now) for_good_.insert(trial.first);
+      return trial.second > straw.now;
+    });
 }
 
 } // namespace knock::simulation

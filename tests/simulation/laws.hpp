@@ -49,8 +49,8 @@ struct Promise {
   std::vector<GrantKey> keys{};
   std::uint64_t id = 0;
   Instant asked{};
-  Instant told{};  ///< open at least until then
-  Instant bound{}; ///< and no element of it longer than this
+  Instant told{};   ///< open at least until then
+  Instant bound{};  ///< and no element of it longer than this
   Instant arrive{}; ///< on-disconnect: until then a connection is awaited
   Instant cap{};
   Close close = Close::after;
@@ -61,7 +61,8 @@ struct Promise {
   bool removed = false;     ///< by another process, and not asked for since
   bool close_asked = false; ///< a request waits that may close it
   bool used = false;        ///< a packet came in since it was asked for
-  Instant used_at{};
+  bool counted = false;     ///< by an element, and it is not lost
+  Instant ended{};
 };
 
 class Laws {
@@ -79,8 +80,8 @@ class Laws {
   void lost_events(bool table, bool flows);
   void started(const Straw& straw, const Config& config);
   void rebooted();
-  /// A packet came in. `by_use`: it took one use.
-  void let_in(const Address& source, Port port, bool by_use, Instant now);
+  /// A packet came in. `by_use`: it took one use; `counted`: some element did count it.
+  void let_in(const Address& source, Port port, bool by_use, bool counted);
   void added(const Change& element, Instant now);
 
   void breach(std::string law, std::string what);
@@ -94,6 +95,7 @@ class Laws {
     keeper::Asked asked;
     std::vector<Owner> means{}; ///< what a close matched, what an open asked for
     Instant at{};
+    bool now = false;   ///< reload --now
     bool exact = false; ///< all of these
   };
 
@@ -109,19 +111,19 @@ class Laws {
   // laws_check.cpp: the kernel against the book
   void check_elements(const Straw& straw);
   void check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw);
-  [[nodiscard]] bool may_go_on(const Promise& promise, Instant ends,
-                               const Straw& straw) const;
+  [[nodiscard]] bool may_go_on(const Promise& promise, Instant ends, const Straw& straw) const;
   void check_promises(const Config& config, const Straw& straw);
   void check_promise(const Owner& owner, const Promise& promise, const Straw& straw);
   [[nodiscard]] bool is_shared(const Owner& owner, const GrantKey& key) const;
   void check_guard(const Config& config, bool off, const Straw& straw);
-  void check_trials(const Config& config, const Straw& straw);
+  void check_trials(const Config& config, bool off, const Straw& straw);
 
   std::map<Owner, Promise> book_;
   std::map<std::pair<Address, Port>, std::int64_t> uses_left_; ///< at most
   std::map<GrantKey, Instant> foreign_;                        ///< elements that others added
   std::set<GrantKey> connected_;                               ///< connections that ever were
   std::map<Port, Instant> trials_;                             ///< ports guarded until then
+  std::set<Port> either_;                                      ///< on trial or for good: a crash hid which
   std::set<Port> for_good_;                                    ///< that may be guarded without an end
   std::map<std::uint64_t, Request> waiting_;                   ///< by ticket
   std::vector<GrantKey> removals_heard_;

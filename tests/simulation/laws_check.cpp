@@ -43,7 +43,7 @@ bool has_connection(const Promise& promise, const Straw& straw) {
 } // namespace
 
 void Laws::rest(const Config& config, bool off, const Straw& straw) {
-  check_trials(config, straw);
+  check_trials(config, off, straw);
   if (!waiting_.empty())
     for (const auto& [ticket, waits] : waiting_)
       if (waits.at + kPatience < straw.now)
@@ -136,7 +136,8 @@ void Laws::check_promise(const Owner& owner, const Promise& promise, const Straw
   const auto now = straw.now;
   auto until = promise.told;
   if (owner.via == Via::session && !has_connection(promise, straw)) return;
-  if (!promise.uses && promise.close == Close::on_disconnect && (promise.used || has_connection(promise, straw))) {
+  if (!promise.uses && promise.close == Close::on_disconnect &&
+      (promise.used || has_connection(promise, straw))) {
     if (!straw.connections.listening || !has_connection(promise, straw)) return;
     until = std::min(promise.cap, now + kRounding);
   }
@@ -181,7 +182,13 @@ void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
       wanted.push_back(guarded.port);
   std::vector<Port> found;
   for (const auto& guarded : straw.table->guarded_now(straw.now)) found.push_back(guarded.port);
-  if (found == wanted) return;
+  const auto is_either = [&](Port port) { return either_.contains(port); };
+  std::erase_if(found, is_either);
+  std::erase_if(wanted, is_either);
+  if (found == wanted) {
+    lately_.loaded = false;
+    return;
+  }
   std::string text;
   for (const auto port : found) text += " " + knock::to_string(port);
   text += ", not";
@@ -190,7 +197,7 @@ void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
 }
 
 /// Nothing is guarded for good that was on trial and not confirmed, or that a plain reload came upon.
-void Laws::check_trials(const Config& config, const Straw& straw) {
+void Laws::check_trials(const Config& config, bool off, const Straw& straw) {
   const auto sets = static_sets_of(config).guarded;
   const auto is_wanted = [&](Port port) {
     return std::any_of(sets.begin(), sets.end(), [&](const Guarded& one) { return one.port == port; });
@@ -200,11 +207,11 @@ void Laws::check_trials(const Config& config, const Straw& straw) {
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
   const auto since = std::max(lately_.trouble, lately_.broke);
   const bool hurt = since != Instant{} && since + kPatience > straw.now;
-  if (!straw.table || !straw.table->guarded || unheard || hurt || lately_.loaded) return;
+  if (!straw.table || !straw.table->guarded || unheard || hurt || (lately_.loaded && off)) return;
   for (const auto& [port, ends] : *straw.table->guarded) {
-    if (ends && *ends <= straw.now) continue;
+    if ((ends && *ends <= straw.now) || either_.contains(port)) continue;
     const auto trial = trials_.find(port);
-    if (!ends && (trial != trials_.end() || !for_good_.contains(port)) && is_wanted(port))
+    if (!ends && !for_good_.contains(port) && is_wanted(port))
       breach("trial", fmt::format("{} is guarded for good, and nobody confirmed it", knock::to_string(port)));
     if (ends && (trial == trials_.end() || *ends > trial->second + kRounding))
       breach("trial", fmt::format("{} is guarded {} ms too long", knock::to_string(port),
@@ -227,10 +234,11 @@ void Laws::disturbed(Straw& straw, bool alive) {
   if (others.broke) {
     lately_.broke = straw.now;
     lately_.lost = true;
+    for (auto& [owner, promise] : book_) promise.counted = false;
     if (alive && !straw.bindings.listens)
       for (auto& [owner, promise] : book_) promise.vague = true;
   }
-  if (others.loaded && !straw.bindings.listens) lately_.loaded = true;
+  if (others.loaded) lately_.loaded = true;
   if (others.loaded) lately_.broke = straw.now;
 }
 
@@ -273,13 +281,13 @@ void Laws::rebooted() {
   lately_.trouble = lately_.broke = {};
 }
 
-void Laws::let_in(const Address& source, Port port, bool by_use, Instant now) {
+void Laws::let_in(const Address& source, Port port, bool by_use, bool counted) {
   for (auto& [owner, promise] : book_) {
     const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
     for (const auto& key : promise.keys)
       if (key.port == port && (key.source == source || (key.set == GrantSet::net && key.source == around))) {
         promise.used = true;
-        promise.used_at = now;
+        promise.counted = promise.counted || counted;
       }
   }
   if (!by_use) return;

@@ -20,7 +20,7 @@ constexpr const char* kUsage = "usage: simulate [--seeds A..B | --seed S | --fil
                                "  --seconds N   stops after N seconds\n"
                                "  --steps K     events of one history (1000)\n"
                                "  --tell        prints each event, and each line that the keeper logs\n"
-    "  --go-on       names each seed that failed, and shortens none\n";
+                               "  --go-on       names each seed that failed, and shortens none\n";
 
 struct Options {
   std::uint64_t first = 1;

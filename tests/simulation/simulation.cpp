@@ -158,8 +158,8 @@ void Player::send(const Address& source, std::uint16_t source_port, Port port, b
     return uses == nullptr ? 0U : uses->spent;
   };
   const auto before = spent();
-  if (straw_.packet(source, source_port, port, syn))
-    laws_.let_in(source, port, spent() != before, straw_.now);
+  const bool guarded = straw_.table && straw_.table->is_guarded(port, straw_.now);
+  if (straw_.packet(source, source_port, port, syn)) laws_.let_in(source, port, spent() != before, guarded);
 }
 
 void Player::use_connection(const Event& event) {
@@ -206,7 +206,9 @@ void Player::kill() {
 void Player::save() {
   if (!machine_ || is_off()) return;
   auto sets = static_sets_of(machine_->config());
-  std::erase_if(sets.guarded, [&](const Guarded& one) { return machine_->state().kept.memory.unconfirmed.contains(one.port); });
+  std::erase_if(sets.guarded, [&](const Guarded& one) {
+    return machine_->state().kept.memory.unconfirmed.contains(one.port);
+  });
   straw_.disk.saved = {std::make_shared<const Config>(machine_->config()), std::move(sets)};
 }
 

@@ -83,7 +83,8 @@ void Straw::disturb(const Foreign& foreign) {
     table = std::move(next);
     tell({.broken = broken, .set_made = true, .removed = {}, .by = {}, .overran = false});
   };
-  if (foreign.kind == Kind::load_over) return disk.saved.config ? boot_file(table && table->rules != 0) : void();
+  if (foreign.kind == Kind::load_over)
+    return disk.saved.config ? boot_file(table && table->rules != 0) : void();
   if (!table) return;
   table->collect(now);
   switch (foreign.kind) {
