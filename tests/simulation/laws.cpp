@@ -306,7 +306,11 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
   } else if (reason == "hand") {
     if (!promise.close_asked) lost("no hand asked for it");
   } else if (reason == "foreign") {
-    if (!promise.removed) lost("nobody removed it");
+    const auto heard = [&](const GrantKey& key) {
+      return std::find(removals_heard_.begin(), removals_heard_.end(), key) != removals_heard_.end();
+    };
+    if (!promise.removed && std::none_of(promise.keys.begin(), promise.keys.end(), heard))
+      lost("nobody removed it");
   } else if (reason == "door-removed") {
     if (door != nullptr) lost("the door is there");
   } else if (reason == "door-changed") {
@@ -357,8 +361,10 @@ void Laws::answered(const keeper::Told& told, const Config& config, const Straw&
   }
   if (verb == "reload" && done && straw.disk.config->config && straw.disk.config->config->hash != config.hash)
     breach("told", "reload was answered done, and another configuration runs");
-  if (verb == "reload" && done && waits.now)
-    std::erase_if(trials_, [&](const auto& trial) { return for_good_.contains(trial.first); });
+  if (verb == "reload" && done && waits.now) {
+    trials_.clear();
+    for (const auto& guarded : static_sets_of(config).guarded) for_good_.insert(guarded.port);
+  }
   if (verb == "confirm" && done)
     std::erase_if(trials_, [&](const auto& trial) {
       if (trial.second > straw.now) for_good_.insert(trial.first);

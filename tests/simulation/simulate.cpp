@@ -17,6 +17,7 @@ constexpr const char* kUsage = "usage: simulate [--seeds A..B | --seed S | --fil
                                "[--seconds N] [--steps K] [--tell] [--go-on]\n"
                                "  --seeds A..B  plays these; without --seconds all of them\n"
                                "  --from TEXT   begins at a seed made of the text, such as a commit id\n"
+                               "  --count N     plays so many seeds\n"
                                "  --seconds N   stops after N seconds\n"
                                "  --steps K     events of one history (1000)\n"
                                "  --tell        prints each event, and each line that the keeper logs\n"
@@ -26,6 +27,7 @@ struct Options {
   std::uint64_t first = 1;
   std::uint64_t last = ~std::uint64_t{0};
   std::size_t steps = 1'000;
+  std::uint64_t count = 0; ///< 0: no limit
   double seconds = 0;
   bool tell = false;
   bool go_on = false;
@@ -57,6 +59,8 @@ bool parse(int argc, char** argv, Options& options) {
       options.last = std::strtoull(value + 2, nullptr, 10);
     } else if (name == "--from") {
       options.first = seed_of(value);
+    } else if (name == "--count") {
+      options.count = std::strtoull(value, nullptr, 10);
     } else if (name == "--seconds") {
       options.seconds = std::strtod(value, nullptr);
     } else if (name == "--steps") {
@@ -67,7 +71,8 @@ bool parse(int argc, char** argv, Options& options) {
       return false;
     }
   }
-  return options.file != nullptr || options.seconds > 0 || options.last != ~std::uint64_t{0};
+  return options.file != nullptr || options.count != 0 || options.seconds > 0 ||
+         options.last != ~std::uint64_t{0};
 }
 
 /// Returns whether the laws held.
@@ -126,7 +131,9 @@ int main(int argc, char** argv) {
     std::printf("seeds from %llu\n", static_cast<unsigned long long>(options.first));
     for (auto seed = options.first; good || options.go_on; ++seed) {
       good = run(seed, options, sum) && good;
-      if (seed == options.last || (options.seconds > 0 && elapsed() >= options.seconds)) break;
+      if (seed == options.last || (options.count != 0 && sum.seeds >= options.count) ||
+          (options.seconds > 0 && elapsed() >= options.seconds))
+        break;
     }
   }
   const auto seconds = elapsed();

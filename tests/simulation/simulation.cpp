@@ -152,14 +152,17 @@ void Player::reload(const Event& event) {
 }
 
 void Player::send(const Address& source, std::uint16_t source_port, Port port, bool syn) {
-  const auto spent = [&] {
-    const auto* uses =
-        straw_.table ? straw_.table->find({source, port, GrantSet::uses}, straw_.now) : nullptr;
-    return uses == nullptr ? 0U : uses->spent;
+  const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
+  const auto packets = [&](const Address& of, GrantSet set) {
+    const auto* placed = straw_.table ? straw_.table->find({of, port, set}, straw_.now) : nullptr;
+    return placed == nullptr ? 0U : placed->traffic.packets;
   };
-  const auto before = spent();
-  const bool guarded = straw_.table && straw_.table->is_guarded(port, straw_.now);
-  if (straw_.packet(source, source_port, port, syn)) laws_.let_in(source, port, spent() != before, guarded);
+  const auto uses = packets(source, GrantSet::uses);
+  const auto all = uses + packets(source, GrantSet::open) + packets(around, GrantSet::net);
+  if (!straw_.packet(source, source_port, port, syn)) return;
+  const auto uses_then = packets(source, GrantSet::uses);
+  laws_.let_in(source, port, uses_then != uses,
+               uses_then + packets(source, GrantSet::open) + packets(around, GrantSet::net) != all);
 }
 
 void Player::use_connection(const Event& event) {
