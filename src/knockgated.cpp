@@ -74,18 +74,12 @@ int run(const Options& options) {
     return fail(dropped.error(), ExitCode::failed);
   auto keeper = keeper::Keeper::start(loop, options.config, std::move(*config), system::monotonic_now());
   if (!keeper) return fail(keeper.error(), ExitCode::failed);
-  control->serve([&](const keeper::Peer& peer, std::string_view request, Instant asked, Instant now) {
-    return (*keeper)->answer(peer, request, asked, now);
-  });
+  control->serve([&](const keeper::ControlSocket::Asked& asked, Instant now) { return (*keeper)->answer(asked, now); });
 
   bool stopping = false;
   const auto signalled = loop.watch(signals->get(), [&](Instant now) {
     const auto [signal, sender] = system::read_signal(signals->get());
-    if (signal == SIGHUP) {
-      const auto reply = (*keeper)->reload({.ask = true, .uid = sender}, now);
-      system::log_line(LogLevel::info, fmt::format("hand verb=reload uid={} signal=HUP exit={}", sender,
-                                                   static_cast<int>(reply.failure.exit)));
-    }
+    if (signal == SIGHUP) (*keeper)->reload(sender, now);
     stopping = signal == SIGTERM || signal == SIGINT;
   });
   system::notify_service("READY=1");

@@ -64,6 +64,23 @@ struct Change {
 
 using Batch = std::vector<Change>;
 
+/// What is done to some elements of one set.
+struct BatchPart {
+  enum class Act : std::uint8_t { hold, remove, put };
+  GrantSet set{};
+  Family family{};
+  Act act = Act::put; ///< hold: add the element where it may be, a map's as it may be held, without a timeout
+  std::vector<const Change*> changes{}; ///< of the batch, in its order
+  bool begins = true;                   ///< the first part of a chunk of changes
+  bool removes = false;                 ///< the chunk has removals
+};
+/// A batch as add, delete, add (or add, delete) of at most `most` changes of a set at once: an upsert on every
+/// kernel, in a full set and over an element that ended but is not collected yet. Linux before 6.12 cannot
+/// update an element in place. The first add of a map element leads where the old one does: another target
+/// would be refused (EEXIST). With `removals_there` what is removed has to exist (else ENOENT): half the work
+/// for the kernel. Valid as long as the batch.
+std::vector<BatchPart> parts_of(const Batch& batch, std::size_t most, bool removals_there = false);
+
 /// A change that the kernel did not take.
 struct Refused {
   std::size_t at = 0; ///< in the batch

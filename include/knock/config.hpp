@@ -17,6 +17,7 @@
 #include <knock/address.hpp>
 #include <knock/door_id.hpp>
 #include <knock/port.hpp>
+#include <knock/step.hpp>
 #include <knock/time.hpp>
 
 namespace knock {
@@ -62,9 +63,8 @@ struct Door {
   bool enabled = true;
   std::vector<Port> opens;       ///< sorted, unique
   std::vector<Forward> forwards; ///< sorted by outer port, none of which is in `opens`
-  bool any =
-      false; ///< opens = ["any"]: both are those of all other enabled doors, filled in when all are read
-  std::vector<Port> knock; ///< the steps in order; empty: opened by hand only
+  bool any = false;        ///< opens = ["any"]: both hold those of all other enabled doors, once all are read
+  std::vector<Step> knock; ///< the steps in order; empty: opened by hand only
   Millis within{10'000};
   std::uint32_t strays = 12;
   Millis reorder{50};
@@ -119,6 +119,9 @@ struct Config {
   std::vector<Door> doors; ///< in reading order, disabled ones too
   std::string hash;        ///< of all texts it was read from, hexadecimal
 };
+
+/// Nothing when there is none of that name, or it is disabled.
+const Door* enabled_door(const Config& config, std::string_view name);
 
 struct ConfigText {
   enum class Part : std::uint8_t { main, doors, users };

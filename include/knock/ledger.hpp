@@ -96,6 +96,7 @@ class Ledger {
   /// The elements with counters: of all grants, of on-idle ones.
   [[nodiscard]] std::vector<GrantKey> keys() const;
   [[nodiscard]] std::vector<GrantKey> idle_keys() const;
+  [[nodiscard]] std::vector<GrantKey> lease_keys() const;
   /// Takes over what the kernel counted.
   void note(std::span<const Element> elements);
   [[nodiscard]] Traffic traffic(const OpenGrant& grant) const;

@@ -20,6 +20,7 @@
 #include <knock/limits.hpp>
 #include <knock/packet.hpp>
 #include <knock/result.hpp>
+#include <knock/step.hpp>
 #include <knock/ticks.hpp>
 
 namespace knock {
@@ -29,6 +30,9 @@ enum class Token : std::uint32_t {};
 
 constexpr Token token_of(Port port) {
   return Token{static_cast<std::uint32_t>(port.protocol) << 16U | port.number};
+}
+constexpr Token token_of(const Step& step) {
+  return token_of(step.port);
 }
 
 /// TCP: only SYN without ACK is a step or a stray. ICMP: no step in this version.
@@ -42,7 +46,7 @@ constexpr std::optional<Token> token_of(const Packet& packet) {
 struct Sequence {
   DoorId door{};
   std::string name; ///< of the door, for errors
-  std::vector<Token> steps;
+  std::vector<Step> steps;
   Millis within{10'000};
   std::uint32_t strays = 12;
   Millis reorder{50}; ///< 0: neighbours never swap
@@ -81,6 +85,11 @@ struct Ending {
 };
 
 static_assert(sizeof(Node) <= 16 && sizeof(Edge) == 16);
+
+/// How many nodes a sequence takes at most: with swaps, each pair of neighbours has a path beside.
+constexpr std::size_t most_nodes(std::size_t steps, bool swaps) {
+  return swaps && steps > 0 ? 2 * steps - 1 : steps;
+}
 
 class Policy {
  public:

@@ -64,7 +64,7 @@ std::string batch_text(std::string_view table, const Batch& batch);
 /// The boot file: template, confirmed static sets, nothing that ends.
 std::string boot_text(const Config& config, const StaticSets& sets);
 
-/// A set of the contract: what embed mode looks for in the admin's table.
+/// A set that we fill, as embed.nft has it: what embed mode looks for in the admin's table.
 struct SetShape {
   std::string_view name;
   std::uint32_t key_type;  ///< nft's datatype number, six bits a part

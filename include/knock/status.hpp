@@ -82,6 +82,10 @@ bool parse_status(std::string_view line, Status& status);
 /// The face of the product. `now`: seconds of the epoch, for "2 min ago".
 std::string to_text(const Status& status, std::int64_t now, bool colour);
 
+/// "door", or "doors" where it is not one.
+std::string noun(std::uint64_t count, std::string_view what);
+/// "1 door", "12 doors"
+std::string plural(std::uint64_t count, std::string_view what);
 /// "28 s", "51 min", "3d 4h": at most two units, rounded down.
 std::string span_text(std::int64_t ms);
 

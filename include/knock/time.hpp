@@ -21,8 +21,8 @@ using Instant = Monotonic::time_point;
 using Millis = std::chrono::milliseconds;
 using Seconds = std::chrono::seconds;
 
-/// The first of two deadlines; nothing: there is none.
-inline std::optional<Instant> sooner(std::optional<Instant> one, std::optional<Instant> other) {
+/// The earlier of two moments, each of which may be none.
+constexpr std::optional<Instant> sooner(std::optional<Instant> one, std::optional<Instant> other) {
   if (!one || !other) return one ? one : other;
   return std::min(*one, *other);
 }

@@ -1,12 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <knock/batch.hpp>
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 namespace knock {
+namespace {
+
+using Changes = std::vector<const Change*>;
+
+void add_chunk(std::vector<BatchPart>& parts, GrantSet set, Family family, Changes chunk,
+               bool removals_there) {
+  using Act = BatchPart::Act;
+  Changes puts;
+  std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(puts),
+               [](const Change* change) { return change->kind == Change::Kind::put; });
+  const bool removes = puts.size() < chunk.size();
+  const auto& held = removals_there ? puts : chunk;
+  const bool holds = !held.empty();
+  if (holds) parts.push_back({set, family, Act::hold, held, true, removes});
+  parts.push_back({set, family, Act::remove, std::move(chunk), !holds, removes});
+  if (!puts.empty()) parts.push_back({set, family, Act::put, std::move(puts), false, removes});
+}
+
+} // namespace
 
 std::string_view set_name(GrantSet set, Family family) {
   constexpr std::array<std::string_view, 5> kIpv4{"open4", "net4", "uses4", "session4", "forward4"};
   constexpr std::array<std::string_view, 5> kIpv6{"open6", "net6", "uses6", "session6", "forward6"};
   return (family == Family::ipv4 ? kIpv4 : kIpv6)[static_cast<std::size_t>(set)];
+}
+
+std::vector<BatchPart> parts_of(const Batch& batch, std::size_t most, bool removals_there) {
+  std::vector<BatchPart> parts;
+  for (const auto set : kGrantSets)
+    for (const auto family : {Family::ipv4, Family::ipv6}) {
+      Changes chunk;
+      for (const auto& change : batch) {
+        if (change.key.source.family != family || change.key.set != set) continue;
+        chunk.push_back(&change);
+        if (chunk.size() == most) add_chunk(parts, set, family, std::exchange(chunk, {}), removals_there);
+      }
+      if (!chunk.empty()) add_chunk(parts, set, family, std::move(chunk), removals_there);
+    }
+  return parts;
 }
 
 } // namespace knock

@@ -65,15 +65,9 @@ bool is_door_of(const Door& door, Port port) {
   return door.enabled && std::binary_search(ports.begin(), ports.end(), port);
 }
 
-const Door* enabled_door(const Config& config, std::string_view name) {
-  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
-                                  [&](const Door& door) { return door.enabled && door.name == name; });
-  return found == config.doors.end() ? nullptr : &*found;
-}
-
-std::uint64_t hash_of(const std::vector<Port>& steps) {
+std::uint64_t hash_of(const std::vector<Step>& steps) {
   std::string text;
-  for (Port step : steps) text += to_string(step) + ' ';
+  for (const auto& step : steps) text += to_string(step.port) + ' ';
   return static_cast<std::uint64_t>(door_id(text));
 }
 

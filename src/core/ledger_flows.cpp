@@ -225,6 +225,14 @@ std::vector<GrantKey> Ledger::idle_keys() const {
   return keys;
 }
 
+std::vector<GrantKey> Ledger::lease_keys() const {
+  std::vector<GrantKey> keys;
+  for (const auto id : flowing_)
+    for (const auto& key : knock::keys_of(grants_.at(id)))
+      if (counts(key)) keys.push_back(key);
+  return keys;
+}
+
 void Ledger::note(std::span<const Element> elements) {
   for (const auto& [key, left, comment, traffic, target] : elements) {
     const auto held = elements_.find(key);

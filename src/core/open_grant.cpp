@@ -184,10 +184,8 @@ GrantRequest request_for(const Door& door, const Address& source) {
 }
 
 Terms terms_of(const Config& config, std::string_view name) {
-  for (const auto& door : config.doors)
-    if (door.enabled && door.name == name)
-      return {door.close, door.idle, door.linger, !door.run_close.empty()};
-  return {};
+  const auto* door = enabled_door(config, name);
+  return door != nullptr ? Terms{door->close, door->idle, door->linger, !door->run_close.empty()} : Terms{};
 }
 
 OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now) {

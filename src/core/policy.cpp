@@ -55,8 +55,8 @@ class PolicyCompiler {
 Result<void> PolicyCompiler::add_path(const Sequence& sequence, std::uint16_t index) {
   KNOCK_ASSERT(!sequence.steps.empty() && sequence.steps.size() <= kKnock.most);
   Id at = 0;
-  for (Token token : sequence.steps) {
-    at = child(at, token);
+  for (const auto& step : sequence.steps) {
+    at = child(at, token_of(step));
     drafts_[at].node.own = true;
     widen(at, sequence);
   }
@@ -69,8 +69,8 @@ Result<void> PolicyCompiler::add_path(const Sequence& sequence, std::uint16_t in
 void PolicyCompiler::add_swaps(const Sequence& sequence) {
   Id before = 0;
   for (std::size_t i = 0; i + 1 < sequence.steps.size(); ++i) {
-    const auto a = sequence.steps[i];
-    const auto b = sequence.steps[i + 1];
+    const auto a = token_of(sequence.steps[i]);
+    const auto b = token_of(sequence.steps[i + 1]);
     const auto after_a = child(before, a);
     if (sequence.reorder > Millis{0} && a != b) {
       const auto out = child(before, b);

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/result.hpp>
+
 #include "templates.inc"
 
 namespace knock {
@@ -18,6 +20,48 @@ struct Template {
 };
 constexpr std::array kTemplates{Template{"gate", kGateTemplate}, Template{"forward", kForwardTemplate},
                                 Template{"cut", kCutTemplate}, Template{"embed", kEmbedTemplate}};
+
+// What we fill and read; the other sets of embed.nft are its rules' own.
+constexpr std::array<std::string_view, 12> kFilledSets{"open4",   "open6",  "net4",     "net6",
+                                                       "uses4",   "uses6",  "session4", "session6",
+                                                       "guarded", "knocks", "cut",      "ours"};
+
+/// Of nft's datatypes: the number (include/datatype.h) and the bytes in a key.
+struct Datatype {
+  std::string_view name;
+  std::uint32_t number;
+  std::uint32_t bytes;
+};
+constexpr std::array kDatatypes{Datatype{"ipv4_addr", 7, 4}, Datatype{"ipv6_addr", 8, 16},
+                                Datatype{"inet_proto", 12, 1}, Datatype{"inet_service", 13, 2}};
+
+/// Cuts `text` at the first `end`; all of it when there is none.
+std::string_view take(std::string_view& text, std::string_view end) {
+  const auto at = std::min(text.find(end), text.size());
+  const auto word = text.substr(0, at);
+  text.remove_prefix(std::min(at + end.size(), text.size()));
+  return word;
+}
+
+/// From its line of embed.nft: `  set NAME { type A . B; ... }`.
+SetShape shape_of(std::string_view name) {
+  auto text = kEmbedTemplate;
+  take(text, fmt::format("\n  set {} ", name));
+  take(text, "{ type ");
+  const auto definition = std::string_view(text.data() - 5, 5 + text.find(" }"));
+  SetShape shape{name, 0, 0, definition};
+  auto types = take(text, ";");
+  const bool alone = types.find(" . ") == types.npos;
+  while (!types.empty()) {
+    const auto type = take(types, " . ");
+    const auto* known = std::find_if(kDatatypes.begin(), kDatatypes.end(),
+                                     [&](const Datatype& one) { return one.name == type; });
+    KNOCK_ASSERT(known != kDatatypes.end());
+    shape.key_type = shape.key_type << 6U | known->number;
+    shape.key_bytes += alone ? known->bytes : (known->bytes + 3U) & ~3U;
+  }
+  return shape;
+}
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
@@ -54,8 +98,9 @@ std::string lead_text(const Change& change, const Target& target) {
   return fmt::format(" : {} . {}", to_string(target.address), target.port);
 }
 
-std::string put_text(const std::string& key, const Change& change) {
-  auto text = key;
+std::string element_text(const Change& change, BatchPart::Act act) {
+  auto text = fmt::format("{} . {}", to_string(change.key.source), key_text(change.key));
+  if (act != BatchPart::Act::put) return text + lead_text(change, change.held);
   if (change.key.set == GrantSet::uses)
     text += fmt::format(" limit rate 1/week burst {} packets counter packets 0 bytes 0", change.uses);
   else if (change.traffic != Traffic{})
@@ -85,7 +130,7 @@ std::uint32_t seed_of(const Config& config) {
   std::string secret;
   for (const auto& door : config.doors) {
     secret += door.name;
-    for (Port port : door.knock) secret += to_string(port);
+    for (const auto& step : door.knock) secret += to_string(step.port);
   }
   const auto hash = static_cast<std::uint64_t>(door_id(secret));
   return static_cast<std::uint32_t>(hash ^ hash >> 32U) | 1U;
@@ -143,7 +188,7 @@ StaticSets static_sets_of(const Config& config) {
     const auto ports = guarded_by(door);
     guarded.insert(ports.begin(), ports.end());
     if (door.cut) cut.insert(ports.begin(), ports.end());
-    knocks.insert(door.knock.begin(), door.knock.end());
+    for (const auto& step : door.knock) knocks.insert(step.port);
   }
   for (Port port : guarded) sets.guarded.push_back({port, {}});
   sets.knocks.assign(knocks.begin(), knocks.end());
@@ -178,25 +223,13 @@ std::string elements_text(std::string_view table, Mode mode, const StaticSets& s
 
 std::string batch_text(std::string_view table, const Batch& batch) {
   std::string text;
-  for (const auto set : kGrantSets)
-    for (const auto family : {Family::ipv4, Family::ipv6}) {
-      std::vector<std::string> held, puts;
-      for (const auto& change : batch) {
-        if (change.key.set != set || change.key.source.family != family) continue;
-        const auto key = fmt::format("{} . {}", to_string(change.key.source), key_text(change.key));
-        held.push_back(key + lead_text(change, change.held));
-        if (change.kind == Change::Kind::put) puts.push_back(put_text(key, change));
-      }
-      const auto say = [&](std::string_view verb, const std::vector<std::string>& elements) {
-        if (!elements.empty())
-          fmt::format_to(std::back_inserter(text), "{} element inet {} {} {{ {} }}\n", verb, table,
-                         set_name(set, family), fmt::join(elements, ", "));
-      };
-      // add, delete, add: works for absent and present keys, on kernels before 6.12 too (they cannot update).
-      say("add", held);
-      say("delete", held);
-      say("add", puts);
-    }
+  for (const auto& part : parts_of(batch, batch.size())) {
+    std::vector<std::string> elements;
+    for (const auto* change : part.changes) elements.push_back(element_text(*change, part.act));
+    fmt::format_to(std::back_inserter(text), "{} element inet {} {} {{ {} }}\n",
+                   part.act == BatchPart::Act::remove ? "delete" : "add", table,
+                   set_name(part.set, part.family), fmt::join(elements, ", "));
+  }
   return text;
 }
 
@@ -209,41 +242,9 @@ std::string boot_text(const Config& config, const StaticSets& sets) {
 }
 
 std::vector<SetShape> embed_shapes() {
-  // nft's datatype numbers (nftables include/datatype.h): ipv4_addr 7, ipv6_addr 8, inet_proto 12,
-  // inet_service 13.
-  constexpr std::uint32_t kService = 13;
-  constexpr std::uint32_t kProtoService = 12U << 6U | kService;
-  constexpr std::uint32_t kV4 = 7U << 12U | kProtoService;
-  constexpr std::uint32_t kV6 = 8U << 12U | kProtoService;
-  constexpr std::uint32_t kFlow = kService << 6U | kService;
-  constexpr std::string_view kGrants4 =
-      "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;";
-  constexpr std::string_view kGrants6 =
-      "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;";
-  constexpr std::string_view kUses4 =
-      "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; "
-      "size 131072; limit rate 1/week burst 1 packets counter;";
-  constexpr std::string_view kUses6 =
-      "type ipv6_addr . inet_proto . inet_service; flags timeout; timeout 30s; "
-      "size 131072; limit rate 1/week burst 1 packets counter;";
-  constexpr std::string_view kSession4 =
-      "type ipv4_addr . inet_service . inet_service; flags timeout; timeout 5d; size 65535; counter;";
-  constexpr std::string_view kSession6 =
-      "type ipv6_addr . inet_service . inet_service; flags timeout; timeout 5d; size 65535; counter;";
-  return {
-      {"open4", kV4, 12, kGrants4},
-      {"open6", kV6, 24, kGrants6},
-      {"net4", kV4, 12, kGrants4},
-      {"net6", kV6, 24, kGrants6},
-      {"uses4", kV4, 12, kUses4},
-      {"uses6", kV6, 24, kUses6},
-      {"session4", 7U << 12U | kFlow, 12, kSession4},
-      {"session6", 8U << 12U | kFlow, 24, kSession6},
-      {"guarded", kProtoService, 8, "type inet_proto . inet_service; flags timeout;"},
-      {"knocks", kProtoService, 8, "type inet_proto . inet_service;"},
-      {"cut", kProtoService, 8, "type inet_proto . inet_service;"},
-      {"ours", kService, 2, "type inet_service;"},
-  };
+  std::vector<SetShape> shapes;
+  for (const auto name : kFilledSets) shapes.push_back(shape_of(name));
+  return shapes;
 }
 
 } // namespace knock

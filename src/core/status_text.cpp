@@ -38,8 +38,8 @@ std::string bytes_text(std::uint64_t bytes) {
   return fmt::format("{} {}", bytes, kUnits[unit]);
 }
 
-std::string plural(std::uint64_t count, std::string_view what) {
-  return fmt::format("{} {}{}", grouped(count), what, count == 1 ? "" : "s");
+std::string grouped_plural(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}", grouped(count), noun(count, what));
 }
 
 std::string version_text(std::string_view version) {
@@ -51,7 +51,7 @@ std::string headline(const Status& status, std::int64_t now) {
   auto line =
       fmt::format("knockgate {}  {}  up {}  config {} ({}, read {} ago)", version_text(status.version),
                   status.mode, span_text(status.uptime_ms), config.ok ? "ok" : "BAD",
-                  plural(config.doors, "door"), span_text((now - config.read) * 1000));
+                  grouped_plural(config.doors, "door"), span_text((now - config.read) * 1000));
   if (status.state == "off") line += fmt::format("  OFF");
   return line;
 }
@@ -61,7 +61,7 @@ std::string packets_line(const Status& status) {
   const auto bound = groups.empty() ? std::string("no group bound")
                                     : fmt::format("groups {}-{}", groups.front(), groups.back());
   return fmt::format("packets   {} logged, {} lost   {}   {} knocking", grouped(status.nflog.packets),
-                     grouped(status.nflog.lost), bound, plural(status.tracker.attempts, "source"));
+                     grouped(status.nflog.lost), bound, grouped_plural(status.tracker.attempts, "source"));
 }
 
 std::string guarded_line(const Status& status) {
@@ -91,7 +91,7 @@ std::string source_text(const StatusGrant& grant) {
 
 /// "after", "idle", "disconnect", "2 uses"
 std::string ends_text(const StatusGrant& grant) {
-  if (grant.uses_left) return plural(*grant.uses_left, "use");
+  if (grant.uses_left) return grouped_plural(*grant.uses_left, "use");
   return grant.close.starts_with("on-") ? grant.close.substr(3) : grant.close;
 }
 
@@ -160,6 +160,14 @@ std::string warnings_text(const Status& status, const Paint& paint) {
 }
 
 } // namespace
+
+std::string noun(std::uint64_t count, std::string_view what) {
+  return std::string(what) + (count == 1 ? "" : "s");
+}
+
+std::string plural(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}", count, noun(count, what));
+}
 
 std::string span_text(std::int64_t ms) {
   const auto seconds = std::max<std::int64_t>(ms, 0) / 1000;

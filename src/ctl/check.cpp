@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/status.hpp>
+
 #include "ctl/show.hpp"
 #include "system/files.hpp"
 #include "system/process.hpp"
@@ -28,7 +30,7 @@ int check(const CommandLine& given, std::vector<Finding> (*look)(const Config&))
     return static_cast<int>(ExitCode::bad_config);
   const auto enabled = std::count_if(parsed.config->doors.begin(), parsed.config->doors.end(),
                                      [](const Door& door) { return door.enabled; });
-  if (!given.json) fmt::print("ok: {} door{} enabled\n", enabled, enabled == 1 ? "" : "s");
+  if (!given.json) fmt::print("ok: {} enabled\n", plural(static_cast<std::size_t>(enabled), "door"));
   return 0;
 }
 

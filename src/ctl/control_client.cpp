@@ -3,17 +3,16 @@
 
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include <fmt/format.h>
 
 #include "system/fd.hpp"
 #include "system/process.hpp"
+#include "system/unix_address.hpp"
 
 namespace knock::ctl {
 namespace {
@@ -67,15 +66,14 @@ Reply distrusted(const std::string& socket) {
 } // namespace
 
 Reply ask(const std::string& socket, const Request& request, Millis patience) {
-  sockaddr_un address{AF_UNIX, {}};
-  if (socket.size() >= sizeof address.sun_path) return unreachable(socket, ENAMETOOLONG);
-  std::memcpy(address.sun_path, socket.data(), socket.size());
+  const auto address = system::unix_address(socket);
+  if (!address) return unreachable(socket, errno);
   const system::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   const timeval wait{std::chrono::floor<Seconds>(patience).count(), (patience.count() % 1000) * 1000};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait); // of connect, too: unix(7)
   const auto datagram = encode(request);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
     return unreachable(socket, errno);
   if (!is_trusted(fd.get())) return distrusted(socket);
   if (::send(fd.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0 && !hung_up(errno))

@@ -5,19 +5,18 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "system/close_elsewhere.hpp"
 #include "system/process.hpp"
+#include "system/unix_address.hpp"
 
 namespace knock::keeper {
 namespace {
@@ -40,12 +39,6 @@ std::optional<Peer> peer_of(int fd) {
   if (!groups.empty() && ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes) == 0)
     peer.groups.insert(peer.groups.end(), groups.begin(), groups.end());
   return peer;
-}
-
-sockaddr_un address_of(const std::string& path) {
-  sockaddr_un address{AF_UNIX, {}};
-  std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
-  return address;
 }
 
 bool somebody_answers(const sockaddr_un& address) {
@@ -94,10 +87,11 @@ Result<ControlSocket> ControlSocket::open(system::EventLoop& loop, const std::st
                                           std::optional<system::Fd> inherited) {
   if (inherited) return ControlSocket(loop, std::move(*inherited), "", false);
   const auto what = fmt::format("listen on {}", path);
-  const auto address = address_of(path);
+  const auto address = system::unix_address(path);
+  if (!address) return tl::unexpected(system::system_error(what, "choose a shorter [control] socket"));
   const auto directory = path.substr(0, path.rfind('/'));
   if (!directory.empty()) ::mkdir(directory.c_str(), 0755);
-  if (somebody_answers(address))
+  if (somebody_answers(*address))
     return tl::unexpected(
         system::system_error(what, EADDRINUSE, "another knockgated runs; choose another [control] socket"));
   ::unlink(path.c_str());
@@ -105,7 +99,7 @@ Result<ControlSocket> ControlSocket::open(system::EventLoop& loop, const std::st
   const bool safe = refuse_descriptors(listener.get());
   const auto mask = ::umask(0117); // 0660 from the first moment
   const bool bound =
-      ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0 &&
       ::listen(listener.get(), kBacklog) == 0;
   const int code = errno;
   ::umask(mask);
@@ -225,13 +219,14 @@ bool ControlSocket::read(int fd, Instant now) {
   }
   auto& client = clients_.at(fd);
   client.request.assign(buffer.data(), static_cast<std::size_t>(size));
+  client.ticket = ++last_ticket_;
   client.asked = now;
   return true;
 }
 
 bool ControlSocket::ask(int fd, Instant now) {
   auto& client = clients_.at(fd);
-  auto answer = handler_(client.peer, client.request, client.asked, now);
+  auto answer = handler_({client.ticket, client.peer, client.request, client.asked}, now);
   if (!answer.datagrams) {
     client.again = answer.again;
     client.watch.want(system::Watch::Want::end);

@@ -33,8 +33,14 @@ struct Peer {
 
 class ControlSocket {
  public:
-  /// `asked`: when the request came. One that says "not yet" is called again with the same.
-  using Handler = std::function<Answer(const Peer&, std::string_view request, Instant asked, Instant now)>;
+  struct Asked {
+    std::uint64_t ticket = 0; ///< of this request alone
+    const Peer& peer;
+    std::string_view request;
+    Instant at; ///< when it came
+  };
+  /// One that says "not yet" is called again with the same.
+  using Handler = std::function<Answer(const Asked&, Instant now)>;
 
   /// Listens at `path`, or on `inherited` when systemd opened it. Requires: `loop` outlives this.
   /// Errors: EADDRINUSE when another daemon answers there; a dead socket file is replaced.
@@ -55,6 +61,7 @@ class ControlSocket {
     Peer peer;
     Instant deadline{};  // while idle, or while the answer is sent
     std::string request; // that has no answer yet; else empty
+    std::uint64_t ticket = 0;
     Instant asked{}, again{};
     Datagrams answer; // null: none to be sent
     std::size_t sent = 0;
@@ -78,12 +85,13 @@ class ControlSocket {
   system::EventLoop* loop_;
   system::Fd listener_;
   system::Watch watch_; // of the listener
-  std::string path_; // empty: systemd's, and its to remove
-  bool safe_;        // a client can queue no descriptor, so to close its socket never waits
+  std::string path_;    // empty: systemd's, and its to remove
+  bool safe_;           // a client can queue no descriptor, so to close its socket never waits
   Handler handler_;
   std::map<int, Client> clients_;
   std::deque<int> queue_;          // clients that wait for their turn
   std::vector<system::Fd> doomed_; // of clients that were dropped
+  std::uint64_t last_ticket_ = 0;
   bool callers_ = false;           // there are connections to accept
 };
 

@@ -40,10 +40,9 @@ std::optional<system::Identity> engine_identity() {
 } // namespace
 
 Result<std::unique_ptr<EngineProcess>> EngineProcess::start(system::EventLoop& loop, std::uint32_t attempts,
-                                                            netlink::NflogGroups groups, system::Fd policy,
-                                                            Judge judge) {
+                                                            netlink::NflogGroups groups, system::Fd policy) {
   std::unique_ptr<EngineProcess> engine(
-      new EngineProcess(loop, attempts, std::move(groups), std::move(policy), std::move(judge)));
+      new EngineProcess(loop, attempts, std::move(groups), std::move(policy)));
   auto page = system::open_shared("knockgate-engine", sizeof(engine::EnginePage));
   if (!page) return tl::unexpected(page.error());
   {
@@ -61,9 +60,9 @@ Result<std::unique_ptr<EngineProcess>> EngineProcess::start(system::EventLoop& l
 }
 
 EngineProcess::EngineProcess(system::EventLoop& loop, std::uint32_t attempts, netlink::NflogGroups groups,
-                             system::Fd policy, Judge judge)
+                             system::Fd policy)
     : loop_(loop), attempts_(attempts), groups_(std::move(groups)), policy_(std::move(policy)),
-      judge_(std::move(judge)), log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
+      log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
       back_off_(kFirstBackOff) {}
 
 Result<void> EngineProcess::launch() {
@@ -87,7 +86,7 @@ Result<void> EngineProcess::launch() {
   fault_ = Fault::none;
   killed_for_.clear();
   strikes_ = 0;
-  pair_watch_ = loop_.watch(pair_.get(), [this](Instant at) { read(at); });
+  pair_watch_ = loop_.watch(pair_.get(), [this](Instant) { read(); });
   child_watch_ = loop_.watch(child_->fd(), [this](Instant at) { ended(at); });
   (void)order(engine::Order::Kind::policy, 0, policy_.get());
   ping();
@@ -135,13 +134,13 @@ void EngineProcess::rebind(netlink::NflogGroups groups) {
     give_up_on(Fault::silent, "does not take its groups");
 }
 
-void EngineProcess::read(Instant now) {
-  for (int i = 0; i < kFairDatagrams && child_ && read_one(now); ++i) {
+void EngineProcess::read() {
+  for (int i = 0; i < kFairDatagrams && child_ && read_one(); ++i) {
   }
 }
 
 /// Returns whether another may wait.
-bool EngineProcess::read_one(Instant now) {
+bool EngineProcess::read_one() {
   std::array<std::byte, kMaxRecordBytes> bytes;
   const auto size = ::recv(pair_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_TRUNC);
   if (size < 0) return errno == EINTR;
@@ -150,12 +149,9 @@ bool EngineProcess::read_one(Instant now) {
     child_->kill();
     return false;
   }
-  grants_.clear();
   const auto whole = static_cast<std::size_t>(size) <= bytes.size() &&
-                     parse_records(std::span(bytes).first(static_cast<std::size_t>(size)), grants_);
-  if (whole) {
-    judge_(grants_, now);
-  } else {
+                     parse_records(std::span(bytes).first(static_cast<std::size_t>(size)), completed_);
+  if (!whole) {
     ++malformed_;
     suspect();
   }
@@ -180,7 +176,7 @@ void EngineProcess::ended(Instant now) {
   const auto how = child_->reap();
   if (!how) return;
   // What it asked for before counts, unless we had to end it.
-  while (fault_ == Fault::none && read_one(now)) {
+  while (fault_ == Fault::none && read_one()) {
   }
   log_.finish(now);
   pair_watch_ = {};
@@ -234,6 +230,38 @@ void EngineProcess::ask_numbers(Instant now) {
     const auto seen = page_->answered.load(std::memory_order_relaxed);
     if (seen != last_ping_) ::syscall(SYS_futex, &page_->answered, FUTEX_WAIT, seen, &timeout, nullptr, 0);
   }
+}
+
+void EngineProcess::show(Status& status) const {
+  const auto& [answered, attempts, packets, nflog] = *page_;
+  for (std::uint16_t i = 0; i < netlink::kNflogGroups; ++i)
+    status.nflog.groups.push_back(groups_.first_group() + i);
+  status.nflog.packets = nflog.packets.value();
+  status.nflog.lost = nflog.lost.value();
+  status.nflog.overruns = nflog.overruns.value();
+  status.nflog.buffer_bytes = groups_.buffer_bytes();
+  status.tracker.slots = attempts_;
+  status.tracker.attempts = attempts.value();
+  status.tracker.evicted = packets.evicted.value();
+  status.counters.insert({{"seen", packets.seen.value()},
+                   {"lost_seq", nflog.lost.value()},
+                   {"lost_sock", groups_.drops()},
+                   {"malformed", nflog.malformed.value()},
+                   {"stale", packets.stale.value()},
+                   {"short", packets.cut.value()},
+                   {"unparsed", packets.unparsed.value()},
+                   {"not_step", packets.not_step.value()},
+                   {"step", packets.step.value()},
+                   {"start", packets.start.value()},
+                   {"stray", packets.stray.value()},
+                   {"cooled", packets.cooled.value()},
+                   {"late", packets.late.value()},
+                   {"repeat", packets.repeat.value()},
+                   {"evicted", packets.evicted.value()},
+                   {"contended", packets.contended.value()},
+                   {"opened", packets.opened.value()},
+                   {"refused_record", malformed_},
+                   {"engine_restarts", restarts_}});
 }
 
 } // namespace knock::keeper

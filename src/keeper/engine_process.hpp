@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// EngineProcess: the keeper's end of an engine: started, fed, listened to, restarted.
 ///
-/// In:      datagrams of a process that may have fallen to a stranger.   Out: Grant values, to be judged.
+/// In:      datagrams of a process that may have fallen to a stranger.   Out: what it completed, to be judged.
 /// Keeps:   the NFLOG socket, the policy and the counters, so a new engine goes on where the old one died;
 /// only
 ///          attempts are lost, and what arrives meanwhile waits in the socket. What waited for an engine that
@@ -9,12 +9,13 @@
 /// Threads: one, the event loop's. Never waits for the engine but in `ask_numbers`.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <knock/status.hpp>
 
 #include "engine/seam.hpp"
 #include "system/child.hpp"
@@ -25,13 +26,12 @@ namespace knock::keeper {
 
 class EngineProcess {
  public:
-  using Judge = std::function<void(std::span<const Completed>, Instant)>;
-
   /// `policy`: a sealed image. Errors: EAGAIN, ENOMEM; a program that does not start is tried again later.
   static Result<std::unique_ptr<EngineProcess>> start(system::EventLoop& loop, std::uint32_t attempts,
-                                                      netlink::NflogGroups groups, system::Fd policy,
-                                                      Judge judge);
+                                                      netlink::NflogGroups groups, system::Fd policy);
 
+  /// What it said since the last call.
+  std::vector<Completed> take_completed() { return std::exchange(completed_, {}); }
   void follow(system::Fd policy);
   void rebind(netlink::NflogGroups groups);
   void resize_buffer(std::uint32_t bytes) { groups_.resize_buffer(bytes); }
@@ -45,20 +45,18 @@ class EngineProcess {
   /// Has the engine bring its numbers up to date; waits for it at most 200 ms.
   void ask_numbers(Instant now);
 
-  [[nodiscard]] const engine::EnginePage& page() const { return *page_; }
+  /// Its numbers, for `knockctl status`.
+  void show(Status& status) const;
   [[nodiscard]] const netlink::NflogGroups& groups() const { return groups_; }
   /// Whether it answered every ping.
   [[nodiscard]] bool answered() const;
-  [[nodiscard]] std::uint32_t slots() const { return attempts_; }
-  [[nodiscard]] std::uint64_t restarts() const { return restarts_; }
-  [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
 
  private:
   EngineProcess(system::EventLoop& loop, std::uint32_t attempts, netlink::NflogGroups groups,
-                system::Fd policy, Judge judge);
+                system::Fd policy);
   Result<void> launch();
-  void read(Instant now);
-  bool read_one(Instant now);
+  void read();
+  bool read_one();
   void ended(Instant now);
   enum class Fault : std::uint8_t { none, silent, malicious };
   void give_up_on(Fault fault, std::string why);
@@ -69,7 +67,6 @@ class EngineProcess {
   std::uint32_t attempts_;
   netlink::NflogGroups groups_;
   system::Fd policy_;
-  Judge judge_;
   system::Fd page_fd_;
   std::unique_ptr<void, system::Unmap> mapping_;
   const engine::EnginePage* page_ = nullptr;
@@ -88,7 +85,7 @@ class EngineProcess {
   int strikes_ = 0;
   std::uint64_t restarts_ = 0;
   std::uint64_t malformed_ = 0;
-  std::vector<Completed> grants_; // of one datagram
+  std::vector<Completed> completed_;
 };
 
 } // namespace knock::keeper

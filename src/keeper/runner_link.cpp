@@ -2,16 +2,15 @@
 #include "keeper/runner_link.hpp"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include <fmt/format.h>
 
 #include "system/log.hpp"
+#include "system/unix_address.hpp"
 
 namespace knock::keeper {
 namespace {
@@ -26,9 +25,8 @@ Result<void> RunnerLink::connect() {
   if (fd_) return {};
   if (::geteuid() == 0) return launch();
   system::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  sockaddr_un address{AF_UNIX, {}};
-  std::memcpy(address.sun_path, socket_.data(), std::min(socket_.size(), sizeof address.sun_path - 1));
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+  const auto address = system::unix_address(socket_);
+  if (!address || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
     return tl::unexpected(system::system_error(fmt::format("reach the runner at {}", socket_),
                                                "sudo systemctl enable --now knockgate-runner.socket"));
   fd_ = std::move(fd);

@@ -72,21 +72,6 @@ Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batc
   return {};
 }
 
-Result<bool> Gate::intact(const Config& config, const StaticSets& sets) {
-  const auto there = loaded(config);
-  if (!there) return tl::unexpected(there.error());
-  if (!*there) return false;
-  auto now = guarded(config);
-  if (!now) return tl::unexpected(now.error());
-  const auto same = [](const Guarded& a, const Guarded& b) { return a.port == b.port; };
-  std::sort(now->begin(), now->end());
-  if (!std::equal(now->begin(), now->end(), sets.guarded.begin(), sets.guarded.end(), same)) return false;
-  if (config.nft.mode == Mode::embed) return true;
-  const auto rules = nft_.rules(config.nft.table);
-  if (!rules) return tl::unexpected(rules.error());
-  return *rules == rules_;
-}
-
 Result<void> Gate::unload(const Config& config) {
   const auto present = loaded(config);
   if (!present) return tl::unexpected(present.error());
@@ -135,19 +120,28 @@ Result<std::vector<Element>> Gate::find(const Config& config, std::span<const Gr
   return found;
 }
 
-Result<bool> Gate::overflow(const Config& config) {
-  const auto found = elements(config, "overflow");
-  if (!found) return tl::unexpected(found.error());
-  return !found->empty();
-}
-
-Result<std::vector<Guarded>> Gate::guarded(const Config& config) {
-  auto found = elements(config, "guarded");
-  if (!found) return tl::unexpected(found.error());
-  std::vector<Guarded> guarded;
-  for (const auto& raw : *found)
-    if (const auto port = wire::decode_port_key(raw.key)) guarded.push_back({*port, raw.left});
-  return guarded;
+Result<TableSeen> Gate::look(const Config& config) {
+  TableSeen seen;
+  const auto sets = nft_.sets(config.nft.table);
+  if (!sets) return tl::unexpected(sets.error());
+  const auto open4 = sets->find("open4");
+  if (open4 == sets->end()) return seen;
+  seen.there = true;
+  seen.set_size = open4->second.size;
+  const auto guarded = elements(config, "guarded");
+  if (!guarded) return tl::unexpected(guarded.error());
+  for (const auto& raw : *guarded)
+    if (const auto port = wire::decode_port_key(raw.key)) seen.guarded.push_back({*port, raw.left});
+  std::sort(seen.guarded.begin(), seen.guarded.end());
+  const auto overflow = elements(config, "overflow");
+  if (!overflow) return tl::unexpected(overflow.error());
+  seen.overflow = !overflow->empty();
+  seen.rules_as_loaded = true;
+  if (config.nft.mode == Mode::embed) return seen;
+  const auto rules = nft_.rules(config.nft.table);
+  if (!rules) return tl::unexpected(rules.error());
+  seen.rules_as_loaded = *rules == rules_;
+  return seen;
 }
 
 } // namespace knock::netlink

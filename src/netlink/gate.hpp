@@ -8,6 +8,7 @@
 
 #include <knock/batch.hpp>
 #include <knock/ruleset.hpp>
+#include <knock/table_seen.hpp>
 
 #include "netlink/nftables.hpp"
 
@@ -24,19 +25,12 @@ class Gate {
   /// Gate: deletes the table, if it is there. Embed: empties the static sets.
   Result<void> unload(const Config& config);
 
-  /// Whether the table, or in embed mode our sets in it, is there.
-  Result<bool> loaded(const Config& config);
-  /// Whether sets, rules and what is guarded are as they were loaded, without a look at grants.
-  Result<bool> intact(const Config& config, const StaticSets& sets);
+  /// What is there, without a look at grants.
+  Result<TableSeen> look(const Config& config);
   /// Elements of all grant sets, with counters; none when the table is missing.
   Result<std::vector<Element>> grants(const Config& config);
   /// Of these elements the ones that are there.
   Result<std::vector<Element>> find(const Config& config, std::span<const GrantKey> keys);
-  /// What is guarded now; none when the table is missing.
-  Result<std::vector<Guarded>> guarded(const Config& config);
-
-  /// Whether the kernel gave up following single sources: the strays of all are reported then.
-  Result<bool> overflow(const Config& config);
 
   /// The socket our batches come from, as the kernel's events name it.
   [[nodiscard]] std::uint32_t port_id() const { return nft_.port_id(); }
@@ -47,6 +41,7 @@ class Gate {
  private:
   explicit Gate(Nftables nft) : nft_(std::move(nft)) {}
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
+  Result<bool> loaded(const Config& config);
 
   Nftables nft_;
   std::size_t rules_ = 0; // of the table when it was loaded; in embed mode the admin's are his own

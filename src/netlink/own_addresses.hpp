@@ -16,7 +16,7 @@ namespace knock::netlink {
 class OwnAddresses {
  public:
   static Result<OwnAddresses> open();
-  [[nodiscard]] bool contains(const Address& address) const { return addresses_.contains(address); }
+  [[nodiscard]] const std::set<Address>& all() const { return addresses_; }
 
   /// Readable when something changed: `drain` then looks.
   [[nodiscard]] int fd() const { return changes_.fd(); }

@@ -179,7 +179,7 @@ class Runner {
   [[nodiscard]] std::optional<Instant> next_deadline() const {
     std::optional<Instant> next;
     for (const auto& [fd, command] : commands_)
-      if (!command.overdue) next = std::min(next.value_or(command.deadline), command.deadline);
+      if (!command.overdue) next = sooner(next, command.deadline);
     return next;
   }
 

@@ -9,7 +9,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +19,8 @@
 #include <fstream>
 
 #include <fmt/format.h>
+
+#include "system/unix_address.hpp"
 
 namespace knock::system {
 
@@ -42,13 +43,12 @@ Signal read_signal(int fd) {
 
 void notify_service(std::string_view state) {
   const char* path = std::getenv("NOTIFY_SOCKET");
-  sockaddr_un address{AF_UNIX, {}};
-  if (path == nullptr || std::strlen(path) >= sizeof address.sun_path) return;
-  std::memcpy(address.sun_path, path, std::strlen(path));
+  auto address = path == nullptr ? std::nullopt : unix_address(path);
+  if (!address) return;
+  if (address->sun_path[0] == '@') address->sun_path[0] = '\0'; // an abstract name
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  if (address.sun_path[0] == '@') address.sun_path[0] = '\0'; // an abstract name
   const Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
+  ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&*address),
            size);
 }
 

@@ -6,8 +6,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "wire/nftables.hpp"
@@ -55,16 +53,6 @@ void put_key(Span key, const std::optional<NamedGrantSet>& grants, NftEvent& eve
   event.keys.push_back(*decoded);
 }
 
-void parse_elements_of(Span attributes, NftEvent& event) {
-  const auto grants = grant_set_named(event.set);
-  for_each_attribute(attributes, [&](std::uint16_t type, Span list) {
-    if (type != NFTA_SET_ELEM_LIST_ELEMENTS) return;
-    for_each_attribute(list, [&](std::uint16_t inner, Span element) {
-      if (inner == NFTA_LIST_ELEM) put_key(key_of(element), grants, event);
-    });
-  });
-}
-
 NftEvent::Kind kind_of(std::uint16_t type) {
   using Kind = NftEvent::Kind;
   switch (type) {
@@ -97,25 +85,17 @@ void parse_change(std::uint16_t type, Span attributes, NftEvent& event) {
     }
   });
   if (kind == NftEvent::Kind::element_gone || kind == NftEvent::Kind::element_made)
-    parse_elements_of(attributes, event);
+    for (const auto element : elements_of(attributes))
+      put_key(key_of(element), grant_set_named(event.set), event);
   event.kind = kind;
 }
 
 } // namespace
 
 std::optional<NamedGrantSet> grant_set_named(std::string_view name) {
-  struct Named {
-    std::string_view stem;
-    GrantSet set;
-  };
-  constexpr std::array kNames{Named{"open", GrantSet::open}, Named{"net", GrantSet::net},
-                              Named{"uses", GrantSet::uses}, Named{"session", GrantSet::session},
-                              Named{"forward", GrantSet::forward}};
-  if (name.empty() || (name.back() != '4' && name.back() != '6')) return std::nullopt;
-  const auto family = name.back() == '4' ? Family::ipv4 : Family::ipv6;
-  name.remove_suffix(1);
-  for (const auto& known : kNames)
-    if (known.stem == name) return NamedGrantSet{known.set, family};
+  for (const auto set : kGrantSets)
+    for (const auto family : {Family::ipv4, Family::ipv6})
+      if (set_name(set, family) == name) return NamedGrantSet{set, family};
   return std::nullopt;
 }
 

@@ -90,17 +90,17 @@ void put_comment(nftnl_set_elem* element, const std::string& comment) {
                      nftnl_udata_buf_len(data.get()));
 }
 
-enum class Form { held, key_only, whole };
+using Act = BatchPart::Act;
 
-void add_element(nftnl_set* set, const Change& change, Form form) {
+void add_element(nftnl_set* set, const Change& change, Act act) {
   auto* element = nftnl_set_elem_alloc();
   const auto key = encode_key(change.key);
   nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key.data(), static_cast<std::uint32_t>(key.size()));
-  if (change.key.set == GrantSet::forward && form != Form::key_only) {
-    const auto data = encode_target(form == Form::held ? change.held : change.target);
+  if (change.key.set == GrantSet::forward && act != Act::remove) {
+    const auto data = encode_target(act == Act::hold ? change.held : change.target);
     nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, data.data(), static_cast<std::uint32_t>(data.size()));
   }
-  if (form == Form::whole) {
+  if (act == Act::put) {
     nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT,
                            static_cast<std::uint64_t>(change.timeout.count()));
     if (!change.comment.empty()) put_comment(element, change.comment);
@@ -111,45 +111,6 @@ void add_element(nftnl_set* set, const Change& change, Form form) {
   nftnl_set_elem_add(set, element);
 }
 
-/// One message of a batch: elements of one set.
-struct Part {
-  std::uint16_t type;
-  std::string_view set;
-  std::span<const Change* const> changes;
-  Form form;
-  bool begins;  ///< the first of the messages that carry out a chunk of changes
-  bool removes; ///< the chunk has removals
-};
-
-template<class Visit>
-void for_each_part_of(std::string_view set, std::span<const Change* const> changes, bool removals_there,
-                      Visit&& visit) {
-  for (std::size_t at = 0; at < changes.size(); at += kElementsPerMessage) {
-    const auto chunk = changes.subspan(at, std::min(kElementsPerMessage, changes.size() - at));
-    std::vector<const Change*> puts;
-    std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(puts),
-                 [](const Change* change) { return change->kind == Change::Kind::put; });
-    const auto held = removals_there ? std::span<const Change* const>(puts) : chunk;
-    const bool removes = puts.size() < chunk.size();
-    if (!held.empty()) visit(Part{NFT_MSG_NEWSETELEM, set, held, Form::held, true, removes});
-    visit(Part{NFT_MSG_DELSETELEM, set, chunk, Form::key_only, held.empty(), removes});
-    if (!puts.empty()) visit(Part{NFT_MSG_NEWSETELEM, set, puts, Form::whole, false, removes});
-  }
-}
-
-/// Calls `visit(const Part&)` for each message of a batch between its begin and its end.
-template<class Visit>
-void for_each_part(const Batch& batch, bool removals_there, Visit&& visit) {
-  std::vector<const Change*> changes;
-  for (const auto set : kGrantSets)
-    for (const auto family : {Family::ipv4, Family::ipv6}) {
-      changes.clear();
-      for (const auto& change : batch)
-        if (change.key.source.family == family && change.key.set == set) changes.push_back(&change);
-      for_each_part_of(set_name(set, family), changes, removals_there, visit);
-    }
-}
-
 /// Writes the messages of one batch, numbered from its first.
 class BatchWriter {
  public:
@@ -158,11 +119,12 @@ class BatchWriter {
     writer_.finish(nftnl_batch_begin(writer_.next(), sequence_++));
   }
 
-  void put(const Part& part) {
-    const auto set = make_set(table_, part.set);
-    for (const auto* change : part.changes) add_element(set.get(), *change, part.form);
-    const std::uint16_t flags = part.type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0;
-    last_ = nftnl_nlmsg_build_hdr(writer_.next(), part.type, NFPROTO_INET, flags, sequence_++);
+  void put(const BatchPart& part) {
+    const auto set = make_set(table_, set_name(part.set, part.family));
+    for (const auto* change : part.changes) add_element(set.get(), *change, part.act);
+    const bool adds = part.act != Act::remove;
+    last_ = nftnl_nlmsg_build_hdr(writer_.next(), adds ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+                                  NFPROTO_INET, adds ? NLM_F_CREATE : 0, sequence_++);
     nftnl_set_elems_nlmsg_build_payload(last_, set.get());
     writer_.finish(last_);
   }
@@ -183,18 +145,13 @@ class BatchWriter {
 
 /// Which element of its list a byte of a message belongs to.
 std::optional<std::size_t> element_at(const nlmsghdr* message, std::size_t offset) {
-  std::optional<std::size_t> found;
-  const auto* start = reinterpret_cast<const std::byte*>(message);
-  for_each_attribute(attributes_of(message, sizeof(nfgenmsg)), [&](std::uint16_t type, auto elements) {
-    if (type != NFTA_SET_ELEM_LIST_ELEMENTS) return;
-    std::size_t at = 0;
-    for_each_attribute(elements, [&](std::uint16_t, std::span<const std::byte> element) {
-      const auto begin = static_cast<std::size_t>(element.data() - start) - sizeof(nlattr);
-      if (offset >= begin && offset < begin + sizeof(nlattr) + element.size()) found = at;
-      ++at;
-    });
+  const auto elements = elements_of(attributes_of(message, sizeof(nfgenmsg)));
+  const auto* byte = reinterpret_cast<const std::byte*>(message) + offset;
+  const auto found = std::find_if(elements.begin(), elements.end(), [&](std::span<const std::byte> element) {
+    return byte >= element.data() - sizeof(nlattr) && byte < element.data() + element.size();
   });
-  return found;
+  return found == elements.end() ? std::nullopt
+                                 : std::optional(static_cast<std::size_t>(found - elements.begin()));
 }
 
 Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set_name,
@@ -263,7 +220,7 @@ EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t 
   const auto messages = 3 * (batch.size() / kElementsPerMessage + 2 * kGrantSets.size()) + 2;
   BatchWriter writer(messages * (kMessageBytes + table.size()) + 3 * batch.size() * kElementBytes, table,
                      sequence);
-  for_each_part(batch, removals_there, [&](const Part& part) { writer.put(part); });
+  for (const auto& part : parts_of(batch, kElementsPerMessage, removals_there)) writer.put(part);
   return std::move(writer).finish(sequence, removals_there);
 }
 
@@ -275,19 +232,20 @@ std::vector<Refused> refused_changes(const Batch& batch, const EncodedBatch& enc
   std::size_t at = 0;
   bool failed = false;        // an earlier message of the chunk
   std::string_view unremoved; // a set where removals were not carried out: it may be full for their sake
-  for_each_part(batch, encoded.removals_there, [&](const Part& part) {
+  for (const auto& part : parts_of(batch, kElementsPerMessage, encoded.removals_there)) {
     const auto* message = messages.at(++at);
     if (part.begins) failed = false;
     const auto ack = std::find_if(acks.begin(), acks.end(), [&](const Ack& one) {
       return one.sequence == message->nlmsg_seq && one.error != 0;
     });
-    if (ack == acks.end() || std::exchange(failed, true)) return;
-    const bool consequence = part.set == unremoved && ack->error == ENFILE;
-    if (part.removes) unremoved = part.set;
+    if (ack == acks.end() || std::exchange(failed, true)) continue;
+    const auto set = set_name(part.set, part.family);
+    const bool consequence = set == unremoved && ack->error == ENFILE;
+    if (part.removes) unremoved = set;
     const auto element = ack->offset ? element_at(message, *ack->offset) : std::nullopt;
     if (element && !consequence)
       refused.push_back({static_cast<std::size_t>(part.changes[*element] - batch.data()), ack->error});
-  });
+  }
   return refused;
 }
 
@@ -298,7 +256,7 @@ Bytes encode_element_dump(const std::string& table, const std::string& set, std:
 Bytes encode_element_get(const std::string& table, std::span<const GrantKey> keys, std::uint32_t sequence) {
   MessageWriter writer(kMessageBytes + table.size() + keys.size() * kElementBytes);
   const auto set = make_set(table, set_name(keys.front().set, keys.front().source.family));
-  for (const auto& key : keys) add_element(set.get(), {Change::Kind::remove, key}, Form::key_only);
+  for (const auto& key : keys) add_element(set.get(), {Change::Kind::remove, key}, Act::remove);
   auto* message = nftnl_nlmsg_build_hdr(writer.next(), NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_ACK, sequence);
   nftnl_set_elems_nlmsg_build_payload(message, set.get());
   writer.finish(message);
@@ -324,6 +282,15 @@ void parse_elements(const nlmsghdr* message, std::vector<RawElement>& out) {
   std::unique_ptr<nftnl_set_elems_iter, void (*)(nftnl_set_elems_iter*)> iter(
       nftnl_set_elems_iter_create(set.get()), nftnl_set_elems_iter_destroy);
   while (auto* element = nftnl_set_elems_iter_next(iter.get())) out.push_back(decode_element(element));
+}
+
+std::vector<std::span<const std::byte>> elements_of(std::span<const std::byte> attributes) {
+  std::vector<std::span<const std::byte>> elements;
+  for_each_attribute(attributes, [&](std::uint16_t type, std::span<const std::byte> list) {
+    if (type != NFTA_SET_ELEM_LIST_ELEMENTS) return;
+    for_each_attribute(list, [&](std::uint16_t, std::span<const std::byte> one) { elements.push_back(one); });
+  });
+  return elements;
 }
 
 std::optional<SetInfo> parse_set(const nlmsghdr* message) {

@@ -25,10 +25,7 @@ struct EncodedBatch {
   bool removals_there = false;
 };
 
-/// Each change as add, delete, add (or add, delete): an upsert on every kernel, in a full set and over an
-/// element that ended but is not collected yet. Linux before 6.12 cannot update an element in place. The
-/// first add of a map element leads where the old one does: another target would be refused (EEXIST).
-/// With `removals_there` what is removed has to exist (else ENOENT): half the work for the kernel.
+/// The parts of the batch, a message each.
 EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence,
                     bool removals_there = false);
 
@@ -69,6 +66,8 @@ struct RawElement {
   Traffic traffic;
 };
 
+/// The elements in the attributes of a message about elements, still as attributes.
+std::vector<std::span<const std::byte>> elements_of(std::span<const std::byte> attributes);
 /// Appends the elements of one NFT_MSG_NEWSETELEM; a message that is none adds nothing.
 void parse_elements(const nlmsghdr* message, std::vector<RawElement>& out);
 std::optional<SetInfo> parse_set(const nlmsghdr* message);

@@ -98,7 +98,8 @@ void misbehave(EnginePage& page, unsigned port) {
   case 1016: return send_bytes("", 0);
   case 1017:
     for (int i = 0; i < 1'000'000 / static_cast<int>(kMaxRecords); ++i) {
-      std::vector<Completed> grants(kMaxRecords, grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
+      std::vector<Completed> grants(kMaxRecords,
+                                    grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
       ask(grants);
       obey(page, MSG_DONTWAIT);
     }

@@ -10,15 +10,18 @@
 
 namespace knock {
 
+inline Step tcp_step(unsigned port) {
+  return {{Protocol::tcp, static_cast<std::uint16_t>(port)}};
+}
 inline Token tcp(unsigned port) {
-  return token_of(Port{Protocol::tcp, static_cast<std::uint16_t>(port)});
+  return token_of(tcp_step(port));
 }
 
 inline Sequence sequence(std::string name, const std::vector<unsigned>& ports) {
   Sequence made;
   made.door = door_id(name);
   made.name = std::move(name);
-  for (auto port : ports) made.steps.push_back(tcp(port));
+  for (auto port : ports) made.steps.push_back(tcp_step(port));
   return made;
 }
 

@@ -69,7 +69,8 @@ struct Served {
     socket.emplace(std::move(*opened));
     ::chmod(directory.c_str(), 0755);
     ::chmod(path.c_str(), 0666);
-    socket->serve([this](const Peer&, std::string_view request, Instant, Instant at) -> Answer {
+    socket->serve([this](const ControlSocket::Asked& one, Instant at) -> Answer {
+      const auto request = one.request;
       ++asked;
       if (request == "later") return Answer::not_before(at + Seconds{1});
       const auto size = request == "much" ? 100U : 1U;

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 
 #include "system/child_log.hpp"
 #include "system/process.hpp"
+#include "system/unix_address.hpp"
 
 using namespace knock;
 using namespace knock::system;
@@ -131,4 +133,13 @@ TEST_CASE("known from nowhere it is one of no boot before, so that no old time i
           const auto once = boot_id();
           return once.size() > 16 && once.find(' ') == std::string::npos && once != boot_id();
         }) == 0);
+}
+
+TEST_CASE("a path is the address of a socket while it fits with its NUL") {
+  const std::string longest(107, 'x');
+  REQUIRE(unix_address(longest));
+  CHECK(unix_address(longest)->sun_family == AF_UNIX);
+  CHECK(unix_address(longest)->sun_path == longest);
+  CHECK_FALSE(unix_address(longest + 'x'));
+  CHECK(errno == ENAMETOOLONG);
 }

@@ -98,3 +98,12 @@ TEST_CASE("pace: a small share still takes 64 a second, and a refusal is news fo
   CHECK(pace.exceeded(kStart + 9s) == DoorId{7});
   CHECK_FALSE(pace.exceeded(kStart + 10s));
 }
+
+TEST_CASE("the sooner of two moments is none only when both are") {
+  const Instant one{Seconds{1}}, two{Seconds{2}};
+  CHECK(sooner(one, two) == one);
+  CHECK(sooner(two, one) == one);
+  CHECK(sooner({}, two) == two);
+  CHECK(sooner(two, {}) == two);
+  CHECK_FALSE(sooner({}, {}));
+}

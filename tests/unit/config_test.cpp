@@ -243,3 +243,12 @@ TEST_CASE("nothing lasts longer than max, the idle time neither") {
   CHECK(parse(kDoor + "max = \"1m\"\nclose = \"on-idle\"\nidle = \"1m\"\n").config);
   CHECK(parse(kDoor + "max = \"1m\"\n").config);
 }
+
+TEST_CASE("a door is found by its name while it is enabled") {
+  const auto parsed =
+      parse(kDoor + "[door.nas]\nopens = [\"tcp/80\"]\nenabled = false\nknock = [\"tcp/7144\", \"udp/1\"]\n");
+  REQUIRE(parsed.config);
+  CHECK(enabled_door(*parsed.config, "ssh") == &parsed.config->doors.at(0));
+  CHECK(enabled_door(*parsed.config, "nas") == nullptr);
+  CHECK(enabled_door(*parsed.config, "ss") == nullptr);
+}

@@ -11,7 +11,7 @@ namespace {
 constexpr Port kSsh{Protocol::tcp, 22}, kWeb{Protocol::tcp, 80};
 constexpr Instant kNow{100s};
 
-Door door(std::string name, std::vector<Port> opens, std::vector<Port> knock) {
+Door door(std::string name, std::vector<Port> opens, std::vector<Step> knock) {
   Door one;
   one.name = std::move(name);
   one.opens = std::move(opens);

@@ -17,15 +17,15 @@ namespace {
 const Instant kStart{Seconds{1'000}};
 const std::string kCaptures = KNOCKGATE_CAPTURES;
 
-Token udp(std::uint16_t port) {
-  return token_of(Port{Protocol::udp, port});
+Step udp_step(std::uint16_t port) {
+  return {{Protocol::udp, port}};
 }
 
 /// The doors of captures/knocks.py.
 Policy policy() {
   std::vector<Sequence> doors{sequence("ssh", {}), sequence("nas", {})};
-  doors[0].steps = {tcp(7143), udp(12899), tcp(4021)};
-  doors[1].steps = {udp(33710), tcp(7143), udp(5001)};
+  doors[0].steps = {tcp_step(7143), udp_step(12899), tcp_step(4021)};
+  doors[1].steps = {udp_step(33710), tcp_step(7143), udp_step(5001)};
   for (auto& door : doors) door.strays = 3;
   return *Policy::compile(doors, Millis{30'000});
 }

@@ -46,6 +46,9 @@ TEST_CASE("doors share the beginning of their paths, and a shared node carries t
 TEST_CASE("with reorder n steps take 2n-1 nodes, and a swapped pair leads back to the path") {
   const auto policy = *Policy::compile(std::vector{sequence("a", {1, 2, 3})}, 30s);
   CHECK(policy.node_count() == 5);
+  CHECK(most_nodes(3, true) == 5);
+  CHECK(most_nodes(3, false) == 3);
+  CHECK(most_nodes(0, true) == 0);
   const auto* out = policy.edge(0, tcp(2));
   REQUIRE(out != nullptr);
   CHECK(out->out);
@@ -75,7 +78,7 @@ TEST_CASE("10,000 doors of three steps fit, more nodes than an attempt's word ca
   for (unsigned i = 0; i < 10'000; ++i)
     doors.push_back(sequence("d" + std::to_string(i), {1 + i, 20'000 + i % 40'000, 10'001 + i}));
   CHECK(Policy::compile(doors, 30s)->node_count() == 50'000);
-  for (auto& door : doors) door.steps.push_back(tcp(7));
+  for (auto& door : doors) door.steps.push_back(tcp_step(7));
   const auto beyond = Policy::compile(doors, 30s);
   REQUIRE_FALSE(beyond);
   CHECK(beyond.error().advice.find("reorder") != std::string::npos);

@@ -83,3 +83,82 @@ TEST_CASE("an unconfirmed port is loaded with its time left, and not at all once
   CHECK(with_unconfirmed(sets, ports, now + 5s).guarded.empty());
   CHECK_FALSE(with_unconfirmed(sets, {}, now).guarded.at(0).left);
 }
+
+TEST_CASE("a batch is add, delete, add of each set, so many changes at once; what is surely there is not "
+          "added first") {
+  using Act = BatchPart::Act;
+  Batch batch;
+  for (std::uint16_t port = 1; port <= 5; ++port)
+    batch.push_back({port == 2 || port == 5 ? Change::Kind::remove : Change::Kind::put,
+                     {*parse_address(port == 4 ? "2001:db8::9" : "203.0.113.9"), {Protocol::tcp, port}}});
+  const auto told = [&](bool removals_there) {
+    std::string text;
+    for (const auto& part : parts_of(batch, 2, removals_there)) {
+      text += part.begins ? " | " : " ";
+      text += part.removes ? "r" : "";
+      text += part.act == Act::hold ? "hold" : part.act == Act::remove ? "remove" : "put";
+      for (const auto* change : part.changes) text += std::to_string(change - batch.data() + 1);
+    }
+    return text;
+  };
+  CHECK(told(false) == " | rhold12 rremove12 rput1 | rhold35 rremove35 rput3 | hold4 remove4 put4");
+  CHECK(told(true) == " | rhold1 rremove12 rput1 | rhold3 rremove35 rput3 | hold4 remove4 put4");
+  batch.pop_back();
+  batch.erase(batch.begin());
+  CHECK(told(true) == " | rhold2 rremove12 rput2 | hold3 remove3 put3");
+  batch.resize(1);
+  CHECK(told(true) == " | rremove1");
+  CHECK(parts_of({}, 0).empty());
+}
+
+TEST_CASE("a batch as text upserts what it puts, each kind of grant in its own set") {
+  const Target old_target{*parse_address("192.0.2.20"), 443}, target{*parse_address("192.0.2.21"), 8443};
+  const auto key = [](GrantSet set, std::string_view source, std::uint16_t port) {
+    return GrantKey{*parse_address(source), {Protocol::tcp, port}, set};
+  };
+  Batch batch{{Change::Kind::put, key(GrantSet::open, "203.0.113.9", 22), 30s, "ssh - knock 1 2"},
+              {Change::Kind::remove, key(GrantSet::open, "203.0.113.8", 22)},
+              {Change::Kind::put, key(GrantSet::uses, "203.0.113.9", 80), 1s},
+              {Change::Kind::put, key(GrantSet::forward, "2001:db8::9", 8443), 1s}};
+  batch[0].traffic = {3, 180};
+  batch[2].uses = 4;
+  batch[3].held = old_target;
+  batch[3].target = target;
+  CHECK(
+      batch_text("t", batch) ==
+      "add element inet t open4 { 203.0.113.9 . tcp . 22, 203.0.113.8 . tcp . 22 }\n"
+      "delete element inet t open4 { 203.0.113.9 . tcp . 22, 203.0.113.8 . tcp . 22 }\n"
+      "add element inet t open4 { 203.0.113.9 . tcp . 22 counter packets 3 bytes 180 timeout 30000ms "
+      "comment \"ssh - knock 1 2\" }\n"
+      "add element inet t uses4 { 203.0.113.9 . tcp . 80 }\n"
+      "delete element inet t uses4 { 203.0.113.9 . tcp . 80 }\n"
+      "add element inet t uses4 { 203.0.113.9 . tcp . 80 limit rate 1/week burst 4 packets counter packets 0 "
+      "bytes 0 timeout 1000ms }\n"
+      "add element inet t forward6 { 2001:db8::9 . tcp . 8443 : 192.0.2.20 . 443 }\n"
+      "delete element inet t forward6 { 2001:db8::9 . tcp . 8443 : 192.0.2.20 . 443 }\n"
+      "add element inet t forward6 { 2001:db8::9 . tcp . 8443 timeout 1000ms : 192.0.2.21 . 8443 }\n");
+  CHECK(batch_text("t", {}).empty());
+}
+
+TEST_CASE("what embed mode looks for is what embed.nft says") {
+  const auto shapes = embed_shapes();
+  CHECK(shapes.size() == 12);
+  const auto text = *template_text("embed", {});
+  for (const auto& shape : shapes) {
+    CAPTURE(shape.name);
+    CHECK(text.find(shape.definition) != text.npos);
+  }
+  const auto is = [&](std::size_t at, std::string_view name, std::uint32_t type, std::uint32_t bytes) {
+    CHECK(shapes[at].name == name);
+    CHECK(shapes[at].key_type == type);
+    CHECK(shapes[at].key_bytes == bytes);
+  };
+  is(0, "open4", 7U << 12U | 12U << 6U | 13U, 12);
+  is(3, "net6", 8U << 12U | 12U << 6U | 13U, 24);
+  is(6, "session4", 7U << 12U | 13U << 6U | 13U, 12);
+  is(8, "guarded", 12U << 6U | 13U, 8);
+  is(11, "ours", 13U, 2);
+  CHECK(shapes[8].definition == "type inet_proto . inet_service; flags timeout;");
+  CHECK(shapes[0].definition ==
+        "type ipv4_addr . inet_proto . inet_service; flags timeout; timeout 30s; size 131072; counter;");
+}

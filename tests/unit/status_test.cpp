@@ -142,3 +142,9 @@ TEST_CASE("what is no status line is refused") {
     CHECK(parse_status(line, status) == false);
   }
 }
+
+TEST_CASE("one is one, and all else is many") {
+  CHECK(plural(1, "door") == "1 door");
+  CHECK(plural(0, "door") == "0 doors");
+  CHECK(plural(1'200, "grant") == "1200 grants");
+}

@@ -41,9 +41,9 @@ class Oracle {
       for (std::size_t i = 0; door.reorder > 0ms && i + 1 < door.steps.size(); ++i) {
         if (door.steps[i] == door.steps[i + 1]) continue;
         auto out = prefix(door, i);
-        out.push_back(door.steps[i + 1]);
+        out.push_back(token_of(door.steps[i + 1]));
         add(out, door, false);
-        auto& swap = swaps_[{out, door.steps[i]}];
+        auto& swap = swaps_[{out, token_of(door.steps[i])}];
         swap.back = prefix(door, i + 2);
         swap.late = prefix(door, i + 1);
         swap.reorder = std::max(swap.reorder, door.reorder);
@@ -141,7 +141,9 @@ class Oracle {
   };
 
   static Path prefix(const Sequence& door, std::size_t n) {
-    return {door.steps.begin(), door.steps.begin() + static_cast<std::ptrdiff_t>(n)};
+    Path path;
+    for (std::size_t i = 0; i < n; ++i) path.push_back(token_of(door.steps[i]));
+    return path;
   }
   void add(const Path& path, const Sequence& door, bool own) {
     auto& node = nodes_[path];
@@ -151,7 +153,7 @@ class Oracle {
   }
   [[nodiscard]] const Sequence* door_at(const Path& path) const {
     for (const auto& door : doors_)
-      if (door.steps == path) return &door;
+      if (prefix(door, door.steps.size()) == path) return &door;
     return nullptr;
   }
   [[nodiscard]] bool is_leaf(const Path& path) const {
@@ -221,13 +223,13 @@ class Oracle {
 
 std::vector<Sequence> random_doors(std::mt19937& random) {
   std::vector<Sequence> doors;
-  std::set<std::vector<Token>> taken;
+  std::set<std::vector<Step>> taken;
   const auto count = 1 + random() % 5;
   for (std::size_t i = 0; i < count; ++i) {
     auto door = sequence("d" + std::to_string(i), {});
     const auto steps = 1 + random() % 4;
     for (std::size_t n = 0; n < steps; ++n)
-      door.steps.push_back(tcp(1 + static_cast<unsigned>(random()) % 5));
+      door.steps.push_back(tcp_step(1 + static_cast<unsigned>(random()) % 5));
     door.within = std::array<Millis, 4>{1s, 3s, 10s, 120s}[random() % 4];
     door.strays = std::array<std::uint32_t, 4>{0, 1, 3, 14}[random() % 4];
     door.reorder = std::array<Millis, 3>{0ms, 50ms, 200ms}[random() % 3];

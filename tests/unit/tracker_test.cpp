@@ -232,7 +232,7 @@ TEST_CASE("a scan of all ports opens nothing, because strays are counted") {
     std::vector<unsigned> ports(65'535);
     std::iota(ports.begin(), ports.end(), 1U);
     for (int round = 0; round < rounds; ++round) {
-      for (auto& step : door.steps) step = tcp(1 + static_cast<unsigned>(random()) % 65'535);
+      for (auto& step : door.steps) step = tcp_step(1 + static_cast<unsigned>(random()) % 65'535);
       if (door.steps[0] == door.steps[1] || door.steps[1] == door.steps[2] || door.steps[0] == door.steps[2])
         continue;
       World world({door});
@@ -240,14 +240,14 @@ TEST_CASE("a scan of all ports opens nothing, because strays are counted") {
       if (round % 3 == 1) std::sort(ports.begin(), ports.end());
       if (round % 3 == 2) std::sort(ports.rbegin(), ports.rend());
       for (auto port : ports) {
-        const bool step = std::find(door.steps.begin(), door.steps.end(), tcp(port)) != door.steps.end();
+        const bool step = std::find(door.steps.begin(), door.steps.end(), tcp_step(port)) != door.steps.end();
         if (!step && strays_seen == 0) continue; // nobody reports it
         opened += world.knock(port).opened_count;
         world.now += 100us;
       }
       world.now += 200s; // an honest knock right after opens
-      for (auto step : door.steps)
-        opened -= static_cast<int>(world.knock(static_cast<std::uint32_t>(step) & 0xffffU).opened_count);
+      for (const auto& step : door.steps)
+        opened -= static_cast<int>(world.knock(step.port.number).opened_count);
       ++opened;
     }
     return opened;

@@ -45,7 +45,7 @@ void check_names(Reader& in, std::span<const ReadDoor> doors) {
 }
 
 void check_sequences(Reader& in, std::span<const ReadDoor* const> doors) {
-  std::map<std::vector<Port>, const Door*> sequences;
+  std::map<std::vector<Step>, const Door*> sequences;
   for (const auto* read : doors) {
     if (read->door.knock.empty()) continue;
     const auto [first, fresh] = sequences.try_emplace(read->door.knock, &read->door);
@@ -60,9 +60,7 @@ void check_nodes(Reader& in, std::span<const ReadDoor* const> doors) {
   std::size_t nodes = 0;
   const ReadDoor* beyond = nullptr;
   for (const auto* read : doors) {
-    const auto steps = read->door.knock.size();
-    const bool swaps = steps > 0 && read->door.reorder > Millis{0};
-    nodes += swaps ? 2 * steps - 1 : steps;
+    nodes += most_nodes(read->door.knock.size(), read->door.reorder > Millis{0});
     if (nodes > kMaxNodes && beyond == nullptr) beyond = read;
   }
   if (beyond == nullptr) return;
@@ -130,7 +128,7 @@ void check_guarded_knocks(Reader& in, std::span<const ReadDoor* const> doors) {
   }
   for (const auto* read : doors)
     for (std::size_t i = 0; i < read->door.knock.size(); ++i) {
-      const auto guard = guards.find(read->door.knock[i]);
+      const auto guard = guards.find(read->door.knock[i].port);
       if (guard != guards.end())
         in.refuse(read->written->find("knock")->items[i].spot,
                   fmt::format("{} is guarded by {}", to_string(guard->first), named(*guard->second)),
@@ -276,6 +274,12 @@ ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::
   reading.config.hash = hash_of(texts);
   reading.out.config = std::move(reading.config);
   return std::move(reading.out);
+}
+
+const Door* enabled_door(const Config& config, std::string_view name) {
+  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
+                                  [&](const Door& door) { return door.enabled && door.name == name; });
+  return found == config.doors.end() ? nullptr : &*found;
 }
 
 std::string to_string(const Finding& finding) {

@@ -12,7 +12,7 @@
 namespace knock::grammar {
 namespace {
 
-std::optional<Step> read_step(Reader& in, const Written& item) {
+std::optional<WrittenStep> read_step(Reader& in, const Written& item) {
   const auto step = parse_step(item.text);
   if (!step) refuse_port(in, item, "step", "write tcp/N or udp/N with N 1 to 65535");
   return step;
@@ -23,7 +23,7 @@ void read_knock(Reader& in, const Written& value, Door& door) {
     const auto step = read_step(in, item);
     if (!step) continue;
     if (step->later.empty())
-      door.knock.push_back(*step->port);
+      door.knock.push_back({*step->port});
     else
       in.refuse(item.spot, fmt::format("{} is not in this version: {}", step->later, shown(item)),
                 "write tcp/N or udp/N alone");

@@ -82,7 +82,7 @@ PortNumbers taken_by(std::span<const ReadDoor> doors) {
   for (const auto& read : doors) {
     for (Port port : read.door.opens) taken.set(port.number);
     for (const auto& forward : read.door.forwards) taken.set(forward.outer.number);
-    for (Port port : read.door.knock) taken.set(port.number);
+    for (const auto& step : read.door.knock) taken.set(step.port.number);
   }
   return taken;
 }
@@ -97,7 +97,9 @@ std::string proposal(const Door& door, const PortNumbers& taken, std::optional<s
 }
 
 /// Why a sequence is weak; empty when it is not.
-std::vector<std::string> weaknesses(std::span<const Port> knock) {
+std::vector<std::string> weaknesses(std::span<const Step> steps) {
+  std::vector<Port> knock;
+  for (const auto& step : steps) knock.push_back(step.port);
   std::vector<std::string> reasons;
   if (knock.size() < kGoodSteps) reasons.push_back(fmt::format("fewer than {} steps", kGoodSteps));
   if (knock.size() > 1 && is_monotonic(knock)) reasons.emplace_back("the ports only rise or only fall");

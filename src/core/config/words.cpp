@@ -68,8 +68,8 @@ std::optional<PortRange> parse_port_range(std::string_view text) {
   return PortRange{*first, {first->protocol, static_cast<std::uint16_t>(*last)}};
 }
 
-std::optional<Step> parse_step(std::string_view text) {
-  Step step;
+std::optional<WrittenStep> parse_step(std::string_view text) {
+  WrittenStep step;
   if (text.starts_with("pause ")) {
     const auto pause = parse_duration(text.substr(6));
     if (!pause || *pause < kPause.least || *pause > kPause.most) return std::nullopt;

@@ -28,13 +28,13 @@ struct PortRange {
 };
 std::optional<PortRange> parse_port_range(std::string_view text);
 
-/// One step of a sequence. `later` names what of it this version cannot do yet.
-struct Step {
+/// One step of a sequence as it is written. `later` names what of it this version cannot do yet.
+struct WrittenStep {
   std::optional<Port> port; ///< absent: ICMP or a pause
   Millis pause{0};
   std::string_view later;
 };
-std::optional<Step> parse_step(std::string_view text);
+std::optional<WrittenStep> parse_step(std::string_view text);
 
 /// Door, user and device names: `[a-z0-9][a-z0-9-]{0,30}`.
 bool is_name(std::string_view text);

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/status.hpp>
+
 #include <knock/policy.hpp>
 
 #include "core/keeper/trial.hpp"
@@ -23,7 +25,7 @@ std::vector<Sequence> sequences_of(const Config& config) {
     Sequence sequence;
     sequence.door = door.id;
     sequence.name = door.name;
-    for (Port port : door.knock) sequence.steps.push_back(token_of(port));
+    sequence.steps = door.knock;
     sequence.within = door.within;
     sequence.strays = door.strays;
     sequence.reorder = door.reorder;
@@ -36,8 +38,8 @@ tl::unexpected<Failure> failed(const Error& error) {
   return tl::unexpected(failure_of(error));
 }
 
-bool changes_config(const Change& change) {
-  return change.verb == Change::Verb::start || change.verb == Change::Verb::reload;
+bool changes_config(const RuleChange& change) {
+  return change.verb == RuleChange::Verb::start || change.verb == RuleChange::Verb::reload;
 }
 
 Failure forbidden(const Wish& wish) {
@@ -52,7 +54,7 @@ Failure forbidden(const Wish& wish) {
 } // namespace
 
 void ChangeTurn::ask(State& state, Ask& ask) {
-  using Verb = Change::Verb;
+  using Verb = RuleChange::Verb;
   ask.table = change_.verb != Verb::confirm;
   ask.memory = ask.grants = change_.verb == Verb::start;
   ask.config = change_.verb == Verb::reload;
@@ -97,11 +99,11 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
   if (seen.connections && !*seen.connections) return failed(seen.connections->error());
   auto memory = state.kept.memory;
   switch (change_.verb) {
-  case Change::Verb::start: return wish_start(state, seen, said);
-  case Change::Verb::reload: return wish_reload(state, seen);
-  case Change::Verb::confirm: return wish_confirm(state);
-  case Change::Verb::off: memory.off_since = state.wall; return Wish{state.settings.config, memory};
-  case Change::Verb::on: memory.off_since.reset(); break;
+  case RuleChange::Verb::start: return wish_start(state, seen, said);
+  case RuleChange::Verb::reload: return wish_reload(state, seen);
+  case RuleChange::Verb::confirm: return wish_confirm(state);
+  case RuleChange::Verb::off: memory.off_since = state.wall; return Wish{state.settings.config, memory};
+  case RuleChange::Verb::on: memory.off_since.reset(); break;
   }
   return plan_reload(state.settings.config.get(), state.settings.config, memory, {}, (*seen.table)->guarded,
                      state.now);
@@ -111,7 +113,7 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
 void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const auto& next = *wish_->config;
   const bool lost = state.table.is_lost() || (seen.table && !(*seen.table)->there);
-  wish_->applied.changed = wish_->applied.changed || (lost && change_.verb != Change::Verb::start);
+  wish_->applied.changed = wish_->applied.changed || (lost && change_.verb != RuleChange::Verb::start);
   auto open = lost ? state.ledger.all(state.now) : draft_.batch();
   const auto size = seen.table ? (*seen.table)->set_size : 0;
   Batch held;
@@ -138,7 +140,7 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   if (!bound || *bound != first) steps.push_back(Bind{next.nflog.group, next.nflog.buffer_bytes});
   const Instruct instruct{policy->encode(), next.limits.attempts, next.nflog.buffer_bytes};
   if (!state.standing.engine) steps.push_back(instruct);
-  const bool confirms = change_.verb == Change::Verb::confirm;
+  const bool confirms = change_.verb == RuleChange::Verb::confirm;
   if (!confirms) steps.insert(steps.end(), memory.begin(), memory.end());
   if (!state.standing.listen.table) steps.push_back(Listen{true, state.standing.listen.flows});
   load(state, seen, steps);
@@ -171,8 +173,8 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
 
 void ChangeTurn::fail(State& state, const Failure& failure, Said& said) {
   switch (change_.verb) {
-  case Change::Verb::start: said.failed = failure; return;
-  case Change::Verb::reload:
+  case RuleChange::Verb::start: said.failed = failure; return;
+  case RuleChange::Verb::reload:
     if (failure.exit == ExitCode::usage) {
       said.lines.push_back({LogLevel::error, "reload refused: " + to_string(failure)});
     } else {
@@ -201,7 +203,7 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }
   if (any_door(*wish_->config)) state.table.settle_load();
-  if (change_.verb == Change::Verb::start) state.ends.look_at_flows();
+  if (change_.verb == RuleChange::Verb::start) state.ends.look_at_flows();
   for (const auto& part : draft_.parts())
     for (const auto& event : part.plan.events) {
       report(state, event, said);
@@ -215,26 +217,26 @@ void finish(State& state, Said& said) {
   std::vector<std::string> texts = texts_of_confirm;
   Reply reply;
   switch (change.verb) {
-  case Change::Verb::start: state.settings.started = true; return;
-  case Change::Verb::confirm:
+  case RuleChange::Verb::start: state.settings.started = true; return;
+  case RuleChange::Verb::confirm:
     for (const auto& text : texts) said.lines.push_back({LogLevel::info, "confirm: " + text});
     reply = told(texts);
     break;
-  case Change::Verb::off:
+  case RuleChange::Verb::off:
     said.lines.push_back({LogLevel::warn, "off: nothing is guarded until knockctl on"});
     reply = told({"off: nothing is guarded until: sudo knockctl on"});
     break;
-  case Change::Verb::on:
+  case RuleChange::Verb::on:
     said.lines.push_back({LogLevel::info, "on: guarding again"});
     reply = told({applied.guarded.empty() ? "on: no door is enabled."
                                           : fmt::format("on: {} guarded from now.", names(applied.guarded))});
     break;
-  case Change::Verb::reload: {
+  case RuleChange::Verb::reload: {
     const auto& doors = state.settings.config->doors;
     const auto enabled =
         std::count_if(doors.begin(), doors.end(), [](const Door& one) { return one.enabled; });
     texts = reload_texts(change.options, applied, before, state.now);
-    texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::size_t>(enabled), "door")));
+    texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::uint64_t>(enabled), "door")));
     for (const auto& text : texts) said.lines.push_back({LogLevel::info, "reload: " + text});
     reply = told(texts);
     reply.lines.push_back(changed_line(applied.changed, applied.guarded, applied.unguarded));

@@ -2,7 +2,6 @@
 #include "core/keeper/desk.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -12,22 +11,6 @@
 
 namespace knock::keeper {
 namespace {
-
-struct Verb {
-  std::string_view name;
-  Right right;
-};
-
-constexpr std::array kVerbs{Verb{"wait", Right::read},     Verb{"open", Right::write},
-                            Verb{"close", Right::write},   Verb{"reload", Right::write},
-                            Verb{"confirm", Right::write}, Verb{"save", Right::root},
-                            Verb{"off", Right::root},      Verb{"on", Right::root}};
-
-const Door* enabled_door(const Config& config, std::string_view name) {
-  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
-                                  [&](const Door& one) { return one.enabled && one.name == name; });
-  return found == config.doors.end() ? nullptr : &*found;
-}
 
 Taken take_open(const Asked& asked, const DeskView& view) {
   const auto& request = asked.request;
@@ -92,7 +75,7 @@ Taken take_close(const Asked& asked, const DeskView& view) {
 }
 
 Taken take_reload(const Asked& asked, const DeskView& view) {
-  Change change{.verb = Change::Verb::reload, .ticket = asked.ticket};
+  RuleChange change{.verb = RuleChange::Verb::reload, .ticket = asked.ticket};
   auto& options = change.options;
   options.uid = asked.uid;
   options.now = asked.request.find("now").has_value();
@@ -144,9 +127,8 @@ Reply told(const std::vector<std::string>& texts) {
 
 Taken take(const Asked& asked, const DeskView& view) {
   const auto& word = asked.request.verb;
-  const auto verb =
-      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& one) { return one.name == word; });
-  if (verb == kVerbs.end())
+  const auto* verb = find_verb(word);
+  if (verb == nullptr || !verb->asked)
     return Plain{
         refusal(ExitCode::usage, "usage", fmt::format("the daemon does not know the verb {}", word))};
   if (asked.right < verb->right)
@@ -158,13 +140,13 @@ Taken take(const Asked& asked, const DeskView& view) {
   if (word == "reload") return take_reload(asked, view);
   if (word == "save") return facts(view);
   if (word == "confirm")
-    return Change{.verb = Change::Verb::confirm,
+    return RuleChange{.verb = RuleChange::Verb::confirm,
                   .ticket = asked.ticket,
                   .anyway = asked.request.find("anyway").has_value()};
   if (word == "off" && view.memory.off_since) return told({"off already: nothing is guarded."});
   if (word == "on" && !view.memory.off_since) return told({"on already."});
-  if (word == "off") return Change{.verb = Change::Verb::off, .ticket = asked.ticket};
-  if (word == "on") return Change{.verb = Change::Verb::on, .ticket = asked.ticket};
+  if (word == "off") return RuleChange{.verb = RuleChange::Verb::off, .ticket = asked.ticket};
+  if (word == "on") return RuleChange{.verb = RuleChange::Verb::on, .ticket = asked.ticket};
   return Plain{}; // wait: an answer is the answer
 }
 

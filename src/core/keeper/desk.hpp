@@ -27,7 +27,7 @@ struct Closing {
 };
 
 /// What changes the rules: it has a round of its own.
-struct Change {
+struct RuleChange {
   enum class Verb : std::uint8_t { start, reload, confirm, off, on };
   Verb verb = Verb::start;
   std::uint64_t ticket = 0;
@@ -47,7 +47,7 @@ struct Plain {
   Reply reply;
 };
 /// What becomes of a request: an answer, or work.
-using Taken = std::variant<Reply, Plain, Opening, Closing, Change>;
+using Taken = std::variant<Reply, Plain, Opening, Closing, RuleChange>;
 Taken take(const Asked& asked, const DeskView& view);
 
 Reply refusal(ExitCode exit, std::string code, std::string text, std::string advice = {});

@@ -57,12 +57,19 @@ void Ends::ask(Ledger& ledger, bool listening, Instant now, Ask& ask) {
   if (!ledger.leases()) timers_.lease.reset();
   due_.lease = ledger.leases() && is_due(timers_.lease, now);
   if (is_due(timers_.session, now)) ask.connections = ask.connections || ledger.has_sessions();
+  asked_.assign(touched_.begin(), touched_.end());
+  for (const auto id : asked_) append(ask.elements, ledger.keys_of(CloseWhich{.id = id}));
+  if (due_.lease) append(ask.elements, ledger.lease_keys());
   for (const auto id : ledger.used_up(now)) append(ask.elements, ledger.keys_of(CloseWhich{.id = id}));
   outlived_.merge(ledger.outlived());
   ask.elements.insert(ask.elements.end(), outlived_.begin(), outlived_.end());
-  append(ask.elements, uses_begun_);
+  ask_uses(ask);
   ask.flows = look_at_flows_ && listening;
   ask.lives = flows_.silent(now);
+}
+
+void Ends::ask_uses(Ask& ask) const {
+  append(ask.elements, uses_begun_);
 }
 
 /// An element that is gone counts no more: each connection is one use then.
@@ -92,8 +99,7 @@ void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
     for (const auto& key : ledger.sessions())
       if (!std::binary_search((*seen.connections)->begin(), (*seen.connections)->end(), key))
         draft.add(ledger, ledger.plan_close({.key = key}, "disconnect", now));
-  const std::vector<std::uint64_t> touched(touched_.begin(), touched_.end());
-  draft.add(ledger, ledger.plan_flows(touched, now));
+  draft.add(ledger, ledger.plan_flows(asked_, now));
   if (due_.idle) draft.add(ledger, ledger.plan_idle(now));
   if (due_.lease) draft.add(ledger, ledger.plan_leases(now));
   if (!outlived_.empty()) draft.add(ledger, ledger.plan_anew(outlived_, now));
@@ -106,7 +112,7 @@ void Ends::settle(const Ledger& ledger, bool taken, Instant now) {
     timers_.again = now + kTryAgain;
     return;
   }
-  touched_.clear();
+  for (const auto id : asked_) touched_.erase(id);
   outlived_.clear();
   if (due_.idle && ledger.shortest_idle()) timers_.idle = now + *ledger.shortest_idle() / 3;
   if (due_.lease) timers_.lease = now + kLease / 4;
@@ -127,6 +133,7 @@ std::optional<Instant> Ends::next(const Ledger& ledger) const {
   auto next = sooner(ledger.next_used_up(), ledger.next_end());
   next = sooner(next, sooner(timers_.idle, timers_.lease));
   next = sooner(next, sooner(timers_.session, flows_.next()));
+  if (!touched_.empty() || !uses_begun_.empty()) next = Instant{}; // at once
   if (const auto ahead = ledger.next_end_after(timers_.looked_until))
     next = sooner(next, *ahead - kLookAhead);
   if (timers_.again && next) next = std::max(*next, *timers_.again);

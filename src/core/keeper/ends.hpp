@@ -25,6 +25,9 @@ class Ends {
   void hear(Ledger& ledger, const Heard& heard);
   /// `listening`: events of connections are heard; before, a look would miss what comes behind it.
   void ask(Ledger& ledger, bool listening, Instant now, Ask& ask);
+  /// Of that, what must be known before a table that is gone comes back: a spent use must not.
+  void ask_uses(Ask& ask) const;
+  void count_uses(Ledger& ledger, const Seen& seen);
   /// Requires: the counters that were read are noted in the ledger.
   void plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft);
   /// Whether the kernel took the plans.
@@ -39,7 +42,6 @@ class Ends {
 
  private:
   void take_in(Ledger& ledger, const std::vector<FlowNews>& news, Instant now);
-  void count_uses(Ledger& ledger, const Seen& seen);
 
   struct Timers {
     Instant looked_until{};         // counters of what ends by then are known
@@ -58,6 +60,7 @@ class Ends {
   Due due_;
   std::vector<GrantKey> uses_begun_; // elements that may have let in a connection
   std::set<std::uint64_t> touched_;  // grants whose connections changed
+  std::vector<std::uint64_t> asked_; // of these, the ones whose counters are read in this round
   std::set<GrantKey> outlived_;      // elements with the uses of a grant that ended
 };
 

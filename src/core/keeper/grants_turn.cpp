@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/status.hpp>
+
 #include "core/keeper/turns.hpp"
 
 namespace knock::keeper {
@@ -58,10 +60,9 @@ void GrantsTurn::take_back(State& state, const Seen& seen) {
   if (removed_.empty() || seen.elements_error) return;
   std::set<GrantKey> there;
   for (const auto& element : seen.elements) there.insert(element.key);
+  std::erase_if(removed_, [&](const GrantKey& key) { return !state.ledger.has(key) || there.contains(key); });
   for (const auto& key : removed_)
-    if (state.ledger.has(key) && !there.contains(key))
-      draft_.add(state.ledger, state.ledger.plan_close({.key = key}, "foreign", state.now));
-  taken_back_ = draft_.parts().size();
+    draft_.add(state.ledger, state.ledger.plan_close({.key = key}, "foreign", state.now));
 }
 
 void GrantsTurn::open(State& state) {
@@ -112,7 +113,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
 
 void GrantsTurn::answer(State& state, const Opening& opening, const Draft::Part* part, Said& said) {
   const auto& request = opening.request;
-  const auto* door = door_named(*state.settings.config, request.door);
+  const auto* door = enabled_door(*state.settings.config, request.door);
   if (door == nullptr) return state.desk.answer(opening.ticket, refusal({"the door is gone", 0, ""}), said);
   Reply reply;
   if (part != nullptr) reply = opening_reply(part->plan.events.back(), *door, request.source, state.now);
@@ -163,15 +164,8 @@ void GrantsTurn::say(State& state, Said& said) {
 /// The kernel took nothing: what it named goes, the rest comes again at once.
 void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   const auto& error = *outcome.error;
-  if (error.code == ENOENT && outcome.refused.empty()) {
-    // Nothing is dropped; and what others took back does not come back with the table.
-    for (const auto& part : std::span(draft_.parts()).first(taken_back_)) {
-      (void)state.ledger.accept(part.plan);
-      for (const auto& event : part.plan.events) report(state, event, said);
-    }
-    return state.table.lose();
-  }
   state.table.keep_removed(removed_);
+  if (error.code == ENOENT && outcome.refused.empty()) return state.table.lose(); // nothing is dropped
   said.lines.push_back({LogLevel::error, to_string(error)});
   if (outcome.refused.empty()) {
     refuse_jobs(state, error, said);

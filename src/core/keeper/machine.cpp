@@ -17,7 +17,7 @@ Machine::Machine(Start start) {
   state_.settings.path = std::move(start.config_path);
   state_.settings.config = std::move(start.config);
   state_.kept.disk = Disk(std::move(start.boot));
-  state_.work.change = Change{};
+  state_.work.change = RuleChange{};
 }
 
 /// What it says of an opening by an earlier round is heard before what knockctl asks next.
@@ -61,7 +61,7 @@ void Machine::take_requests() {
       state_.desk.answer_plainly(asked.ticket, std::move(plain->reply), said_);
     if (auto* opening = std::get_if<Opening>(&taken)) add(std::move(*opening));
     if (auto* closing = std::get_if<Closing>(&taken)) add(std::move(*closing));
-    if (auto* change = std::get_if<Change>(&taken)) work.change = std::move(*change);
+    if (auto* change = std::get_if<RuleChange>(&taken)) work.change = std::move(*change);
   }
 }
 

@@ -65,8 +65,6 @@ std::map<std::string, std::set<std::uint64_t>> gone_grants(const Config& config,
 /// What a reload did, line by line. `before`: what was on trial.
 std::vector<std::string> reload_texts(const ReloadOptions& options, const Applied& applied,
                                       const Unconfirmed& before, Instant now);
-/// "1 door", "3 doors"
-std::string plural(std::size_t count, std::string_view what);
 /// "tcp/22 udp/53"
 std::string names(const std::vector<Port>& ports);
 

@@ -50,10 +50,6 @@ std::string names(const std::vector<Port>& ports) {
   return fmt::format("{}", fmt::join(texts, " "));
 }
 
-std::string plural(std::size_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 std::vector<std::string> reload_texts(const ReloadOptions& options, const Applied& applied,
                                       const Unconfirmed& before, Instant now) {
   const bool trial = options.confirm && !applied.fresh.empty();

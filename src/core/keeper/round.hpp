@@ -25,6 +25,7 @@
 #include <knock/result.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/run.hpp>
+#include <knock/table_seen.hpp>
 #include <knock/verbs.hpp>
 
 namespace knock::keeper {
@@ -70,14 +71,6 @@ struct Ask {
   bool config = false;       ///< the files, as they are now
   bool memory = false;       ///< the state files
   bool boot_file = false;
-};
-
-struct TableSeen {
-  bool there = false;             ///< embed: our sets in it
-  bool rules_as_loaded = false;   ///< as many as the last Load left; embed: always
-  std::vector<Guarded> guarded{}; ///< sorted
-  std::uint32_t set_size = 0;     ///< of a grant set; 0: there is none
-  bool overflow = false;          ///< the strays of every source are reported
 };
 
 /// Texts of the state files; empty when there is none.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/keeper/state.hpp"
 
-#include <algorithm>
-
 namespace knock::keeper {
 namespace {
 
@@ -33,12 +31,6 @@ void take(State& state, const Commit&) {
 
 } // namespace
 
-const Door* door_named(const Config& config, std::string_view name) {
-  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
-                                  [&](const Door& one) { return one.enabled && one.name == name; });
-  return found == config.doors.end() ? nullptr : &*found;
-}
-
 void report(State& state, const LedgerEvent& event, Said& said) {
   using Verb = LedgerEvent::Verb;
   if (event.verb == Verb::refused) {
@@ -51,7 +43,7 @@ void report(State& state, const LedgerEvent& event, Said& said) {
     (void)note_opening(state.kept.memory.unconfirmed, config, event.grant, state.now);
   const bool over = event.verb == Verb::close || event.verb == Verb::expire;
   if (!over || !event.grant.terms.says_close) return;
-  const auto* door = door_named(config, event.grant.door);
+  const auto* door = enabled_door(config, event.grant.door);
   if (door != nullptr && !door->run_close.empty())
     said.runs.push_back({0, run_close_of(config, *door, event.grant)});
 }

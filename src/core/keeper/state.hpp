@@ -26,7 +26,7 @@ namespace knock::keeper {
 struct Work {
   std::vector<Completed> completed;
   std::deque<Asked> asked;
-  std::optional<Change> change;
+  std::optional<RuleChange> change;
   std::vector<std::variant<Opening, Closing>> jobs;
   JobId last_job = 0;
 };
@@ -41,7 +41,7 @@ struct Standing {
 
 /// A change of rules that is done but for the grants that it takes away, and is answered then.
 struct Finishing {
-  Change change;
+  RuleChange change;
   Applied applied;
   Unconfirmed before;             ///< what was on trial
   std::vector<std::string> texts; ///< of a confirmation
@@ -90,6 +90,5 @@ void report(State& state, const LedgerEvent& event, Said& said);
 void refuse_jobs(State& state, const Error& error, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.
 void take_steps(State& state, const Steps& steps, const Outcome& outcome);
-const Door* door_named(const Config& config, std::string_view name);
 
 } // namespace knock::keeper

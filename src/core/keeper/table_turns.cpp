@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
+#include <iterator>
 
 #include "core/keeper/turns.hpp"
 
 namespace knock::keeper {
 
-void HealTurn::ask(State&, Ask&) {}
+void HealTurn::ask(State& state, Ask& ask) {
+  state.ends.ask_uses(ask);
+}
 
 /// One transaction, unless nft would take seconds over its text, or did not take it: then elements follow in a
 /// batch of their own. The guard comes back whatever they are.
-Steps HealTurn::decide(State& state, const Seen&, Said& said) {
+Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
+  state.ledger.note(seen.elements);
+  state.ends.count_uses(state.ledger, seen);
   const auto& settings = state.settings;
-  for (const auto& key : state.table.take_removed()) { // taken back before the table went
+  Batch
+      left_over; // of what was taken back before the table went: nobody's elements, which may still be there
+  for (const auto& key : state.table.take_removed()) {
     const auto plan = state.ledger.plan_close({.key = key}, "foreign", state.now);
     (void)state.ledger.accept(plan);
     for (const auto& event : plan.events) report(state, event, said);
+    std::copy_if(plan.batch.begin(), plan.batch.end(), std::back_inserter(left_over),
+                 [](const Change& change) { return change.comment.empty(); });
   }
   open_ = state.ledger.all(state.now);
+  elements_ = open_.size();
+  open_.insert(open_.end(), left_over.begin(), left_over.end());
   with_elements_ = !state.table.is_apart() && open_.size() < kLargeBatch;
   Steps steps{Load{settings.config,
                    sets_of(*settings.config, state.kept.memory, state.now),
@@ -28,7 +39,7 @@ Steps HealTurn::decide(State& state, const Seen&, Said& said) {
 
 void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
   auto lines =
-      state.table.settle_heal(outcome.error, open_.size(), with_elements_, *state.settings.config, state.now);
+      state.table.settle_heal(outcome.error, elements_, with_elements_, *state.settings.config, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
   if (outcome.error && !state.table.heals(state.now)) refuse_jobs(state, *outcome.error, said);
 }
@@ -45,7 +56,7 @@ void UnloadTurn::settle(State& state, const Outcome& outcome, Said& said) {
   if (!outcome.error) return finish(state, said);
   const auto change = std::exchange(state.finishing, std::nullopt)->change;
   said.lines.push_back({LogLevel::error, to_string(*outcome.error)});
-  if (change.verb == Change::Verb::start) said.failed = failure_of(*outcome.error);
+  if (change.verb == RuleChange::Verb::start) said.failed = failure_of(*outcome.error);
   state.desk.answer(change.ticket, refusal(*outcome.error), said);
 }
 

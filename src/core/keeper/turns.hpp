@@ -20,7 +20,7 @@ inline constexpr std::size_t kLargeBatch = 1'024; // elements; nft takes seconds
 /// Start, reload, on, off, confirm: another configuration, or another memory.
 class ChangeTurn {
  public:
-  explicit ChangeTurn(Change change) : change_(std::move(change)) {}
+  explicit ChangeTurn(RuleChange change) : change_(std::move(change)) {}
   void ask(State& state, Ask& ask);
   Steps decide(State& state, const Seen& seen, Said& said);
   void settle(State& state, const Outcome& outcome, Said& said);
@@ -34,7 +34,7 @@ class ChangeTurn {
   void load(State& state, const Seen& seen, Steps& steps);
   void fail(State& state, const Failure& failure, Said& said);
 
-  Change change_;
+  RuleChange change_;
   std::optional<Wish> wish_;
   std::vector<std::string> texts_; // confirm
   Draft draft_;                    // sessions
@@ -50,6 +50,7 @@ class HealTurn {
 
  private:
   Batch open_;
+  std::size_t elements_ = 0; // that come back
   bool with_elements_ = false;
 };
 
@@ -81,7 +82,6 @@ class GrantsTurn {
   std::vector<GrantKey> removed_;                       // by others, as was heard
   std::map<std::string, std::set<std::uint64_t>> gone_; // that the configuration does not give any more
   Draft draft_;
-  std::size_t taken_back_ = 0; // parts of the draft, the first ones
   Steps steps_;
 };
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// TableSeen: what of our table is in the kernel, without its grants.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <knock/ruleset.hpp>
+
+namespace knock {
+
+struct TableSeen {
+  bool there = false;             ///< the table, or in embed mode our sets in it
+  bool rules_as_loaded = false;   ///< as many as the last load left; embed: always, they are the admin's
+  std::vector<Guarded> guarded{}; ///< sorted
+  std::uint32_t set_size = 0;     ///< of a grant set
+  bool overflow = false;          ///< the kernel gave up following single sources: the strays of all are reported
+};
+
+} // namespace knock

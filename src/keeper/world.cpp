@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "keeper/world.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "netlink/sock_diag.hpp"
+#include "system/files.hpp"
+#include "system/log.hpp"
+#include "system/memory.hpp"
+#include "system/process.hpp"
+
+namespace knock::keeper {
+namespace {
+
+constexpr Millis kTakenFor{500};            // a killed process lets go of its sockets in less
+constexpr std::size_t kLargeCommit = 1'024; // elements; the messages of so many overrun no buffer yet
+
+std::string file_of(const std::string& directory, Remember::File file) {
+  return directory + (file == Remember::File::off ? "/off" : "/unconfirmed");
+}
+
+/// The engine of a daemon that was killed a moment ago may not have let go yet.
+Result<netlink::NflogGroups> bind_patiently(const Bind& step) {
+  const auto patience = system::monotonic_now() + kTakenFor;
+  auto groups = netlink::NflogGroups::open(step.first_group, step.buffer_bytes);
+  while (!groups && groups.error().code == EPERM && system::monotonic_now() < patience) {
+    system::pause(Millis{10});
+    groups = netlink::NflogGroups::open(step.first_group, step.buffer_bytes);
+  }
+  return groups;
+}
+
+} // namespace
+
+Result<std::unique_ptr<RealWorld>> RealWorld::open(system::EventLoop& loop, std::string config_path,
+                                                   ConfigPointer config, std::string state) {
+  auto gate = netlink::Gate::open();
+  if (!gate) return tl::unexpected(gate.error());
+  auto own = netlink::OwnAddresses::open();
+  if (!own) return tl::unexpected(own.error());
+  return std::unique_ptr<RealWorld>(new RealWorld(loop, std::move(config_path), std::move(config),
+                                                  std::move(*gate), std::move(*own), std::move(state)));
+}
+
+RealWorld::RealWorld(system::EventLoop& loop, std::string config_path, ConfigPointer config, netlink::Gate gate,
+                     netlink::OwnAddresses own, std::string state)
+    : loop_(loop), config_path_(std::move(config_path)), config_(std::move(config)), gate_(std::move(gate)),
+      state_(std::move(state)), own_(std::move(own)) {
+  own_watch_ = loop_.watch(own_.fd(), [this](Instant) {
+    own_.drain();
+    own_changed_ = true;
+  });
+}
+
+void RealWorld::hear(Heard& heard) {
+  if (std::exchange(own_changed_, false)) heard.own = own_.all();
+  if (engine_) heard.completed = engine_->take_completed();
+  hear_table(heard);
+  hear_flows(heard);
+}
+
+/// All that waits, before anything is put back: what others took back before it stays closed.
+void RealWorld::hear_table(Heard& heard) {
+  if (table_) heard.disturbances = table_->source.drain(gate_.port_id());
+}
+
+void RealWorld::hear_flows(Heard& heard) {
+  if (!flows_) return;
+  const auto drained = flows_->source.drain(heard.flows);
+  if (!drained) return system::log_line(LogLevel::warn, to_string(drained.error()));
+  heard.flows_overran = drained->overran;
+}
+
+Seen RealWorld::look(const Ask& ask) {
+  Seen seen;
+  if (!ask.elements.empty()) {
+    auto keys = ask.elements;
+    std::sort(keys.begin(), keys.end());
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    if (auto found = gate_.find(*config_, keys))
+      seen.elements = std::move(*found);
+    else
+      seen.elements_error = found.error();
+  }
+  if (ask.grants) seen.grants = gate_.grants(*config_);
+  if (ask.table) seen.table = gate_.look(*config_);
+  if (ask.connections) seen.connections = netlink::open_connections();
+  if (ask.flows && flows_) {
+    auto found = flows_->source.flows();
+    if (found) std::sort(found->begin(), found->end());
+    seen.flows = std::move(found);
+  }
+  if (flows_)
+    for (const auto& flow : ask.lives)
+      if (const auto lives = flows_->source.lives(flow); lives && !*lives) seen.gone.push_back(flow);
+  if (ask.config) seen.config = system::load_config(config_path_);
+  if (ask.memory)
+    seen.memory = {system::read_file(file_of(state_, Remember::File::unconfirmed)).value_or(""),
+                   system::read_file(file_of(state_, Remember::File::off)).value_or("")};
+  if (ask.boot_file) seen.boot_file = system::read_file(config_->nft.boot_file);
+  return seen;
+}
+
+Outcome RealWorld::carry_out(const Steps& steps) {
+  Outcome outcome;
+  for (const auto& step : steps) {
+    auto done = std::visit([&](const auto& one) { return carry_out(one, outcome); }, step);
+    if (!done) {
+      outcome.error = std::move(done.error());
+      break;
+    }
+    ++outcome.done;
+  }
+  return outcome;
+}
+
+Result<void> RealWorld::carry_out(const Bind& step, Outcome&) {
+  auto groups = bind_patiently(step);
+  if (!groups) return tl::unexpected(groups.error());
+  if (const auto difference = groups->settings_difference(); !difference.empty())
+    system::log_line(LogLevel::warn, fmt::format("NFLOG is not set as asked: {}", difference));
+  bound_ = std::move(*groups);
+  return {};
+}
+
+Result<void> RealWorld::carry_out(const Instruct& step, Outcome&) {
+  auto image = system::seal("knockgate-policy", step.policy);
+  if (!image) return tl::unexpected(image.error());
+  if (!engine_) {
+    auto engine = EngineProcess::start(loop_, step.attempts, std::move(*bound_), std::move(*image));
+    bound_.reset();
+    if (!engine) return tl::unexpected(engine.error());
+    engine_ = std::move(*engine);
+    return {};
+  }
+  if (bound_) engine_->rebind(std::move(*bound_));
+  bound_.reset();
+  if (engine_->groups().buffer_bytes() != step.buffer_bytes) engine_->resize_buffer(step.buffer_bytes);
+  engine_->follow(std::move(*image));
+  return {};
+}
+
+Result<void> RealWorld::carry_out(const Dismiss&, Outcome&) {
+  engine_.reset();
+  bound_.reset();
+  return {};
+}
+
+/// What cannot be heard is no reason to stop: grants end by their time, a table comes back with the next grant.
+Result<void> RealWorld::carry_out(const Listen& step, Outcome& outcome) {
+  if (!step.table) table_.reset();
+  if (!step.flows) flows_.reset();
+  if (step.table && !table_) {
+    if (auto opened = netlink::TableWatch::open(config_->nft.table, config_->nft.mode)) {
+      auto watch = loop_.watch(opened->fd(), [](Instant) {});
+      table_.emplace(std::move(*opened), std::move(watch));
+      // A commit of our own socket, so that the watch learns how the kernel numbers us before libnftables commits.
+      (void)gate_.commit(*config_, {{Change::Kind::remove, {Address{}, kNoPort}}});
+    } else {
+      outcome.deaf_table = opened.error();
+    }
+  }
+  if (step.flows && !flows_) {
+    if (auto opened = netlink::Conntrack::open()) {
+      auto watch = loop_.watch(opened->fd(), [](Instant) {});
+      flows_.emplace(std::move(*opened), std::move(watch));
+    } else {
+      outcome.deaf_flows = opened.error();
+    }
+  }
+  return {};
+}
+
+Result<void> RealWorld::carry_out(const Remember& step, Outcome&) {
+  const auto path = file_of(state_, step.file);
+  return step.text.empty() ? system::remove_file(path) : system::write_file_atomically(path, step.text, 0600);
+}
+
+Result<void> RealWorld::carry_out(const Load& step, Outcome& outcome) {
+  config_ = step.config;
+  // The kernel builds a message of 4 KiB for each element while anything listens.
+  const bool large = table_ && std::max(step.grants.size(), step.held.size()) >= kLargeCommit;
+  if (large) table_->source.pause();
+  auto loaded = gate_.load(*config_, step.sets, step.grants, step.held);
+  if (large) table_->source.resume();
+  outcome.unheard = outcome.unheard || large;
+  return loaded;
+}
+
+Result<void> RealWorld::carry_out(const Unload& step, Outcome&) {
+  config_ = step.config;
+  return gate_.unload(*config_);
+}
+
+Result<void> RealWorld::carry_out(const Commit& step, Outcome& outcome) {
+  const bool large = table_ && step.batch.size() >= kLargeCommit;
+  if (large) table_->source.pause();
+  auto committed = gate_.commit(*config_, step.batch, &outcome.refused);
+  if (large) table_->source.resume();
+  outcome.unheard = outcome.unheard || large;
+  return committed;
+}
+
+} // namespace knock::keeper
