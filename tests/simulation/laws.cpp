@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The book of promises: what was asked for, what was told.
+#include "laws.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "history.hpp"
+
+namespace knock::simulation {
+namespace {
+
+/// What a door gives to a source, reckoned anew: not by the product's own function.
+struct Gift {
+  std::vector<GrantKey> keys;
+  Address source;
+};
+
+Gift gift_of(const Door& door, const Address& source) {
+  Gift gift;
+  const bool ipv4 = source.family == Family::ipv4;
+  const std::uint8_t prefix = ipv4 ? door.prefix4 : door.prefix6;
+  const auto set = door.uses != 0               ? GrantSet::uses
+                   : prefix < (ipv4 ? 32 : 128) ? GrantSet::net
+                                                : GrantSet::open;
+  gift.source = set == GrantSet::net ? masked(source, prefix) : source;
+  for (const Port port : door.opens) gift.keys.push_back({gift.source, port, set});
+  for (const auto& forward : door.forwards) {
+    if (!(ipv4 ? forward.ipv4 : forward.ipv6)) continue;
+    gift.keys.push_back({gift.source, forward.outer, set});
+    gift.keys.push_back({gift.source, forward.outer, GrantSet::forward});
+  }
+  if (door.opens.empty() && door.forwards.empty() && !door.run_close.empty())
+    gift.keys.push_back({gift.source, kNoPort, set});
+  return gift;
+}
+
+const Door* enabled_door(const Config& config, std::string_view name) {
+  for (const auto& door : config.doors)
+    if (door.enabled && door.name == name) return &door;
+  return nullptr;
+}
+
+std::optional<std::uint64_t> number_of(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end == text.data()) return std::nullopt;
+  return number;
+}
+
+/// The value of `key=` in an audit line; empty when it has none.
+std::string_view value_of(std::string_view line, std::string_view key) {
+  for (auto at = line.find(key); at != line.npos; at = line.find(key, at + 1)) {
+    if (at == 0 || line[at - 1] != ' ' || line[at + key.size()] != '=') continue;
+    const auto begin = at + key.size() + 1;
+    return line.substr(begin, line.find(' ', begin) - begin);
+  }
+  return {};
+}
+
+std::optional<Via> via_named(std::string_view name) {
+  for (const auto via : {Via::knock, Via::kn1, Via::hand, Via::session, Via::fleet, Via::foreign})
+    if (to_string(via) == name) return via;
+  return std::nullopt;
+}
+
+/// Whose line it is.
+std::optional<Owner> owner_in(std::string_view line) {
+  const auto source = parse_prefix(value_of(line, "source"));
+  const auto via = via_named(value_of(line, "via"));
+  if (!source || !via) return std::nullopt;
+  Owner owner{std::string(value_of(line, "door")), *via, source->address, 0};
+  owner.source_port = static_cast<std::uint16_t>(number_of(value_of(line, "source_port")).value_or(0));
+  return owner;
+}
+
+bool is_ours(const Owner& owner) {
+  return owner.via != Via::foreign;
+}
+
+bool has_flag(const Request& request, std::string_view key) {
+  return request.find(key).has_value();
+}
+
+} // namespace
+
+std::string to_string(const Owner& owner) {
+  return fmt::format("{} of {} by {}", owner.door, knock::to_string(owner.source),
+                     knock::to_string(owner.via));
+}
+
+void Laws::breach(std::string law, std::string what) {
+  if (!broken_) broken_ = {std::move(law), std::move(what)};
+}
+
+void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for, Instant now) {
+  const auto gift = gift_of(door, source);
+  if (gift.keys.empty()) return;
+  const Owner owner{door.name, via, gift.source, 0};
+  auto& promise = book_[owner];
+  // By another configuration in the same moment: what either of them gives.
+  const bool again = promise.state == Promise::State::asked && promise.asked == now;
+  const bool alive = again || (promise.state == Promise::State::open && promise.bound > now);
+  if (!alive || again || promise.vague) promise.cap = std::max(promise.cap, now + door.max);
+  if (!alive && !promise.vague) promise.cap = now + door.max;
+  if (!alive && !promise.vague) promise.bound = {};
+  if (!alive) promise.keys = gift.keys;
+  for (const auto& key : gift.keys)
+    if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end())
+      promise.keys.push_back(key);
+  if (!alive) promise.state = Promise::State::asked;
+  promise.asked = now;
+  promise.bound = std::max(promise.bound, std::min(promise.cap, now + open_for));
+  promise.arrive = std::min(promise.cap, now + open_for);
+  promise.close = door.close;
+  promise.idle = door.idle;
+  promise.linger = door.linger;
+  promise.uses = door.uses;
+  promise.removed = promise.used = promise.counted = false;
+  for (const auto& key : gift.keys)
+    if (key.set == GrantSet::uses) give_uses(key, door.uses);
+  lately_.changed = true;
+}
+
+/// Asked for anew, an owner has all of its uses again, and never more.
+void Laws::give_uses(const GrantKey& key, std::uint32_t uses) {
+  std::int64_t most = 0;
+  for (const auto& [owner, promise] : book_)
+    if (promise.state != Promise::State::over &&
+        std::find(promise.keys.begin(), promise.keys.end(), key) != promise.keys.end())
+      most += promise.uses;
+  auto& left = uses_left_[{key.source, key.port}];
+  left = std::min(left + uses, most);
+}
+
+void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, const Straw& straw) {
+  const auto now = heard.now;
+  for (const auto& disturbance : heard.disturbances)
+    for (const auto& key : disturbance.removed) removals_heard_.push_back(key);
+  if (off) // nothing of others is heeded then
+    for (auto& [owner, promise] : book_) promise.vague = promise.vague || promise.removed;
+  // What comes behind a reload is judged by the next configuration.
+  std::vector<const Config*> configs{&config};
+  const auto reloads = [](const auto& asked) { return asked.request.verb == "reload"; };
+  const bool reload = std::any_of(heard.asked.begin(), heard.asked.end(), reloads) ||
+                      std::any_of(waiting_.begin(), waiting_.end(),
+                                  [&](const auto& entry) { return reloads(entry.second.asked); });
+  if (reload && straw.disk.config->config) configs.push_back(&*straw.disk.config->config);
+  for (const auto* one : configs) {
+    for (const auto& record : heard.completed) hear_knock(record, *one, off, now);
+    for (const auto& asked : heard.asked)
+      if (asked.request.verb == "open") hear_open(asked, *one, now);
+  }
+  for (const auto& asked : heard.asked) hear_request(asked, config, straw, now);
+  for (const auto& key : straw.connections.tcp()) connected_.insert(key);
+}
+
+void Laws::hear_knock(const Completed& record, const Config& config, bool off, Instant now) {
+  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
+                                  [&](const Door& door) { return door.enabled && door.id == record.door; });
+  if (off || found == config.doors.end() || record.source == own_address() || !grantable(record.source))
+    return;
+  ask(*found, record.source, Via::knock, found->close == Close::on_idle ? found->idle : found->open_for, now);
+  if (const auto gift = gift_of(*found, record.source); !gift.keys.empty())
+    knocked_.push_back({found->name, Via::knock, gift.source, 0});
+}
+
+void Laws::hear_open(const keeper::Asked& asked, const Config& config, Instant now) {
+  const auto& request = asked.request;
+  const auto* door = enabled_door(config, request.find("door").value_or(""));
+  const auto source = parse_address(request.find("source").value_or(""));
+  if (door == nullptr || !source || *source == own_address()) return;
+  const auto span = parse_duration(request.find("for").value_or(""));
+  ask(*door, *source, Via::hand, span.value_or(door->close == Close::on_idle ? door->idle : door->open_for),
+      now);
+  if (const auto gift = gift_of(*door, *source); !gift.keys.empty())
+    waiting_[asked.ticket].means = {{door->name, Via::hand, gift.source, 0}};
+}
+
+void Laws::hear_request(const keeper::Asked& asked, const Config& config, const Straw& straw, Instant now) {
+  const auto& request = asked.request;
+  auto& waits = waiting_[asked.ticket];
+  waits.asked = asked;
+  waits.at = now;
+  if (request.verb == "close") {
+    const auto what = request.find("what").value_or("");
+    const auto source = parse_address(request.find("source").value_or(""));
+    waits.exact = !number_of(what) && !source;
+    for (auto& [owner, promise] : book_) {
+      if (promise.state == Promise::State::over) continue;
+      const bool named = has_flag(request, "all") || owner.door == what || number_of(what);
+      if (!named) continue;
+      promise.close_asked = true;
+      waits.means.push_back(owner);
+    }
+  } else if (request.verb == "reload" || request.verb == "on") {
+    const auto* next = request.verb == "on"        ? &config
+                       : straw.disk.config->config ? &*straw.disk.config->config
+                                                   : nullptr;
+    if (next == nullptr) return;
+    // What the kernel guards already is not new.
+    if (straw.table)
+      for (const auto& [port, left] : straw.table->guarded_now(straw.now))
+        if (!left) for_good_.insert(port);
+    if (!has_flag(request, "now")) return;
+    for (const auto& guarded : static_sets_of(*next).guarded) {
+      for_good_.insert(guarded.port);
+      waits.now = true;
+    }
+  }
+}
+
+void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed) {
+  lately_.changed = lately_.changed || !steps.empty();
+  if (outcome.error) lately_.trouble = straw.now;
+  for (std::size_t at = 0; at < outcome.done; ++at)
+    if (const auto* load = std::get_if<keeper::Load>(&steps[at]))
+      for (const auto& [port, left] : load->sets.guarded)
+        if (left) {
+          const auto known = trials_.find(port);
+          if (known != trials_.end() && known->second > straw.now) continue;
+          trials_[port] = straw.now + *left;
+          for_good_.erase(port);
+        }
+  if (!killed) return;
+  for (auto& [owner, promise] : book_) {
+    if (promise.state == Promise::State::asked || promise.close_asked || promise.removed || !waiting_.empty())
+      promise.vague = true;
+    promise.close_asked = false;
+  }
+  for (const auto& [ticket, waits] : waiting_)
+    if (waits.asked.request.verb == "confirm" || waits.now)
+      for (const auto& trial : trials_) either_.insert(trial.first);
+  waiting_.clear();
+  knocked_.clear();
+  unexplained_ = 0;
+  removals_heard_.clear();
+}
+
+void Laws::say(const keeper::Said& said, const Config& config, const Straw& straw) {
+  for (const auto& line : said.lines) read_line(line.text, config, straw);
+  for (const auto& told : said.told) answered(told, config, straw);
+  if (!said.told.empty() || !said.lines.empty()) lately_.changed = true;
+}
+
+void Laws::read_line(const std::string& text, const Config& config, const Straw& straw) {
+  const auto verb = std::string_view(text).substr(0, text.find(' '));
+  if (verb == "summed") {
+    for (auto& [owner, promise] : book_) promise.vague = true;
+    unexplained_ = 0;
+    return;
+  }
+  if (verb != "open" && verb != "extend" && verb != "close" && verb != "expire") return;
+  const auto owner = owner_in(text);
+  if (!owner || !is_ours(*owner)) return;
+  const auto now = straw.now;
+  if (verb == "close" || verb == "expire") {
+    const auto found = book_.find(*owner);
+    if (found != book_.end()) end(*owner, found->second, verb, value_of(text, "reason"), config, straw);
+    return;
+  }
+  std::erase(knocked_, *owner);
+  const auto span = value_of(text, "for");
+  auto told = now + Millis{static_cast<std::int64_t>(number_of(span).value_or(0))};
+  auto& promise = book_[*owner];
+  if (owner->via == Via::session) {
+    const auto* door = enabled_door(config, owner->door);
+    promise.asked = now;
+    promise.bound = promise.cap = std::max(promise.bound, now + (door != nullptr ? door->max : Millis{0}));
+  }
+  if (told > promise.bound && !may_go_on(promise, told, straw))
+    breach("outlives", fmt::format("{} was told {}, asked for were {} ms", to_string(*owner), span,
+                                   std::chrono::floor<Millis>(promise.bound - now).count()));
+  if (promise.close == Close::on_disconnect) told = std::min(told, promise.arrive); // the rest is a lease
+  promise.told = std::max(promise.state == Promise::State::open ? promise.told : Instant{}, told);
+  promise.state = Promise::State::open;
+  promise.vague = false;
+  promise.id = number_of(value_of(text, "id")).value_or(0);
+  auto ports = value_of(text, "ports");
+  std::vector<GrantKey> keys;
+  for (const auto& key : promise.keys)
+    if ((key.port == kNoPort && ports == "-") ||
+        (',' + std::string(ports) + ',').find(',' + knock::to_string(key.port) + ',') != std::string::npos)
+      keys.push_back(key);
+  if (owner->via == Via::session)
+    for (auto rest = ports; !rest.empty(); rest.remove_prefix(std::min(rest.find(','), rest.size() - 1) + 1))
+      if (const auto port = parse_port(rest.substr(0, rest.find(','))))
+        keys.push_back({owner->source, *port, GrantSet::session, owner->source_port});
+  promise.keys = std::move(keys);
+}
+
+/// An end that nothing explains is a promise lost.
+void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std::string_view reason,
+               const Config& config, const Straw& straw) {
+  const auto now = straw.now;
+  const auto lost = [&](std::string_view why) {
+    if (!promise.vague)
+      breach("lost", fmt::format("{} {} reason={}: {}", to_string(owner), verb, reason, why));
+  };
+  const auto* door = enabled_door(config, owner.door);
+  if (verb == "expire") {
+    const bool by_flows = promise.close == Close::on_disconnect; // a connection may be older than the promise
+    if (now < promise.told && !by_flows) lost("before it was over");
+  } else if (reason == "hand") {
+    if (!promise.close_asked) lost("no hand asked for it");
+  } else if (reason == "foreign") {
+    const auto heard = [&](const GrantKey& key) {
+      return std::find(removals_heard_.begin(), removals_heard_.end(), key) != removals_heard_.end();
+    };
+    if (!promise.removed && std::none_of(promise.keys.begin(), promise.keys.end(), heard))
+      lost("nobody removed it");
+  } else if (reason == "door-removed") {
+    if (door != nullptr) lost("the door is there");
+  } else if (reason == "door-changed") {
+    const auto gives = [&](const GrantKey& key) {
+      const auto ports = door == nullptr ? std::vector<Port>{} : guarded_by(*door);
+      return key.port == kNoPort || std::find(ports.begin(), ports.end(), key.port) != ports.end();
+    };
+    if (std::all_of(promise.keys.begin(), promise.keys.end(), gives)) lost("the door gives all of it");
+  } else if (reason == "share") {
+    if (promise.counted) lost("it was used");
+  } else if (reason == "uses") {
+    if (!promise.used) lost("no connection came");
+  } else if (reason == "disconnect") {
+    const auto alive = straw.connections.tcp();
+    if (std::any_of(promise.keys.begin(), promise.keys.end(),
+                    [&](const GrantKey& key) { return std::binary_search(alive.begin(), alive.end(), key); }))
+      lost("the connection lives");
+  } else {
+    lost("no reason that is known");
+  }
+  promise.state = Promise::State::over;
+  promise.ended = now;
+  promise.why = reason;
+  promise.vague = promise.close_asked = promise.removed = false;
+}
+
+void Laws::answered(const keeper::Told& told, const Config& config, const Straw& straw) {
+  const auto found = waiting_.find(told.ticket);
+  if (found == waiting_.end())
+    return breach("told", fmt::format("ticket {} was answered, and nobody asked, or it was answered before",
+                                      told.ticket));
+  const auto waits = std::move(found->second);
+  waiting_.erase(found);
+  const auto& verb = waits.asked.request.verb;
+  const bool done = told.reply.failure.exit == ExitCode::done;
+  for (const auto& owner : waits.means) {
+    auto& promise = book_[owner];
+    const bool closed_again = promise.state == Promise::State::over && promise.ended == straw.now;
+    if (verb == "open" && done && !closed_again &&
+        (promise.state != Promise::State::open || promise.told <= straw.now))
+      breach("told", to_string(owner) + " was answered open, and is not");
+    if (verb == "open" && !done && promise.state == Promise::State::asked) promise.bound = {};
+    if (verb != "close") continue;
+    if (done && waits.exact && promise.state == Promise::State::open && !promise.vague &&
+        promise.asked < waits.at)
+      breach("told", to_string(owner) + " was answered closed, and is open");
+    promise.close_asked = false;
+  }
+  if (verb == "reload" && done && straw.disk.config->config && straw.disk.config->config->hash != config.hash)
+    breach("told", "reload was answered done, and another configuration runs");
+  if (verb == "reload" && done && waits.now) {
+    trials_.clear();
+    for (const auto& guarded : static_sets_of(config).guarded) for_good_.insert(guarded.port);
+  }
+  if (verb == "confirm" && done)
+    std::erase_if(trials_, [&](const auto& trial) {
+      if (trial.second > straw.now) for_good_.insert(trial.first);
+      return trial.second > straw.now;
+    });
+}
+
+} // namespace knock::simulation

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Laws: what must be true of every keeper after every step.
+///
+/// In:      what it heard, did and said; what is in the kernel of straw.   Out: the first law that was broken.
+/// A book of promises of its own: from what was asked for and what was told, never from the keeper's ledger.
+///
+///   let-in     nobody is let in without a live promise, nor more often than it says
+///   outlives   no element outlives its promise
+///   lost       what was promised stays, unless its end, a hand, another process or a reload took it
+///   cut        the end of one owner's grant does not end another's
+///   came-back  what was taken back stays closed until it is asked for anew
+///   trial      an unconfirmed port is not guarded for good
+///   guard      what shall be guarded is, and comes back when it was removed; off is off
+///   told       each request has one answer, and it is true; each knock opens, extends, or is counted
+///   rest       the rounds come to rest
+///   same       the same history gives the same bytes
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <knock/open_grant.hpp>
+
+#include "straw.hpp"
+
+namespace knock::simulation {
+
+struct Violation {
+  std::string law;
+  std::string what;
+};
+
+/// Whose way in.
+struct Owner {
+  std::string door;
+  Via via = Via::knock;
+  Address source{}; ///< the first address of a prefix
+  std::uint16_t source_port = 0;
+  auto operator<=>(const Owner&) const = default;
+};
+std::string to_string(const Owner& owner);
+
+struct Promise {
+  enum class State : std::uint8_t { asked, open, over };
+  State state = State::asked;
+  std::vector<GrantKey> keys{};
+  std::uint64_t id = 0;
+  Instant asked{};
+  Instant told{};   ///< open at least until then
+  Instant bound{};  ///< and no element of it longer than this
+  Instant arrive{}; ///< on-disconnect: until then a connection is awaited
+  Instant cap{};
+  Close close = Close::after;
+  Millis idle{}, linger{};
+  std::uint32_t uses = 0;
+  std::string why{};        ///< it is over
+  bool vague = false;       ///< it may have ended without a word: in a crash, while nobody listened
+  bool removed = false;     ///< by another process, and not asked for since
+  bool close_asked = false; ///< a request waits that may close it
+  bool used = false;        ///< a packet came in since it was asked for
+  bool counted = false;     ///< by an element, and it is not lost
+  Instant ended{};
+};
+
+class Laws {
+ public:
+  /// Before a round: what is heard. `config`: that runs.
+  void hear(const keeper::Heard& heard, const Config& config, bool off, const Straw& straw);
+  /// After its steps; `killed`: no word will follow.
+  void act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed);
+  /// After its words.
+  void say(const keeper::Said& said, const Config& config, const Straw& straw);
+  /// When nothing is left to do at once.
+  void rest(const Config& config, bool off, const Straw& straw);
+  /// What others did since the last call.
+  void disturbed(Straw& straw, bool alive);
+  void lost_events(bool table, bool flows);
+  void started(const Straw& straw, const Config& config);
+  void rebooted();
+  /// A packet came in. `by_use`: it took one use; `counted`: some element did count it.
+  void let_in(const Address& source, Port port, bool by_use, bool counted);
+  void added(const Change& element, Instant now);
+
+  void breach(std::string law, std::string what);
+  [[nodiscard]] const std::optional<Violation>& broken() const { return broken_; }
+  /// Knocks that must be among the refused of a status.
+  [[nodiscard]] std::uint64_t unexplained() const { return unexplained_; }
+  [[nodiscard]] std::size_t promises() const { return book_.size(); }
+
+ private:
+  struct Request {
+    keeper::Asked asked;
+    std::vector<Owner> means{}; ///< what a close matched, what an open asked for
+    Instant at{};
+    bool now = false;   ///< reload --now
+    bool exact = false; ///< all of these
+  };
+
+  void ask(const Door& door, const Address& source, Via via, Millis open_for, Instant now);
+  void give_uses(const GrantKey& key, std::uint32_t uses);
+  void hear_knock(const Completed& record, const Config& config, bool off, Instant now);
+  void hear_open(const keeper::Asked& asked, const Config& config, Instant now);
+  void hear_request(const keeper::Asked& asked, const Config& config, const Straw& straw, Instant now);
+  void read_line(const std::string& text, const Config& config, const Straw& straw);
+  void end(const Owner& owner, Promise& promise, std::string_view verb, std::string_view reason,
+           const Config& config, const Straw& straw);
+  void answered(const keeper::Told& told, const Config& config, const Straw& straw);
+  // laws_check.cpp: the kernel against the book
+  void check_elements(const Straw& straw);
+  void check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw);
+  [[nodiscard]] bool may_go_on(const Promise& promise, Instant ends, const Straw& straw) const;
+  void check_promises(const Config& config, const Straw& straw);
+  void check_promise(const Owner& owner, const Promise& promise, const Straw& straw);
+  [[nodiscard]] bool is_shared(const Owner& owner, const GrantKey& key) const;
+  void check_guard(const Config& config, bool off, const Straw& straw);
+  void check_trials(const Config& config, bool off, const Straw& straw);
+
+  std::map<Owner, Promise> book_;
+  std::map<std::pair<Address, Port>, std::int64_t> uses_left_; ///< at most
+  std::map<GrantKey, Instant> foreign_;                        ///< elements that others added
+  std::set<GrantKey> connected_;                               ///< connections that ever were
+  std::map<Port, Instant> trials_;                             ///< ports guarded until then
+  std::set<Port> either_;                                      ///< on trial or for good: a crash hid which
+  std::set<Port> for_good_;                                    ///< that may be guarded without an end
+  std::map<std::uint64_t, Request> waiting_;                   ///< by ticket
+  std::vector<GrantKey> removals_heard_;
+  std::vector<Owner> knocked_; ///< in this round and not told yet
+  struct {
+    Instant trouble{};   ///< something failed last
+    Instant broke{};     ///< another process broke the table last
+    bool lost = false;   ///< and it was not seen whole since
+    bool loaded = false; ///< the boot file, by another process, while nobody listened
+    bool changed = true; ///< there is something to look at
+  } lately_;
+  std::uint64_t unexplained_ = 0;
+  std::optional<Violation> broken_;
+};
+
+} // namespace knock::simulation

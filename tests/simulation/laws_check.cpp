@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The kernel of straw against the book of promises.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "laws.hpp"
+
+namespace knock::simulation {
+namespace {
+
+constexpr Millis kRounding{1};
+constexpr Millis kForwardOutlives{1'000};
+constexpr Millis kLease{60'000};
+constexpr Millis kPatience{75'000}; // a failed step is tried again within: the pause of healing, and a little
+
+std::int64_t ms(Instant from, Instant to) {
+  return std::chrono::floor<Millis>(to - from).count();
+}
+
+std::string text_of(const GrantKey& key) {
+  return fmt::format("{} {} {}{}", set_name(key.set, key.source.family), knock::to_string(key.source),
+                     knock::to_string(key.port),
+                     key.source_port == 0 ? "" : fmt::format(" from {}", key.source_port));
+}
+
+bool any_enabled(const Config& config) {
+  return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
+}
+
+bool has_connection(const Promise& promise, const Straw& straw) {
+  return std::any_of(
+      straw.connections.alive.begin(), straw.connections.alive.end(), [&](const Connection& one) {
+        return one.tracked && std::any_of(promise.keys.begin(), promise.keys.end(), [&](const GrantKey& key) {
+                 const auto length = key.set != GrantSet::net            ? std::uint8_t{128}
+                                     : key.source.family == Family::ipv4 ? std::uint8_t{24}
+                                                                         : std::uint8_t{64};
+                 return key.port == one.flow.port && masked(one.flow.source, length) == key.source;
+               });
+      });
+}
+
+} // namespace
+
+void Laws::rest(const Config& config, bool off, const Straw& straw) {
+  check_trials(config, off, straw);
+  if (!waiting_.empty())
+    for (const auto& [ticket, waits] : waiting_)
+      if (waits.at + kPatience < straw.now)
+        return breach("told", fmt::format("{} has no answer", waits.asked.request.verb));
+  if (!std::exchange(lately_.changed, false)) return;
+  unexplained_ += knocked_.size();
+  knocked_.clear();
+  check_elements(straw);
+  if (!off) check_promises(config, straw); // what others do is not heeded then
+  check_guard(config, off, straw);
+  removals_heard_.clear();
+}
+
+void Laws::check_elements(const Straw& straw) {
+  if (!straw.table) return;
+  for (const auto& set : straw.table->sets)
+    if (set)
+      for (const auto& [key, placed] : set->placed)
+        if (placed.ends > straw.now) check_element(key, placed, straw.now, straw);
+}
+
+void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw) {
+  const auto added = foreign_.find(key);
+  if (added != foreign_.end() && placed.ends <= added->second + Seconds{1}) return;
+  const auto grace = key.set == GrantSet::forward ? kForwardOutlives + kRounding : kRounding;
+  if (key.set == GrantSet::forward && placed.ends <= now + grace) return; // of nobody any more
+  const auto said = parse_comment(placed.comment);
+  if (!said) return breach("let-in", fmt::format("{} has no owner: {}", text_of(key), placed.comment));
+  const Owner owner{said->door, said->via, key.source, key.source_port};
+  const auto found = book_.find(owner);
+  if (found == book_.end())
+    return breach("let-in", fmt::format("{} is open for {} ms, nobody asked for it: {}", text_of(key),
+                                        ms(now, placed.ends), placed.comment));
+  auto& promise = found->second;
+  const auto what =
+      fmt::format("{}: {} stands for {} ms", to_string(owner), text_of(key), ms(now, placed.ends));
+  if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end() && !promise.vague)
+    return breach("let-in", what + ", not promised");
+  if (promise.state == Promise::State::over)
+    return breach(promise.why == "hand" || promise.why == "foreign" ? "came-back" : "outlives",
+                  what + ", closed by " + promise.why);
+  if (placed.ends <= promise.bound + grace) return;
+  if (!may_go_on(promise, placed.ends - (grace - kRounding), straw))
+    return breach("outlives", fmt::format("{}, promised for {} ms", what, ms(now, promise.bound)));
+  promise.bound = std::max(promise.bound, placed.ends - grace);
+}
+
+/// The end of an on-idle grant moves while packets come, that of an on-disconnect one while connections live.
+bool Laws::may_go_on(const Promise& promise, Instant ends, const Straw& straw) const {
+  if (ends > promise.cap + kRounding) return false;
+  if (promise.close == Close::on_idle && promise.used) return ends <= straw.now + promise.idle + kRounding;
+  if (promise.close == Close::on_disconnect && (promise.used || has_connection(promise, straw)))
+    return ends <= straw.now + std::max(kLease, promise.linger) + kRounding;
+  return false;
+}
+
+bool Laws::is_shared(const Owner& owner, const GrantKey& key) const {
+  return std::any_of(book_.begin(), book_.end(), [&](const auto& entry) {
+    const auto& [other, promise] = entry;
+    return other != owner && std::find(promise.keys.begin(), promise.keys.end(), key) != promise.keys.end();
+  });
+}
+
+/// While something fails, or the table is gone, what was promised may be missing: the guard has its own law.
+void Laws::check_promises(const Config& config, const Straw& straw) {
+  const bool troubled = lately_.trouble != Instant{} && lately_.trouble + kPatience > straw.now;
+  const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
+  if (!straw.table || straw.table->rules != straw.bindings.rules_loaded || unheard || troubled) return;
+  for (const auto& [owner, promise] : book_) {
+    if (promise.state != Promise::State::open || promise.vague) continue;
+    const bool heard = std::any_of(promise.keys.begin(), promise.keys.end(), [&](const GrantKey& key) {
+      return std::find(removals_heard_.begin(), removals_heard_.end(), key) != removals_heard_.end();
+    });
+    if (promise.removed) {
+      if (heard && straw.bindings.listens)
+        breach("came-back", to_string(owner) + " was removed by another process, and is still told open");
+      continue;
+    }
+    const bool given = std::any_of(config.doors.begin(), config.doors.end(),
+                                   [&](const Door& door) { return door.enabled && door.name == owner.door; });
+    if (!given && promise.told > straw.now) {
+      breach("outlives", to_string(owner) + " is open, and its door is gone");
+      continue;
+    }
+    check_promise(owner, promise, straw);
+  }
+}
+
+void Laws::check_promise(const Owner& owner, const Promise& promise, const Straw& straw) {
+  const auto now = straw.now;
+  auto until = promise.told;
+  if (owner.via == Via::session && !has_connection(promise, straw)) return;
+  if (!promise.uses && promise.close == Close::on_disconnect &&
+      (promise.used || has_connection(promise, straw))) {
+    if (!straw.connections.listening || !has_connection(promise, straw)) return;
+    until = std::min(promise.cap, now + kRounding);
+  }
+  if (promise.uses != 0 && promise.used) return;
+  if (until <= now) return;
+  for (const auto& key : promise.keys) {
+    const auto* set = straw.table->set_of(key);
+    if (set == nullptr) continue; // another law
+    const auto* placed = straw.table->find(key, now);
+    if (placed != nullptr && placed->ends + kRounding >= until &&
+        (promise.uses == 0 || key.set != GrantSet::uses || placed->burst > placed->spent))
+      continue;
+    return breach(is_shared(owner, key) ? "cut" : "lost",
+                  fmt::format("{}: {} was promised for {} ms more, and {}", to_string(owner), text_of(key),
+                              ms(now, until),
+                              placed == nullptr ? std::string("is gone")
+                                                : fmt::format("ends in {} ms", ms(now, placed->ends))));
+  }
+}
+
+void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
+  const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
+  const auto since = std::max(lately_.trouble, lately_.broke);
+  const bool hurt = since != Instant{} && since + kPatience > straw.now;
+  if (unheard || hurt) return;
+  if (!any_enabled(config)) {
+    if (straw.table && !lately_.loaded) breach("guard", "no door is enabled, and there is a table");
+    return;
+  }
+  if (off) { // nothing is put back then
+    if (straw.table && !lately_.loaded && !straw.table->guarded_now(straw.now).empty())
+      breach("guard", "off, and ports are guarded");
+    return;
+  }
+  if (!straw.bindings.listens) return;
+  if (!straw.table || straw.table->rules != rules_of(config) || !straw.table->guarded)
+    return breach("guard", "the table is not whole");
+  lately_.lost = false;
+  std::vector<Port> wanted;
+  for (const auto& guarded : static_sets_of(config).guarded)
+    if (const auto trial = trials_.find(guarded.port); trial == trials_.end() || trial->second > straw.now)
+      wanted.push_back(guarded.port);
+  std::vector<Port> found;
+  for (const auto& guarded : straw.table->guarded_now(straw.now)) found.push_back(guarded.port);
+  const auto is_either = [&](Port port) { return either_.contains(port); };
+  std::erase_if(found, is_either);
+  std::erase_if(wanted, is_either);
+  if (found == wanted) {
+    lately_.loaded = false;
+    return;
+  }
+  std::string text;
+  for (const auto port : found) text += " " + knock::to_string(port);
+  text += ", not";
+  for (const auto port : wanted) text += " " + knock::to_string(port);
+  breach("guard", "guarded are" + text);
+}
+
+/// Nothing is guarded for good that was on trial and not confirmed, or that a plain reload came upon.
+void Laws::check_trials(const Config& config, bool off, const Straw& straw) {
+  const auto sets = static_sets_of(config).guarded;
+  const auto is_wanted = [&](Port port) {
+    return std::any_of(sets.begin(), sets.end(), [&](const Guarded& one) { return one.port == port; });
+  };
+  std::erase_if(trials_, [&](const auto& trial) { return !is_wanted(trial.first); });
+  std::erase_if(for_good_, [&](Port port) { return !is_wanted(port); });
+  const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
+  const auto since = std::max(lately_.trouble, lately_.broke);
+  const bool hurt = since != Instant{} && since + kPatience > straw.now;
+  if (!straw.table || !straw.table->guarded || unheard || hurt || (lately_.loaded && off)) return;
+  for (const auto& [port, ends] : *straw.table->guarded) {
+    if ((ends && *ends <= straw.now) || either_.contains(port)) continue;
+    const auto trial = trials_.find(port);
+    if (!ends && !for_good_.contains(port) && is_wanted(port))
+      breach("trial", fmt::format("{} is guarded for good, and nobody confirmed it", knock::to_string(port)));
+    if (ends && (trial == trials_.end() || *ends > trial->second + kRounding))
+      breach("trial", fmt::format("{} is guarded {} ms too long", knock::to_string(port),
+                                  trial == trials_.end() ? 0 : ms(trial->second, *ends)));
+  }
+}
+
+void Laws::disturbed(Straw& straw, bool alive) {
+  auto others = std::exchange(straw.others, {});
+  if (others.removed.empty() && !others.broke && !others.loaded) return;
+  lately_.changed = true;
+  for (const auto& key : others.removed)
+    for (auto& [owner, promise] : book_) {
+      if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end()) continue;
+      promise.removed = true;
+      // Put again in the same moment, or removed while nobody listens: the keeper cannot know which.
+      const bool there = straw.table && straw.table->find(key, straw.now) != nullptr;
+      if (there || (alive && !straw.bindings.listens)) promise.vague = true;
+    }
+  if (others.broke) {
+    lately_.broke = straw.now;
+    lately_.lost = true;
+    for (auto& [owner, promise] : book_) promise.counted = false;
+    if (alive && !straw.bindings.listens)
+      for (auto& [owner, promise] : book_) promise.vague = true;
+  }
+  if (others.loaded) lately_.loaded = true;
+  if (others.loaded) lately_.broke = straw.now;
+}
+
+void Laws::lost_events(bool table, bool flows) {
+  if (table)
+    for (auto& [owner, promise] : book_)
+      if (promise.removed) promise.vague = true;
+  if (flows) uses_left_.clear();
+}
+
+void Laws::started(const Straw& straw, const Config& config) {
+  for (auto& [owner, promise] : book_) {
+    if (promise.state == Promise::State::over) continue;
+    bool named = true, there = true;
+    for (const auto& key : promise.keys) {
+      const auto* placed = straw.table ? straw.table->find(key, straw.now) : nullptr;
+      const auto said = placed != nullptr ? parse_comment(placed->comment) : std::nullopt;
+      there = there && placed != nullptr;
+      named = named && said && said->door == owner.door && said->via == owner.via;
+    }
+    if (there && named) continue;
+    const bool due = promise.told > straw.now && promise.state == Promise::State::open && !promise.used;
+    if (!there && due && !promise.vague && !promise.removed && !lately_.lost)
+      breach("lost", to_string(owner) + " went in a crash");
+    promise.vague = true;
+    if (!there && (promise.removed || promise.bound <= straw.now)) promise.state = Promise::State::over;
+  }
+  for (const auto& guarded : static_sets_of(config).guarded)
+    if (!trials_.contains(guarded.port)) for_good_.insert(guarded.port);
+  lately_.loaded = false;
+  lately_.changed = true;
+}
+
+void Laws::rebooted() {
+  book_.clear();
+  uses_left_.clear();
+  foreign_.clear();
+  connected_.clear();
+  for (auto& [port, until] : trials_) until = {};
+  lately_.trouble = lately_.broke = {};
+}
+
+void Laws::let_in(const Address& source, Port port, bool by_use, bool counted) {
+  for (auto& [owner, promise] : book_) {
+    const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
+    for (const auto& key : promise.keys)
+      if (key.port == port && (key.source == source || (key.set == GrantSet::net && key.source == around))) {
+        promise.used = true;
+        promise.counted = promise.counted || counted;
+      }
+  }
+  if (!by_use) return;
+  const auto left = uses_left_.find({source, port});
+  if (left != uses_left_.end() && --left->second < 0)
+    breach("let-in", fmt::format("{} came in at {} more often than was promised", knock::to_string(source),
+                                 knock::to_string(port)));
+}
+
+void Laws::added(const Change& element, Instant now) {
+  auto& ends = foreign_[element.key];
+  ends = std::max(ends, now + element.timeout);
+}
+
+} // namespace knock::simulation

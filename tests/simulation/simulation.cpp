@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "simulation.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "digest.hpp"
+
+namespace knock::simulation {
+namespace {
+
+using Kind = Event::Kind;
+
+constexpr std::size_t kMostRounds = 120; // that follow each other at once
+constexpr std::int64_t kWall = 1'790'000'000;
+
+/// The world, the keeper in it, and the book.
+class Player {
+ public:
+  Player(const History& history, bool tell) : tell_(tell) {
+    straw_.now = Instant{Seconds{1'000}};
+    straw_.resizes = history.resizes;
+    straw_.disk.config = configs()[history.config];
+    straw_.connections.here = own_address();
+  }
+  void play(const Event& event);
+  [[nodiscard]] const Laws& laws() const { return laws_; }
+  [[nodiscard]] Played played() const { return {laws_.broken(), 0, rounds_, digest_.value()}; }
+
+ private:
+  void start();
+  void pass(Instant until);
+  void round();
+  void rounds();
+  void one_round();
+  void knock(std::string_view door, const Address& source);
+  void request(std::string verb, std::map<std::string, std::string, std::less<>> values = {});
+  void reload(const Event& event);
+  void send(const Address& source, std::uint16_t source_port, Port port, bool syn);
+  void use_connection(const Event& event);
+  void fault(const Event& event);
+  void disturb(const Foreign& foreign);
+  void exit();
+  void kill();
+  void save();
+  [[nodiscard]] bool is_off() const { return machine_->state().kept.memory.off_since.has_value(); }
+
+  bool tell_;
+  Straw straw_;
+  Laws laws_;
+  Digest digest_;
+  std::unique_ptr<keeper::Machine> machine_;
+  keeper::Heard pending_; ///< what the next round hears beside the kernel
+  std::optional<Instant> next_;
+  std::uint64_t last_ticket_ = 0;
+  std::size_t rounds_ = 0;
+  std::uint32_t boot_ = 1;
+};
+
+void Player::start() {
+  if (machine_ || !straw_.disk.config->config) return; // a daemon does not start with a bad config
+  straw_.start();
+  pending_ = {};
+  pending_.own = std::set<Address>{own_address()};
+  const auto& config = *straw_.disk.config->config;
+  laws_.disturbed(straw_, false);
+  laws_.started(straw_, config);
+  machine_ = std::make_unique<keeper::Machine>(keeper::Machine::Start{
+      "knockgate.toml", std::make_shared<const Config>(config), fmt::format("boot-{}", boot_)});
+  rounds();
+}
+
+void Player::one_round() {
+  auto heard = std::exchange(pending_, {});
+  straw_.hear(heard);
+  heard.wall = kWall + std::chrono::floor<Seconds>(straw_.now.time_since_epoch()).count();
+  laws_.hear(heard, machine_->config(), is_off(), straw_);
+  const auto ask = machine_->ask(std::move(heard));
+  const auto steps = machine_->decide(straw_.look(ask));
+  const auto outcome = straw_.carry_out(steps);
+  digest_.add(steps);
+  ++rounds_;
+  laws_.disturbed(straw_, !straw_.killed());
+  laws_.act(steps, outcome, straw_, straw_.killed());
+  if (straw_.killed()) return kill();
+  auto said = machine_->settle(outcome);
+  digest_.add(said);
+  if (tell_)
+    for (const auto& line : said.lines) std::printf("      %s\n", line.text.c_str());
+  laws_.say(said, machine_->config(), straw_);
+  for (const auto& run : said.runs)
+    pending_.ran.push_back({run.ticket, run.ticket % 3 == 2
+                                            ? std::optional(Error{"no runner", ECONNREFUSED, ""})
+                                            : std::nullopt});
+  next_ = said.next;
+  if (said.failed) exit();
+}
+
+/// A start that failed: the daemon ends.
+void Player::exit() {
+  laws_.act({}, {}, straw_, true);
+  kill();
+}
+
+/// Until nothing is left to do at once.
+void Player::rounds() {
+  for (std::size_t count = 0; machine_; ++count) {
+    if (count == kMostRounds) return laws_.breach("rest", "the rounds do not come to rest");
+    one_round();
+    const bool more = !pending_.ran.empty() || (next_ && *next_ <= straw_.now) ||
+                      !straw_.bindings.events.empty() || straw_.bindings.overran ||
+                      !straw_.connections.events.empty();
+    if (!more) break;
+  }
+  if (machine_) laws_.rest(machine_->config(), is_off(), straw_);
+}
+
+void Player::round() {
+  if (machine_) rounds();
+}
+
+void Player::pass(Instant until) {
+  while (machine_ && next_ && *next_ <= until && !laws_.broken()) {
+    straw_.now = std::max(straw_.now, *next_);
+    rounds();
+  }
+  straw_.now = until;
+}
+
+void Player::knock(std::string_view door, const Address& source) {
+  if (!machine_ || !straw_.bindings.engine) return;
+  Completed record;
+  record.door = door_id(door);
+  record.source = source;
+  pending_.completed.push_back(record);
+}
+
+void Player::request(std::string verb, std::map<std::string, std::string, std::less<>> values) {
+  if (machine_)
+    pending_.asked.push_back({++last_ticket_, {std::move(verb), std::move(values)}, Right::root, 0});
+}
+
+void Player::reload(const Event& event) {
+  straw_.disk.config = configs()[event.a];
+  if (event.b == 0) return request("reload");
+  if (event.b == 2) return request("reload", {{"now", "1"}});
+  request("reload", {{"confirm", fmt::format("{}s", event.c)}});
+}
+
+void Player::send(const Address& source, std::uint16_t source_port, Port port, bool syn) {
+  const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
+  const auto packets = [&](const Address& of, GrantSet set) {
+    const auto* placed = straw_.table ? straw_.table->find({of, port, set}, straw_.now) : nullptr;
+    return placed == nullptr ? 0U : placed->traffic.packets;
+  };
+  const auto uses = packets(source, GrantSet::uses);
+  const auto all = uses + packets(source, GrantSet::open) + packets(around, GrantSet::net);
+  if (!straw_.packet(source, source_port, port, syn)) return;
+  const auto uses_then = packets(source, GrantSet::uses);
+  laws_.let_in(source, port, uses_then != uses,
+               uses_then + packets(source, GrantSet::open) + packets(around, GrantSet::net) != all);
+}
+
+void Player::use_connection(const Event& event) {
+  const auto& alive = straw_.connections.alive;
+  if (alive.empty()) return;
+  const auto flow = alive[event.a % alive.size()].flow;
+  if (event.kind == Kind::answer) straw_.connections.answer(flow.source, flow.source_port, flow.port);
+  if (event.kind == Kind::end) straw_.connections.end(flow.source, flow.source_port, flow.port);
+  if (event.kind == Kind::data) send(flow.source, flow.source_port, flow.port, false);
+}
+
+void Player::disturb(const Foreign& foreign) {
+  if (foreign.kind == Foreign::Kind::add_element) laws_.added(foreign.element, straw_.now);
+  straw_.disturb(foreign);
+  laws_.disturbed(straw_, machine_ != nullptr);
+}
+
+void Player::fault(const Event& event) {
+  switch (event.kind) {
+  case Kind::meanwhile:
+    if (static_cast<Foreign::Kind>(event.a) == Foreign::Kind::add_element) return;
+    straw_.faults.meanwhile.emplace_back(event.c, foreign_of(event, straw_.now));
+    break;
+  case Kind::lose:
+    straw_.lose_events(event.a != 1, event.a != 0);
+    laws_.lost_events(event.a != 1, event.a != 0);
+    break;
+  case Kind::fail: straw_.faults.fail[event.a] = static_cast<int>(event.b); break;
+  case Kind::fail_look: straw_.faults.look = static_cast<int>(event.a); break;
+  case Kind::disk_full: straw_.disk.error = ENOSPC; break;
+  case Kind::deaf: straw_.faults.deaf = true; break;
+  case Kind::kill_after: straw_.faults.kill_after = event.a; break;
+  default: break;
+  }
+}
+
+void Player::kill() {
+  if (!straw_.killed()) straw_.kill();
+  machine_.reset();
+  pending_ = {};
+  next_.reset();
+}
+
+void Player::save() {
+  if (!machine_ || is_off()) return;
+  auto sets = static_sets_of(machine_->config());
+  std::erase_if(sets.guarded, [&](const Guarded& one) {
+    return machine_->state().kept.memory.unconfirmed.contains(one.port);
+  });
+  straw_.disk.saved = {std::make_shared<const Config>(machine_->config()), std::move(sets)};
+}
+
+void Player::play(const Event& event) {
+  if (tell_)
+    std::printf("%9.3f %s\n", std::chrono::duration<double>(straw_.now.time_since_epoch()).count(),
+                to_string(event).c_str());
+  const auto& source = sources()[event.b % sources().size()];
+  switch (event.kind) {
+  case Kind::pass: pass(straw_.now + Millis{event.a}); return;
+  case Kind::stall: straw_.now += Millis{event.a}; break;
+  case Kind::knock: knock(kDoors[event.a], source); break;
+  case Kind::stranger:
+    knock(event.a == 0 ? "nowhere" : "ssh", event.a == 1   ? own_address()
+                                            : event.a == 2 ? *parse_address("127.0.0.1")
+                                                           : source);
+    break;
+  case Kind::open:
+    if (event.c == 0)
+      request("open", {{"door", std::string(kDoors[event.a])}, {"source", knock::to_string(source)}});
+    else
+      request("open", {{"door", std::string(kDoors[event.a])},
+                       {"source", knock::to_string(source)},
+                       {"for", fmt::format("{}s", event.c)}});
+    break;
+  case Kind::close: {
+    std::map<std::string, std::string, std::less<>> values;
+    if (event.a == 2)
+      values["all"] = "1";
+    else
+      values["what"] = event.a == 0 ? std::string(kDoors[event.b]) : std::to_string(event.b);
+    if (event.c != 0) values["source"] = knock::to_string(sources()[event.c - 1]);
+    request("close", std::move(values));
+    break;
+  }
+  case Kind::reload: reload(event); break;
+  case Kind::edit: straw_.disk.config = configs()[event.a]; break;
+  case Kind::confirm:
+    if (event.a == 1)
+      request("confirm", {{"anyway", "1"}});
+    else
+      request("confirm");
+    break;
+  case Kind::off: request("off"); break;
+  case Kind::on: request("on"); break;
+  case Kind::status: request("status"); break;
+  case Kind::save: save(); break;
+  case Kind::syn:
+    send(sources()[event.a % sources().size()], static_cast<std::uint16_t>(40'000 + event.c), kPorts[event.b],
+         true);
+    break;
+  case Kind::answer:
+  case Kind::data:
+  case Kind::end: use_connection(event); break;
+  case Kind::disturb: disturb(foreign_of(event, straw_.now)); break;
+  case Kind::kill:
+    if (machine_) laws_.act({}, {}, straw_, true);
+    kill();
+    return;
+  case Kind::start: start(); return;
+  case Kind::reboot:
+    kill();
+    straw_.reboot();
+    straw_.now = Instant{Seconds{10}};
+    ++boot_;
+    laws_.rebooted();
+    return;
+  default: fault(event); break;
+  }
+  if (event.wakes) round();
+}
+
+} // namespace
+
+Played play(const History& history, bool tell) {
+  Player player(history, tell);
+  player.play({Kind::start, true, 0, 0, 0});
+  std::size_t at = 0;
+  for (; at < history.events.size() && !player.laws().broken(); ++at) player.play(history.events[at]);
+  auto played = player.played();
+  played.events = at;
+  return played;
+}
+
+History shortened(const History& history, const std::string& law) {
+  const auto fails = [&](const History& shorter) {
+    const auto played = play(shorter);
+    return played.broken && played.broken->law == law;
+  };
+  auto best = history;
+  best.events.resize(std::min(best.events.size(), play(history).events));
+  for (auto chunk = std::max<std::size_t>(best.events.size() / 2, 1);;
+       chunk = std::max<std::size_t>(chunk / 2, 1)) {
+    bool less = false;
+    for (std::size_t end = best.events.size(); end > 0;) {
+      const auto begin = end > chunk ? end - chunk : 0;
+      auto shorter = best;
+      shorter.events.erase(shorter.events.begin() + static_cast<std::ptrdiff_t>(begin),
+                           shorter.events.begin() + static_cast<std::ptrdiff_t>(end));
+      if (fails(shorter)) {
+        best = std::move(shorter);
+        less = true;
+      }
+      end = begin;
+    }
+    if (chunk == 1 && !less) return best;
+  }
+}
+
+} // namespace knock::simulation

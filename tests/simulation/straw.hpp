@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Straw: a kernel, a disk and an engine of straw: what one round of the keeper looks at and acts on.
+///
+/// In:      what the keeper asks and does; what others do; packets; faults, as the history says.
+/// Out:     what is there; what the keeper will hear.
+/// Memory:  a value: a copy is another world.   Threads: one.
+/// Time:    set by whoever drives it; the world does not move by itself.
+///
+/// SIGKILL keeps kernel and disk; a reboot keeps the disk.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "straw_flows.hpp"
+#include "straw_table.hpp"
+
+namespace knock::simulation {
+
+/// What another process does to our table in one commit.
+struct Foreign {
+  enum class Kind : std::uint8_t {
+    delete_table,
+    delete_set,     ///< with the rules that use it
+    flush_set,      ///< of grants
+    flush_rules,    ///< of one chain
+    load_anew,      ///< flush ruleset, and the boot file in the same transaction
+    load_over,      ///< the boot file again
+    delete_element, ///< of a grant set
+    add_element,    ///< into a grant set; with the comment of a grant that is over, or of no grant
+    unguard,        ///< an element of `guarded`
+  };
+  Kind kind = Kind::delete_table;
+  std::size_t pick = 0; ///< which set, element or port of those that are there
+  Change element{};     ///< add_element
+};
+
+/// The boot file, as a value.
+struct Saved {
+  keeper::ConfigPointer config{};
+  StaticSets sets{};
+};
+
+/// What survives a reboot.
+struct Disk {
+  std::string unconfirmed{};
+  std::string off{};
+  std::shared_ptr<const ParsedConfig> config{}; ///< the files, as they would be parsed now
+  std::optional<std::string> boot_file{};       ///< its text
+  Saved saved{};                                ///< what it says; no config: there is none
+  int error = 0;                                ///< errno of the next writes, ENOSPC
+};
+
+/// What goes with the process.
+struct Bindings {
+  std::optional<std::uint16_t> groups{};
+  bool engine = false;
+  bool listens = false; ///< to commits of others
+  std::size_t rules_loaded = 0;
+  std::vector<Disturbance> events{};
+  bool overran = false;
+};
+
+/// What will go wrong.
+struct Faults {
+  std::array<int, std::variant_size_v<keeper::Step>> fail{}; ///< errno of the next step of that kind
+  int look = 0;                                              ///< errno of the next look at the kernel
+  bool deaf = false;                                         ///< nobody can listen to anything
+  std::optional<std::size_t> kill_after{};                   ///< so many steps of the next list
+  std::vector<std::pair<std::size_t, Foreign>> meanwhile{};  ///< before that step of the next list
+};
+
+class Straw : public keeper::World {
+ public:
+  static constexpr std::size_t kLarge = 1'024; ///< changes; nobody listens while they are committed
+  static constexpr std::size_t kQueue = 64;    ///< commits of others that can wait
+
+  keeper::Seen look(const keeper::Ask& ask) override;
+  keeper::Outcome carry_out(const keeper::Steps& steps) override;
+
+  /// What waits for the keeper, taken out.
+  void hear(keeper::Heard& heard);
+  void disturb(const Foreign& foreign);
+  /// A client sends a packet. Returns whether it is let in.
+  bool packet(const Address& source, std::uint16_t source_port, Port port, bool syn);
+  /// The queue of commits overruns; or that of connections.
+  void lose_events(bool table, bool flows);
+  /// SIGKILL.
+  void kill();
+  void reboot();
+  [[nodiscard]] bool killed() const { return killed_; }
+  /// A daemon starts.
+  void start() { killed_ = false; }
+
+  Instant now{};
+  std::optional<Table> table{};
+  Connections connections{};
+  Disk disk{};
+  Faults faults{};
+  Bindings bindings{};
+  struct {
+    std::vector<GrantKey> removed{}; ///< elements deleted, while their set stayed
+    bool broke = false;              ///< table, set, rules or what is guarded
+    bool loaded = false;             ///< the boot file
+  } others{};                        ///< what they did, for the laws; nobody else reads it
+  bool resizes = true;               ///< a load can change the size of a set (Linux 6.5 and newer)
+
+ private:
+  int act(const keeper::Step& step, keeper::Outcome& outcome);
+  int act(const keeper::Bind& bind);
+  int act(const keeper::Instruct& instruct);
+  int act(const keeper::Listen& listen, keeper::Outcome& outcome);
+  int act(const keeper::Remember& remember);
+  int act(const keeper::Load& load);
+  int act(const keeper::Unload& unload);
+  int act(const keeper::Commit& commit, keeper::Outcome& outcome);
+  void tell(Disturbance found);
+
+  bool killed_ = true;
+};
+
+} // namespace knock::simulation
