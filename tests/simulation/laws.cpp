@@ -37,12 +37,6 @@ Gift gift_of(const Door& door, const Address& source) {
   return gift;
 }
 
-const Door* enabled_door(const Config& config, std::string_view name) {
-  for (const auto& door : config.doors)
-    if (door.enabled && door.name == name) return &door;
-  return nullptr;
-}
-
 std::optional<std::uint64_t> number_of(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -73,6 +67,7 @@ std::optional<Owner> owner_in(std::string_view line) {
   if (!source || !via) return std::nullopt;
   Owner owner{std::string(value_of(line, "door")), *via, source->address, 0};
   owner.source_port = static_cast<std::uint16_t>(number_of(value_of(line, "source_port")).value_or(0));
+  if (*via == Via::session) owner.port = parse_port(value_of(line, "ports")).value_or(kNoPort);
   return owner;
 }
 

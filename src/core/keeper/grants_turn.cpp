@@ -29,7 +29,7 @@ std::vector<GrantRequest> requests_of(const Work& work) {
 
 /// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
 bool is_stuck(const State& state) {
-  return state.table.is_lost() && any_door(*state.settings.config);
+  return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
 }
 
 } // namespace
@@ -162,7 +162,10 @@ void GrantsTurn::say(State& state, Said& said) {
 void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   const auto& error = *outcome.error;
   state.table.keep_removed(removed_);
-  if (error.code == ENOENT && outcome.refused.empty()) return state.table.lose(); // nothing is dropped
+  if (error.code == ENOENT && outcome.refused.empty()) {
+    state.table.lose();
+    if (!state.kept.memory.off_since) return; // nothing is dropped: it comes back first
+  }
   if (outcome.refused.empty()) {
     refuse_jobs(state, error, said);
     return state.ends.settle(state.ledger, false, state.now);

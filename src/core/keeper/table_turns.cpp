@@ -13,7 +13,7 @@ void HealTurn::ask(State& state, Ask& ask) {
 /// batch of their own. The guard comes back whatever they are.
 Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
   state.ledger.note(seen.elements);
-  state.ends.count_uses(state.ledger, seen);
+  state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
   const auto left_over = close_removed(state, said);
   open_ = state.ledger.all(state.now);
