@@ -57,7 +57,8 @@ void GrantsTurn::ask(State& state, Ask& ask) {
 
 /// What we put again meanwhile stands.
 void GrantsTurn::take_back(State& state, const Seen& seen) {
-  if (removed_.empty() || seen.elements_error) return;
+  if (seen.elements_error) state.table.keep_removed(std::exchange(removed_, {}));
+  if (removed_.empty()) return;
   std::set<GrantKey> there;
   for (const auto& element : seen.elements) there.insert(element.key);
   std::erase_if(removed_, [&](const GrantKey& key) { return !state.ledger.has(key) || there.contains(key); });

@@ -94,12 +94,15 @@ Steps Machine::decide(const Seen& seen) {
   if (state_.table.is_doubted() && seen.table && any_door(config()))
     state_.table.look(*seen.table ? std::optional(**seen.table) : std::nullopt,
                       sets_of(config(), state_.kept.memory, state_.now));
+  if (seen.elements_error) ++failures_;
+  look_failed_ = seen.elements_error.has_value();
   return std::visit([&](auto& turn) { return turn.decide(state_, seen, said_); }, turn_);
 }
 
 Said Machine::settle(const Outcome& outcome) {
   std::visit([&](auto& turn) { turn.settle(state_, outcome, said_); }, turn_);
-  failures_ = outcome.error ? failures_ + 1 : 0;
+  if (outcome.error) ++failures_;
+  if (!outcome.error && !look_failed_) failures_ = 0;
   auto due = next();
   if (failures_ > kAtOnce && due) due = std::max(*due, state_.now + kTryAgain);
   said_.next = sooner(due, state_.tally.audit.sum_up(state_.now, said_.lines));

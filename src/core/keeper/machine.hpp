@@ -53,7 +53,8 @@ class Machine {
   State state_;
   Turn turn_;
   Said said_;
-  int failures_ = 0; // in a row
+  bool look_failed_ = false; // in this round
+  int failures_ = 0;         // in a row
 };
 
 /// What `knockctl status` needs to be read, and shows: nothing changes by it.
