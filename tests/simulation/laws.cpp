@@ -37,7 +37,7 @@ Gift gift_of(const Door& door, const Address& source) {
   return gift;
 }
 
-const Door* enabled_door(const Config& config, std::string_view name) {
+const Door* door_in(const Config& config, std::string_view name) {
   for (const auto& door : config.doors)
     if (door.enabled && door.name == name) return &door;
   return nullptr;
@@ -169,7 +169,7 @@ void Laws::hear_knock(const Completed& record, const Config& config, bool off, I
 
 void Laws::hear_open(const keeper::Asked& asked, const Config& config, Instant now) {
   const auto& request = asked.request;
-  const auto* door = enabled_door(config, request.find("door").value_or(""));
+  const auto* door = door_in(config, request.find("door").value_or(""));
   const auto source = parse_address(request.find("source").value_or(""));
   if (door == nullptr || !source || *source == own_address()) return;
   const auto span = parse_duration(request.find("for").value_or(""));
@@ -266,7 +266,7 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
   auto told = now + Millis{static_cast<std::int64_t>(number_of(span).value_or(0))};
   auto& promise = book_[*owner];
   if (owner->via == Via::session) {
-    const auto* door = enabled_door(config, owner->door);
+    const auto* door = door_in(config, owner->door);
     promise.asked = now;
     promise.bound = promise.cap = std::max(promise.bound, now + (door != nullptr ? door->max : Millis{0}));
   }
@@ -299,7 +299,7 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
     if (!promise.vague)
       breach("lost", fmt::format("{} {} reason={}: {}", to_string(owner), verb, reason, why));
   };
-  const auto* door = enabled_door(config, owner.door);
+  const auto* door = door_in(config, owner.door);
   if (verb == "expire") {
     const bool by_flows = promise.close == Close::on_disconnect; // a connection may be older than the promise
     if (now < promise.told && !by_flows) lost("before it was over");

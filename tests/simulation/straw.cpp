@@ -44,7 +44,7 @@ keeper::Seen Straw::look(const keeper::Ask& ask) {
                                  placed->traffic, placed->target});
   if (ask.grants) seen.grants = or_error(error, table ? table->dump(now) : std::vector<Element>{});
   if (ask.table) {
-    keeper::TableSeen found;
+    TableSeen found;
     found.there = table && table->sets[Table::index_of(GrantSet::open, Family::ipv4)];
     found.rules_as_loaded = table && table->rules == bindings.rules_loaded;
     if (table) found.guarded = table->guarded_now(now);
