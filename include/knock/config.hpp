@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Config: what the admin wrote, checked. Text in, values or findings out; no file is opened here.
-///
 /// In:     the texts of knockgate.toml, doors.d/*.toml, users.d/*.toml in reading order.
 /// Out:    a Config with every default filled in, or the findings that say why not.
 /// Source: the grammar is knockgate.toml(5).

@@ -4,9 +4,7 @@
 /// In:      requests, closes, connections and counters seen, what the kernel held at start.
 /// Out:     a Plan: the kernel changes to commit and what is true once they are acked.
 /// Memory:  one entry a grant, bounded by `[limits] grants`, and one an element.
-/// Threads: one.
-/// Time:    passed in.
-///
+/// Threads: one. Time: passed in.
 /// An element ends at the latest end of the grants that hold it, so closing one owner never cuts another.
 /// A grant without a known end (idle, disconnect) has a short one that is pushed on: whatever happens to us, the
 /// kernel closes it.
@@ -49,8 +47,6 @@ class Ledger {
   [[nodiscard]] Plan plan_close(const CloseWhich& which, std::string_view reason, Instant now) const;
   /// Every live element with its remaining time: to fill a table that was made anew.
   [[nodiscard]] Batch all(Instant now) const;
-  /// What a plan that was accepted replaced.
-  struct Undo;
   Undo accept(const Plan& plan);
   /// Makes an accept unhappen. Requires: nothing but accepts since, and those reverted, the last first.
   void revert(const Undo& undo);
@@ -58,7 +54,6 @@ class Ledger {
   std::vector<LedgerEvent> expire(Instant now);
 
   // ledger_flows.cpp: what ends by use
-
   /// Whether a connection of `source` to `port` means anything to a grant.
   [[nodiscard]] bool watches(const Address& source, Port port) const;
   /// It began: counted at once. `known`: it may have begun, and be answered, long ago.
@@ -73,13 +68,12 @@ class Ledger {
   [[nodiscard]] std::vector<GrantKey> counted_uses(const Address& source, Port port) const;
   /// Connections beyond those that the element's counter told: what is left becomes less.
   void spend(const GrantKey& key, std::uint64_t connections);
-  /// Until they are closed: grants without a use left whose connections are all answered, or kSentAgain after the last began: until
-  /// then its first packet may have to be sent again, and needs the element.
+  /// Until they are closed: grants without a use left whose connections are all answered, or kSentAgain after the
+  /// last began: until then its first packet may have to be sent again, and needs the element.
   std::vector<std::uint64_t> used_up(Instant now);
   [[nodiscard]] std::optional<Instant> next_used_up() const;
-  /// The elements that count uses: all, and those that the requests share.
+  /// The elements that count uses.
   [[nodiscard]] std::vector<GrantKey> uses_keys() const;
-  [[nodiscard]] std::vector<GrantKey> uses_keys_of(std::span<const GrantRequest> requests) const;
   /// Elements that still hold the uses of a grant that ended since the last call; and put without them.
   std::set<GrantKey> outlived() { return std::exchange(outlived_, {}); }
   [[nodiscard]] Plan plan_anew(const std::set<GrantKey>& keys, Instant now) const;
@@ -117,15 +111,10 @@ class Ledger {
   [[nodiscard]] const std::map<std::uint64_t, OpenGrant>& grants() const { return grants_; }
 
  private:
-  /// An element as we believe the kernel has it.
-  struct Held {
-    Traffic traffic{};
-    Target target{};
-  };
-  [[nodiscard]] std::vector<const OpenGrant*> matching(const CloseWhich& which) const;
   using Pointers = std::vector<const OpenGrant*>;
   struct Opening; // a plan_open in the making
 
+  [[nodiscard]] Pointers matching(const CloseWhich& which) const;
   [[nodiscard]] Pointers of_subnet(const Address& subnet) const;
   [[nodiscard]] Pointers of_source(const Address& source) const;
   [[nodiscard]] Pointers letting_in(const Address& source, Port port) const;
@@ -136,7 +125,6 @@ class Ledger {
   /// An element for those of `holders` that hold `key`; the end of it when none does.
   [[nodiscard]] Change put_change(const Pointers& holders, const GrantKey& key, Instant now) const;
   [[nodiscard]] Change end_change(const GrantKey& key) const;
-  /// Puts the elements of changed grants, each for whoever keeps it longest.
   [[nodiscard]] Plan plan_change(std::vector<OpenGrant> changed, Instant now) const;
   void put(OpenGrant grant);
   void erase(std::uint64_t id);
@@ -145,7 +133,7 @@ class Ledger {
   Shares shares_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, OpenGrant> grants_; // by id
-  std::map<GrantKey, Held> elements_;
+  std::map<GrantKey, HeldElement> elements_;
   std::set<std::pair<Address, std::uint64_t>> by_source_;
   std::set<std::pair<Instant, std::uint64_t>> by_end_;
   std::set<std::pair<Millis, std::uint64_t>> by_idle_;           // on_idle only
@@ -157,11 +145,6 @@ class Ledger {
   std::map<std::pair<Address, Port>, std::uint32_t> flows_;      // alive, by who and whereto
   std::map<std::pair<Address, Port>, std::uint32_t> unanswered_; // of these
   std::size_t flow_watchers_ = 0;
-};
-
-struct Ledger::Undo {
-  std::vector<std::pair<std::uint64_t, std::optional<OpenGrant>>> grants; ///< nothing: there was none
-  std::vector<std::pair<GrantKey, std::optional<Held>>> elements;
 };
 
 } // namespace knock

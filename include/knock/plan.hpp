@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <knock/open_grant.hpp>
@@ -30,6 +31,18 @@ struct Plan {
   std::vector<OpenGrant> after;      ///< grants as they are then
   std::vector<std::uint64_t> closed; ///< grants that are gone then
   [[nodiscard]] bool empty() const { return batch.empty() && after.empty() && closed.empty(); }
+};
+
+/// An element as we believe the kernel has it.
+struct HeldElement {
+  Traffic traffic{};
+  Target target{};
+};
+
+/// What a plan that was accepted replaced; nothing: there was none.
+struct Undo {
+  std::vector<std::pair<std::uint64_t, std::optional<OpenGrant>>> grants;
+  std::vector<std::pair<GrantKey, std::optional<HeldElement>>> elements;
 };
 
 /// Which grants a close means. Empty fields match everything.

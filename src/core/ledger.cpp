@@ -206,6 +206,7 @@ Plan Ledger::plan_close(const CloseWhich& which, std::string_view reason, Instan
   return plan;
 }
 
+/// Puts the elements of changed grants, each for the one that keeps it longest.
 Plan Ledger::plan_change(std::vector<OpenGrant> changed, Instant now) const {
   Plan plan;
   std::map<GrantKey, Change> changes;
@@ -236,7 +237,7 @@ Batch Ledger::all(Instant now) const {
   return batch;
 }
 
-Ledger::Undo Ledger::accept(const Plan& plan) {
+Undo Ledger::accept(const Plan& plan) {
   Undo undo;
   const auto note = [&](std::uint64_t id) {
     const auto it = grants_.find(id);

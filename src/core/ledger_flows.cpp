@@ -130,15 +130,6 @@ std::vector<GrantKey> Ledger::uses_keys() const {
   return keys;
 }
 
-std::vector<GrantKey> Ledger::uses_keys_of(std::span<const GrantRequest> requests) const {
-  std::vector<GrantKey> keys;
-  for (const auto& request : requests)
-    for (Port port : request.ports)
-      if (const GrantKey key{request.source, port, GrantSet::uses}; request.uses != 0 && has(key))
-        keys.push_back(key);
-  return keys;
-}
-
 Plan Ledger::plan_anew(const std::set<GrantKey>& keys, Instant now) const {
   Plan plan;
   for (const auto& key : keys)

@@ -201,9 +201,9 @@ Foreign foreign_of(const Event& event, Instant now) {
   element.key = {sources()[event.b % sources().size()], kPorts[event.b / 8 % kPorts.size()]};
   element.timeout = Millis{1 + 37 * event.c};
   const auto second = [](Instant at) { return std::chrono::floor<Seconds>(at.time_since_epoch()).count(); };
-  element.comment = event.c % 2 == 0
-                        ? std::string("by hand")
-                        : fmt::format("ssh - knock {} {}", second(now), second(now + element.timeout));
+  element.comment = event.c % 2 == 0 ? std::string("by hand")
+                                     : fmt::format("adm alice/laptop kn1 {} {}", second(now),
+                                                   second(now + element.timeout));
   return foreign;
 }
 

@@ -299,7 +299,10 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
     const bool by_flows = promise.close == Close::on_disconnect; // a connection may be older than the promise
     if (now < promise.told && !by_flows) lost("before it was over");
   } else if (reason == "hand") {
-    if (!promise.close_asked) lost("no hand asked for it");
+    const bool waits = std::any_of(waiting_.begin(), waiting_.end(), [](const auto& entry) {
+      return entry.second.asked.request.verb == "close";
+    });
+    if (!promise.close_asked && !waits) lost("no hand asked for it");
   } else if (reason == "foreign") {
     const auto heard = [&](const GrantKey& key) {
       return std::find(removals_heard_.begin(), removals_heard_.end(), key) != removals_heard_.end();

@@ -253,11 +253,12 @@ void Laws::lost_events(bool table, bool flows) {
 void Laws::started(const Straw& straw, const Config& config) {
   for (auto& [owner, promise] : book_) {
     if (promise.state == Promise::State::over) continue;
-    bool named = true, there = true;
+    bool named = true, there = true, any = false;
     for (const auto& key : promise.keys) {
       const auto* placed = straw.table ? straw.table->find(key, straw.now) : nullptr;
       const auto said = placed != nullptr ? parse_comment(placed->comment) : std::nullopt;
       there = there && placed != nullptr;
+      any = any || placed != nullptr;
       named = named && said && said->door == owner.door && said->via == owner.via;
     }
     if (there && named) continue;
@@ -265,10 +266,19 @@ void Laws::started(const Straw& straw, const Config& config) {
     if (!there && due && !promise.vague && !promise.removed && !lately_.lost)
       breach("lost", to_string(owner) + " went in a crash");
     promise.vague = true;
-    if (!there && (promise.removed || promise.bound <= straw.now)) promise.state = Promise::State::over;
+    if (!any && (promise.removed || promise.bound <= straw.now)) promise.state = Promise::State::over;
   }
-  for (const auto& guarded : static_sets_of(config).guarded)
-    if (!trials_.contains(guarded.port)) for_good_.insert(guarded.port);
+  std::set<Port> ports;
+  for (const auto& guarded : static_sets_of(config).guarded) ports.insert(guarded.port);
+  // A start with a configuration that lacks the port ends its trial, unless it fails before.
+  for (const auto& [port, until] : trials_)
+    if (!ports.contains(port)) either_.insert(port);
+  for (const auto port : ports) {
+    if (trials_.contains(port)) continue;
+    // A reload that was killed before its rules were loaded: on trial, but it never showed.
+    if (straw.disk.unconfirmed.find(knock::to_string(port) + ' ') != std::string::npos) either_.insert(port);
+    for_good_.insert(port);
+  }
   lately_.loaded = false;
   lately_.changed = true;
 }

@@ -24,7 +24,7 @@ class Draft {
   struct Part {
     JobId job = 0;
     Plan plan;
-    Ledger::Undo undo;
+    Undo undo;
   };
 
   /// Accepts the plan in `ledger`.

@@ -11,87 +11,20 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include <knock/batch.hpp>
-#include <knock/completed.hpp>
 #include <knock/config.hpp>
 #include <knock/control.hpp>
-#include <knock/disturbance.hpp>
-#include <knock/flow.hpp>
 #include <knock/result.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/run.hpp>
-#include <knock/table_seen.hpp>
-#include <knock/verbs.hpp>
+
+#include "core/keeper/heard.hpp"
 
 namespace knock::keeper {
-
-// ---- hear: all that one poll reports ready
-
-/// A request of knockctl, or a signal. Its answer bears the ticket.
-struct Asked {
-  std::uint64_t ticket = 0;
-  Request request;
-  Right right = Right::read; ///< what its sender may do
-  std::uint32_t uid = 0;
-  bool by_signal = false; ///< SIGHUP: nobody waits for the answer
-};
-
-/// Whether the runner took a command of an earlier round.
-struct Ran {
-  std::uint64_t ticket = 0;
-  std::optional<Error> error{};
-};
-
-struct Heard {
-  Instant now{};
-  std::int64_t wall = 0;                   ///< seconds of the epoch
-  std::vector<Completed> completed{};      ///< by the engine, which is not trusted
-  std::vector<Disturbance> disturbances{}; ///< in the order of the kernel, as all that follows
-  std::vector<FlowEvent> flows{};
-  bool flows_overran = false; ///< events of connections were lost
-  std::vector<Asked> asked{};
-  std::vector<Ran> ran{};
-  std::optional<std::set<Address>> own{}; ///< addresses of this machine, when they changed
-};
-
-// ---- ask and look: what must be read first
-
-struct Ask {
-  std::vector<GrantKey> elements{}; ///< counters of these, and whether they are there
-  bool grants = false;              ///< all elements of the grant sets
-  bool table = false;
-  bool connections = false;  ///< TCP connections of this host
-  bool flows = false;        ///< connections that conntrack knows
-  std::vector<Flow> lives{}; ///< of these, which have ended
-  bool config = false;       ///< the files, as they are now
-  bool memory = false;       ///< the state files
-  bool boot_file = false;
-};
-
-/// Texts of the state files; empty when there is none.
-struct MemorySeen {
-  std::string unconfirmed;
-  std::string off;
-};
-
-/// What was asked for, and nothing else.
-struct Seen {
-  std::vector<Element> elements{}; ///< those that are there
-  std::optional<Error> elements_error{};
-  std::optional<Result<std::vector<Element>>> grants{};
-  std::optional<Result<TableSeen>> table{};
-  std::optional<Result<std::vector<GrantKey>>> connections{}; ///< as the keys of `session` elements; sorted
-  std::optional<Result<std::vector<Flow>>> flows{};           ///< sorted
-  std::vector<Flow> gone{};                                   ///< of `lives`
-  std::optional<ParsedConfig> config{};
-  std::optional<MemorySeen> memory{};
-  std::optional<Result<std::string>> boot_file{}; ///< ENOENT: there is none
-};
 
 // ---- decide and carry out: one list, in order, until the first failure
 
