@@ -124,10 +124,10 @@ Result<TableSeen> Gate::look(const Config& config) {
   TableSeen seen;
   const auto sets = nft_.sets(config.nft.table);
   if (!sets) return tl::unexpected(sets.error());
-  const auto open4 = sets->find("open4");
-  if (open4 == sets->end()) return seen;
-  seen.there = true;
-  seen.set_size = open4->second.size;
+  if (const auto open4 = sets->find("open4"); open4 != sets->end()) {
+    seen.there = true;
+    seen.set_size = open4->second.size;
+  }
   const auto guarded = elements(config, "guarded");
   if (!guarded) return tl::unexpected(guarded.error());
   for (const auto& raw : *guarded)

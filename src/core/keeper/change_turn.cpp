@@ -199,7 +199,8 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
     draft_.revert(state.ledger);
     const auto load = std::find_if(steps_.begin(), steps_.end(),
                                    [](const Step& step) { return std::holds_alternative<Load>(step); });
-    if (outcome.done > static_cast<std::size_t>(load - steps_.begin())) state.table.lose(); // it is not the one wanted
+    if (outcome.done > static_cast<std::size_t>(load - steps_.begin()))
+      state.table.lose(); // it is not the one wanted
     return fail(state, failure_of(*outcome.error), said);
   }
   const auto before = std::exchange(state.kept.memory, wish_->memory);

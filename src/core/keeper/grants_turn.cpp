@@ -96,10 +96,12 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
     state.ends.plan(ledger, seen, state.now, draft_);
     open(state);
   }
-  const Listen listen{state.standing.listen.table, ledger.needs_flows()};
-  const bool deaf = listen.flows && state.standing.deaf_flows; // asked once, until no grant needs it
-  if (listen.flows != state.standing.listen.flows && !deaf) steps_.push_back(listen);
-  if (!listen.flows) state.standing.deaf_flows.reset();
+  auto listen = state.standing.listen;
+  if (!state.settings.started && any_door(*state.settings.config)) listen.table = true; // before it is read
+  const bool deaf = state.standing.deaf_flows && ledger.needs_flows(); // asked once, until no grant needs it
+  if (!deaf) listen.flows = ledger.needs_flows();
+  if (listen != state.standing.listen) steps_.push_back(listen);
+  if (!ledger.needs_flows()) state.standing.deaf_flows.reset();
   if (auto batch = draft_.batch(); !batch.empty()) steps_.push_back(Commit{std::move(batch)});
   // Last: a full disk must not keep a knock out.
   if (!state.kept.not_before || *state.kept.not_before <= state.now) {

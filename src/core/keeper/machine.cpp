@@ -69,7 +69,10 @@ Machine::Turn Machine::next_turn() {
   auto& work = state_.work;
   const bool guards = any_door(config());
   // What others took back must not come back with new rules.
-  const bool taken_back = state_.table.has_removed() && !state_.table.is_lost() && !state_.kept.memory.off_since;
+  const bool taken_back =
+      state_.table.has_removed() && !state_.table.is_lost() && !state_.kept.memory.off_since;
+  if (guards && !state_.settings.started && !std::exchange(state_.standing.tried_to_listen, true))
+    return GrantsTurn{};
   if (!state_.finishing && work.jobs.empty() && work.change && !taken_back)
     return ChangeTurn(*std::exchange(work.change, std::nullopt));
   if (!state_.settings.started && !state_.finishing) return GrantsTurn{};

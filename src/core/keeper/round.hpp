@@ -47,6 +47,7 @@ struct Dismiss {};
 struct Listen {
   bool table = false;
   bool flows = false;
+  bool operator==(const Listen&) const = default;
 };
 /// Puts a state file whole on disk; an empty text removes it.
 struct Remember {

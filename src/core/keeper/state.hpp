@@ -36,6 +36,7 @@ struct Standing {
   std::optional<std::uint16_t> group; ///< the first that is bound
   bool engine = false;
   Listen listen{};
+  bool tried_to_listen = false;    ///< at the start: what happens to the table behind the first look is heard
   std::optional<Error> deaf_flows; ///< why connections are not known
 };
 
