@@ -75,9 +75,8 @@ struct Ledger::Opening {
       }
       grant.id = ++next_id;
       room.take(grant);
-    } else if (grant.terms.close == Close::on_idle) {
-      grant.marked = ledger.traffic(**old);
     }
+    if (grant.terms.close == Close::on_idle) grant.marked = ledger.traffic(grant); // of other owners, too
     events.push_back({fresh ? LedgerEvent::Verb::open : LedgerEvent::Verb::extend, grant, {}});
     hold(planned.insert_or_assign(grant.id, grant).first->second);
   }

@@ -157,7 +157,8 @@ std::optional<OpenGrant> parse_comment(std::string_view comment) {
 bool is_owner(const OpenGrant& grant, const GrantRequest& request) {
   return std::tie(grant.door, grant.by, grant.via, grant.source_port) ==
              std::tie(request.door, request.by, request.via, request.source_port) &&
-         grant.source == masked(request.source, prefix_of(grant)) && grant.set == set_for(request);
+         grant.source == masked(request.source, prefix_of(grant)) && grant.set == set_for(request) &&
+         (request.via != Via::session || grant.ports == request.ports); // each connection has its own
 }
 
 GrantRequest request_for(const Door& door, const Address& source) {

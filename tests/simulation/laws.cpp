@@ -37,12 +37,6 @@ Gift gift_of(const Door& door, const Address& source) {
   return gift;
 }
 
-const Door* door_in(const Config& config, std::string_view name) {
-  for (const auto& door : config.doors)
-    if (door.enabled && door.name == name) return &door;
-  return nullptr;
-}
-
 std::optional<std::uint64_t> number_of(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -71,8 +65,9 @@ std::optional<Owner> owner_in(std::string_view line) {
   const auto source = parse_prefix(value_of(line, "source"));
   const auto via = via_named(value_of(line, "via"));
   if (!source || !via) return std::nullopt;
-  Owner owner{std::string(value_of(line, "door")), *via, source->address, 0};
+  Owner owner{std::string(value_of(line, "door")), *via, source->address, 0, kNoPort};
   owner.source_port = static_cast<std::uint16_t>(number_of(value_of(line, "source_port")).value_or(0));
+  if (*via == Via::session) owner.port = parse_port(value_of(line, "ports")).value_or(kNoPort);
   return owner;
 }
 
@@ -98,7 +93,7 @@ void Laws::breach(std::string law, std::string what) {
 void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for, Instant now) {
   const auto gift = gift_of(door, source);
   if (gift.keys.empty()) return;
-  const Owner owner{door.name, via, gift.source, 0};
+  const Owner owner{door.name, via, gift.source, 0, kNoPort};
   auto& promise = book_[owner];
   // By another configuration in the same moment: what either of them gives.
   const bool again = promise.state == Promise::State::asked && promise.asked == now;
@@ -164,19 +159,19 @@ void Laws::hear_knock(const Completed& record, const Config& config, bool off, I
     return;
   ask(*found, record.source, Via::knock, found->close == Close::on_idle ? found->idle : found->open_for, now);
   if (const auto gift = gift_of(*found, record.source); !gift.keys.empty())
-    knocked_.push_back({found->name, Via::knock, gift.source, 0});
+    knocked_.push_back({found->name, Via::knock, gift.source, 0, kNoPort});
 }
 
 void Laws::hear_open(const keeper::Asked& asked, const Config& config, Instant now) {
   const auto& request = asked.request;
-  const auto* door = door_in(config, request.find("door").value_or(""));
+  const auto* door = enabled_door(config, request.find("door").value_or(""));
   const auto source = parse_address(request.find("source").value_or(""));
   if (door == nullptr || !source || *source == own_address()) return;
   const auto span = parse_duration(request.find("for").value_or(""));
   ask(*door, *source, Via::hand, span.value_or(door->close == Close::on_idle ? door->idle : door->open_for),
       now);
   if (const auto gift = gift_of(*door, *source); !gift.keys.empty())
-    waiting_[asked.ticket].means = {{door->name, Via::hand, gift.source, 0}};
+    waiting_[asked.ticket].means = {{door->name, Via::hand, gift.source, 0, kNoPort}};
 }
 
 void Laws::hear_request(const keeper::Asked& asked, const Config& config, const Straw& straw, Instant now) {
@@ -266,7 +261,7 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
   auto told = now + Millis{static_cast<std::int64_t>(number_of(span).value_or(0))};
   auto& promise = book_[*owner];
   if (owner->via == Via::session) {
-    const auto* door = door_in(config, owner->door);
+    const auto* door = enabled_door(config, owner->door);
     promise.asked = now;
     promise.bound = promise.cap = std::max(promise.bound, now + (door != nullptr ? door->max : Millis{0}));
   }
@@ -299,7 +294,7 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
     if (!promise.vague)
       breach("lost", fmt::format("{} {} reason={}: {}", to_string(owner), verb, reason, why));
   };
-  const auto* door = door_in(config, owner.door);
+  const auto* door = enabled_door(config, owner.door);
   if (verb == "expire") {
     const bool by_flows = promise.close == Close::on_disconnect; // a connection may be older than the promise
     if (now < promise.told && !by_flows) lost("before it was over");

@@ -39,6 +39,7 @@ struct Owner {
   Via via = Via::knock;
   Address source{}; ///< the first address of a prefix
   std::uint16_t source_port = 0;
+  Port port = kNoPort; ///< session: each connection is an owner
   auto operator<=>(const Owner&) const = default;
 };
 std::string to_string(const Owner& owner);

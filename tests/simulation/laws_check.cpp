@@ -72,7 +72,8 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
   if (key.set == GrantSet::forward && placed.ends <= now + grace) return; // of nobody any more
   const auto said = parse_comment(placed.comment);
   if (!said) return breach("let-in", fmt::format("{} has no owner: {}", text_of(key), placed.comment));
-  const Owner owner{said->door, said->via, key.source, key.source_port};
+  const Owner owner{said->door, said->via, key.source, key.source_port,
+                    key.set == GrantSet::session ? key.port : kNoPort};
   const auto found = book_.find(owner);
   if (found == book_.end())
     return breach("let-in", fmt::format("{} is open for {} ms, nobody asked for it: {}", text_of(key),

@@ -110,11 +110,16 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
 }
 
 /// The rules with what they begin with: connections that go on, or all that is open when the table was gone.
-void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
+void ChangeTurn::load(State& state, const Seen& seen, Steps& steps, Said& said) {
   const auto& next = *wish_->config;
   const bool lost = state.table.is_lost() || (seen.table && !(*seen.table)->there);
   wish_->applied.changed = wish_->applied.changed || (lost && change_.verb != RuleChange::Verb::start);
-  auto open = lost ? state.ledger.all(state.now) : draft_.batch();
+  auto open = draft_.batch();
+  if (lost) {
+    open = close_removed(state, said);
+    const auto all = state.ledger.all(state.now);
+    open.insert(open.end(), all.begin(), all.end());
+  }
   const auto size = seen.table ? (*seen.table)->set_size : 0;
   Batch held;
   if (size != 0 && size != 2 * next.limits.grants) held = state.ledger.all(state.now);
@@ -125,7 +130,7 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
 
 /// Groups first: a second daemon must fail before it touches the table of the first. What has to be on disk is
 /// there before the rules, but for a confirmation: a daemon killed in between must not guard for good.
-Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
+Result<Steps> ChangeTurn::steps(State& state, const Seen& seen, Said& said) {
   const auto& next = *wish_->config;
   auto memory = state.kept.disk.remember(wish_->memory);
   if (!any_door(next)) return memory;
@@ -143,7 +148,7 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   const bool confirms = change_.verb == RuleChange::Verb::confirm;
   if (!confirms) steps.insert(steps.end(), memory.begin(), memory.end());
   if (!state.standing.listen.table) steps.push_back(Listen{true, state.standing.listen.flows});
-  load(state, seen, steps);
+  load(state, seen, steps, said);
   if (confirms) steps.insert(steps.end(), memory.begin(), memory.end());
   if (state.standing.engine && changes_config(change_)) steps.push_back(instruct);
   return steps;
@@ -161,7 +166,7 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
                                            state.ledger.sessions().size()))
       draft_.add(state.ledger, state.ledger.plan_open({&request, 1}, state.now));
-  auto planned = steps(state, seen);
+  auto planned = steps(state, seen, said);
   if (!planned) {
     draft_.revert(state.ledger);
     wish_.reset();

@@ -141,8 +141,8 @@ Taken take(const Asked& asked, const DeskView& view) {
   if (word == "save") return facts(view);
   if (word == "confirm")
     return RuleChange{.verb = RuleChange::Verb::confirm,
-                  .ticket = asked.ticket,
-                  .anyway = asked.request.find("anyway").has_value()};
+                      .ticket = asked.ticket,
+                      .anyway = asked.request.find("anyway").has_value()};
   if (word == "off" && view.memory.off_since) return told({"off already: nothing is guarded."});
   if (word == "on" && !view.memory.off_since) return told({"on already."});
   if (word == "off") return RuleChange{.verb = RuleChange::Verb::off, .ticket = asked.ticket};

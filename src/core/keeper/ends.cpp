@@ -2,6 +2,7 @@
 #include "core/keeper/ends.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace knock::keeper {
 namespace {
@@ -38,7 +39,7 @@ void Ends::take_in(Ledger& ledger, const std::vector<FlowNews>& news, Instant no
       if (!known) append(uses_begun_, ledger.counted_uses(flow.source, flow.port));
       for (const auto id : ledger.flow_begun(flow.source, flow.port, known, now)) touched_.insert(id);
       break;
-    case FlowEvent::Kind::answered: ledger.flow_answered(flow.source, flow.port, now); break;
+    case FlowEvent::Kind::answered: answered_.push_back(flow); break;
     case FlowEvent::Kind::ended:
       for (const auto id : ledger.flow_ended(flow.source, flow.port)) touched_.insert(id);
       break;
@@ -73,17 +74,18 @@ void Ends::ask_uses(Ask& ask) const {
 }
 
 /// An element that is gone counts no more: each connection is one use then.
-void Ends::count_uses(Ledger& ledger, const Seen& seen) {
+void Ends::count_uses(Ledger& ledger, const Seen& seen, Instant now) {
   if (!seen.elements_error)
     for (const auto& key : uses_begun_)
       if (std::none_of(seen.elements.begin(), seen.elements.end(),
                        [&](const Element& element) { return element.key == key; }))
         ledger.spend(key, 1);
   uses_begun_.clear();
+  for (const auto& flow : std::exchange(answered_, {})) ledger.flow_answered(flow.source, flow.port, now);
 }
 
 void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
-  count_uses(ledger, seen);
+  count_uses(ledger, seen, now);
   std::vector<FlowNews> news;
   for (const auto& flow : seen.gone) flows_.ended(flow, news);
   if (seen.flows && *seen.flows) {
@@ -93,6 +95,7 @@ void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
         news);
   }
   take_in(ledger, news, now);
+  if (uses_begun_.empty()) count_uses(ledger, seen, now); // what the look found answered
   if (timers_.again && *timers_.again > now) return;
   for (const auto id : ledger.used_up(now)) draft.add(ledger, ledger.plan_close({.id = id}, "uses", now));
   if (seen.connections && *seen.connections && is_due(timers_.session, now))

@@ -27,7 +27,7 @@ class Ends {
   void ask(Ledger& ledger, bool listening, Instant now, Ask& ask);
   /// Of that, what must be known before a table that is gone comes back: a spent use must not.
   void ask_uses(Ask& ask) const;
-  void count_uses(Ledger& ledger, const Seen& seen);
+  void count_uses(Ledger& ledger, const Seen& seen, Instant now);
   /// Requires: the counters that were read are noted in the ledger.
   void plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft);
   /// Whether the kernel took the plans.
@@ -59,6 +59,7 @@ class Ends {
   Timers timers_;
   Due due_;
   std::vector<GrantKey> uses_begun_; // elements that may have let in a connection
+  std::vector<Flow> answered_;       // connections, behind the count of their uses
   std::set<std::uint64_t> touched_;  // grants whose connections changed
   std::vector<std::uint64_t> asked_; // of these, the ones whose counters are read in this round
   std::set<GrantKey> outlived_;      // elements with the uses of a grant that ended

@@ -29,7 +29,7 @@ std::vector<GrantRequest> requests_of(const Work& work) {
 
 /// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
 bool is_stuck(const State& state) {
-  return state.table.is_lost() && any_door(*state.settings.config);
+  return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
 }
 
 } // namespace
@@ -86,11 +86,8 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   auto& ledger = state.ledger;
   ledger.note(seen.elements);
   if (is_stuck(state)) {
-    if (!state.work.jobs.empty()) {
-      const auto error = state.table.absence(state.settings.config->nft.table);
-      said.lines.push_back({LogLevel::error, to_string(error)});
-      refuse_jobs(state, error, said);
-    }
+    if (!state.work.jobs.empty())
+      refuse_jobs(state, state.table.absence(state.settings.config->nft.table), said);
   } else {
     take_back(state, seen);
     for (const auto& [reason, ids] : gone_)
@@ -165,13 +162,16 @@ void GrantsTurn::say(State& state, Said& said) {
 void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   const auto& error = *outcome.error;
   state.table.keep_removed(removed_);
-  if (error.code == ENOENT && outcome.refused.empty()) return state.table.lose(); // nothing is dropped
-  said.lines.push_back({LogLevel::error, to_string(error)});
+  if (error.code == ENOENT && outcome.refused.empty()) {
+    state.table.lose();
+    if (!state.kept.memory.off_since) return; // nothing is dropped: it comes back first
+  }
   if (outcome.refused.empty()) {
     refuse_jobs(state, error, said);
     return state.ends.settle(state.ledger, false, state.now);
   }
   const auto refused = draft_.refused(outcome.refused);
+  bool told = true; // a hand is told by its answer
   for (std::size_t i = 0; i < refused.size(); ++i) {
     if (!refused[i]) continue;
     const auto id = draft_.parts()[i].job;
@@ -179,12 +179,15 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
     const auto job = std::find_if(state.work.jobs.begin(), state.work.jobs.end(), [&](const auto& one) {
       return std::visit([](const auto& held) { return held.job; }, one) == id;
     });
+    const auto ticket =
+        job == state.work.jobs.end() ? 0 : std::visit([](const auto& one) { return one.ticket; }, *job);
+    told = told && ticket != 0;
     if (job == state.work.jobs.end()) continue;
     ++state.tally.refused["kernel"];
-    const auto ticket = std::visit([](const auto& one) { return one.ticket; }, *job);
     if (ticket != 0) state.desk.answer(ticket, refusal(error), said);
     state.work.jobs.erase(job);
   }
+  if (!told) said.lines.push_back({LogLevel::error, to_string(error)});
 }
 
 void GrantsTurn::settle(State& state, const Outcome& outcome, Said& said) {

@@ -26,8 +26,8 @@ void Machine::hear(Heard heard) {
   state_.wall = heard.wall;
   if (heard.own) state_.knocks.set_own(std::move(*heard.own));
   for (const auto& event : state_.ledger.expire(state_.now)) report(state_, event, said_);
-  if (!state_.kept.memory.off_since)
-    for (const auto& disturbance : heard.disturbances) state_.table.hear(disturbance, config().nft.mode);
+  for (const auto& disturbance : heard.disturbances) state_.table.hear(disturbance, config().nft.mode);
+  if (state_.kept.memory.off_since) (void)state_.table.take_removed(); // nothing is guarded
   state_.ends.hear(state_.ledger, heard);
   for (const auto& ran : heard.ran) state_.desk.hear(ran, said_);
   if (auto line = tell_ended(state_.kept.memory.unconfirmed, state_.now))
@@ -68,7 +68,9 @@ void Machine::take_requests() {
 Machine::Turn Machine::next_turn() {
   auto& work = state_.work;
   const bool guards = any_door(config());
-  if (!state_.finishing && work.jobs.empty() && work.change)
+  // What others took back must not come back with new rules.
+  const bool taken_back = state_.table.has_removed() && !state_.table.is_lost() && !state_.kept.memory.off_since;
+  if (!state_.finishing && work.jobs.empty() && work.change && !taken_back)
     return ChangeTurn(*std::exchange(work.change, std::nullopt));
   if (!state_.settings.started && !state_.finishing) return GrantsTurn{};
   if (guards && !state_.kept.memory.off_since && state_.table.heals(state_.now)) return HealTurn{};
@@ -117,6 +119,7 @@ std::optional<Instant> Machine::next() const {
   if (work.change || !work.asked.empty() || !work.completed.empty() || !work.jobs.empty() || state_.finishing)
     return now;
   if (!any_door(config()) && state_.standing.engine) return now;
+  if (state_.table.has_removed() && !state_.kept.memory.off_since) return now;
   auto next = sooner(state_.ends.next(state_.ledger), next_ended(state_.kept.memory.unconfirmed));
   if (any_door(config()) && !state_.kept.memory.off_since) next = sooner(next, state_.table.next(now));
   if (state_.ends.wants_flows() && state_.standing.listen.flows) return now;

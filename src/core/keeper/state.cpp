@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/keeper/state.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace knock::keeper {
 namespace {
 
@@ -49,11 +52,26 @@ void report(State& state, const LedgerEvent& event, Said& said) {
 }
 
 void refuse_jobs(State& state, const Error& error, Said& said) {
+  bool told = !state.work.jobs.empty(); // a hand is told by its answer
   for (const auto& job : std::exchange(state.work.jobs, {})) {
     const auto ticket = std::visit([](const auto& one) { return one.ticket; }, job);
     ++state.tally.refused["kernel"];
+    told = told && ticket != 0;
     if (ticket != 0) state.desk.answer(ticket, refusal(error), said);
   }
+  if (!told) said.lines.push_back({LogLevel::error, to_string(error)});
+}
+
+Batch close_removed(State& state, Said& said) {
+  Batch left_over;
+  for (const auto& key : state.table.take_removed()) {
+    const auto plan = state.ledger.plan_close({.key = key}, "foreign", state.now);
+    (void)state.ledger.accept(plan);
+    for (const auto& event : plan.events) report(state, event, said);
+    std::copy_if(plan.batch.begin(), plan.batch.end(), std::back_inserter(left_over),
+                 [](const Change& change) { return change.comment.empty(); });
+  }
+  return left_over;
 }
 
 void take_steps(State& state, const Steps& steps, const Outcome& outcome) {

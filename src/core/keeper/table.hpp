@@ -47,6 +47,7 @@ class Table {
 
   /// Elements that others removed since.
   std::vector<GrantKey> take_removed() { return std::exchange(removed_, {}); }
+  [[nodiscard]] bool has_removed() const { return !removed_.empty(); }
   /// These could not be dealt with yet.
   void keep_removed(const std::vector<GrantKey>& keys) {
     removed_.insert(removed_.end(), keys.begin(), keys.end());

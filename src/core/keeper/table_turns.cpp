@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <algorithm>
-#include <iterator>
+#include <utility>
 
 #include "core/keeper/turns.hpp"
 
@@ -14,17 +13,9 @@ void HealTurn::ask(State& state, Ask& ask) {
 /// batch of their own. The guard comes back whatever they are.
 Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
   state.ledger.note(seen.elements);
-  state.ends.count_uses(state.ledger, seen);
+  state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
-  Batch
-      left_over; // of what was taken back before the table went: nobody's elements, which may still be there
-  for (const auto& key : state.table.take_removed()) {
-    const auto plan = state.ledger.plan_close({.key = key}, "foreign", state.now);
-    (void)state.ledger.accept(plan);
-    for (const auto& event : plan.events) report(state, event, said);
-    std::copy_if(plan.batch.begin(), plan.batch.end(), std::back_inserter(left_over),
-                 [](const Change& change) { return change.comment.empty(); });
-  }
+  const auto left_over = close_removed(state, said);
   open_ = state.ledger.all(state.now);
   elements_ = open_.size();
   open_.insert(open_.end(), left_over.begin(), left_over.end());
@@ -41,7 +32,8 @@ void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
   auto lines =
       state.table.settle_heal(outcome.error, elements_, with_elements_, *state.settings.config, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
-  if (outcome.error && !state.table.heals(state.now)) refuse_jobs(state, *outcome.error, said);
+  if (outcome.error && !state.table.heals(state.now) && !state.work.jobs.empty())
+    refuse_jobs(state, *outcome.error, said);
 }
 
 void UnloadTurn::ask(State&, Ask&) {}

@@ -30,8 +30,8 @@ class ChangeTurn {
   tl::expected<Wish, Failure> wish_start(State& state, const Seen& seen, Said& said);
   tl::expected<Wish, Failure> wish_reload(State& state, const Seen& seen);
   tl::expected<Wish, Failure> wish_confirm(State& state);
-  Result<Steps> steps(State& state, const Seen& seen);
-  void load(State& state, const Seen& seen, Steps& steps);
+  Result<Steps> steps(State& state, const Seen& seen, Said& said);
+  void load(State& state, const Seen& seen, Steps& steps, Said& said);
   void fail(State& state, const Failure& failure, Said& said);
 
   RuleChange change_;
