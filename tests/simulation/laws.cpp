@@ -65,7 +65,7 @@ std::optional<Owner> owner_in(std::string_view line) {
   const auto source = parse_prefix(value_of(line, "source"));
   const auto via = via_named(value_of(line, "via"));
   if (!source || !via) return std::nullopt;
-  Owner owner{std::string(value_of(line, "door")), *via, source->address, 0};
+  Owner owner{std::string(value_of(line, "door")), *via, source->address, 0, kNoPort};
   owner.source_port = static_cast<std::uint16_t>(number_of(value_of(line, "source_port")).value_or(0));
   if (*via == Via::session) owner.port = parse_port(value_of(line, "ports")).value_or(kNoPort);
   return owner;
@@ -93,7 +93,7 @@ void Laws::breach(std::string law, std::string what) {
 void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for, Instant now) {
   const auto gift = gift_of(door, source);
   if (gift.keys.empty()) return;
-  const Owner owner{door.name, via, gift.source, 0};
+  const Owner owner{door.name, via, gift.source, 0, kNoPort};
   auto& promise = book_[owner];
   // By another configuration in the same moment: what either of them gives.
   const bool again = promise.state == Promise::State::asked && promise.asked == now;
@@ -130,10 +130,12 @@ void Laws::give_uses(const GrantKey& key, std::uint32_t uses) {
   left = std::min(left + uses, most);
 }
 
-void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, const Straw& straw) {
+void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, bool started,
+                const Straw& straw) {
   const auto now = heard.now;
-  for (const auto& disturbance : heard.disturbances)
-    for (const auto& key : disturbance.removed) removals_heard_.push_back(key);
+  if (started) // before, what is gone is not adopted
+    for (const auto& disturbance : heard.disturbances)
+      for (const auto& key : disturbance.removed) removals_heard_.push_back(key);
   if (off) // nothing of others is heeded then
     for (auto& [owner, promise] : book_) promise.vague = promise.vague || promise.removed;
   // What comes behind a reload is judged by the next configuration.
@@ -159,7 +161,7 @@ void Laws::hear_knock(const Completed& record, const Config& config, bool off, I
     return;
   ask(*found, record.source, Via::knock, found->close == Close::on_idle ? found->idle : found->open_for, now);
   if (const auto gift = gift_of(*found, record.source); !gift.keys.empty())
-    knocked_.push_back({found->name, Via::knock, gift.source, 0});
+    knocked_.push_back({found->name, Via::knock, gift.source, 0, kNoPort});
 }
 
 void Laws::hear_open(const keeper::Asked& asked, const Config& config, Instant now) {
@@ -171,7 +173,7 @@ void Laws::hear_open(const keeper::Asked& asked, const Config& config, Instant n
   ask(*door, *source, Via::hand, span.value_or(door->close == Close::on_idle ? door->idle : door->open_for),
       now);
   if (const auto gift = gift_of(*door, *source); !gift.keys.empty())
-    waiting_[asked.ticket].means = {{door->name, Via::hand, gift.source, 0}};
+    waiting_[asked.ticket].means = {{door->name, Via::hand, gift.source, 0, kNoPort}};
 }
 
 void Laws::hear_request(const keeper::Asked& asked, const Config& config, const Straw& straw, Instant now) {

@@ -69,7 +69,7 @@ struct Promise {
 class Laws {
  public:
   /// Before a round: what is heard. `config`: that runs.
-  void hear(const keeper::Heard& heard, const Config& config, bool off, const Straw& straw);
+  void hear(const keeper::Heard& heard, const Config& config, bool off, bool started, const Straw& straw);
   /// After its steps; `killed`: no word will follow.
   void act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed);
   /// After its words.

@@ -78,7 +78,7 @@ void Player::one_round() {
   auto heard = std::exchange(pending_, {});
   straw_.hear(heard);
   heard.wall = kWall + std::chrono::floor<Seconds>(straw_.now.time_since_epoch()).count();
-  laws_.hear(heard, machine_->config(), is_off(), straw_);
+  laws_.hear(heard, machine_->config(), is_off(), machine_->is_started(), straw_);
   const auto ask = machine_->ask(std::move(heard));
   const auto steps = machine_->decide(straw_.look(ask));
   const auto outcome = straw_.carry_out(steps);
