@@ -64,7 +64,7 @@ std::vector<std::uint64_t> Ledger::flow_begun(const Address& source, Port port, 
   std::vector<std::uint64_t> ids;
   for (auto& grant : facts) {
     grant.used = true;
-    grant.arrive = now;
+    if (!known || grant.adopted) grant.arrive = now; // one that is older than the knock is not the awaited one
     ids.push_back(grant.id);
     put(std::move(grant));
   }

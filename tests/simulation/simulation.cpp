@@ -67,8 +67,6 @@ void Player::start() {
   pending_ = {};
   pending_.own = std::set<Address>{own_address()};
   const auto& config = *straw_.disk.config->config;
-  laws_.disturbed(straw_, false);
-  laws_.started(straw_, config);
   machine_ = std::make_unique<keeper::Machine>(keeper::Machine::Start{
       "knockgate.toml", std::make_shared<const Config>(config), fmt::format("boot-{}", boot_)});
   rounds();
@@ -80,6 +78,10 @@ void Player::one_round() {
   heard.wall = kWall + std::chrono::floor<Seconds>(straw_.now.time_since_epoch()).count();
   laws_.hear(heard, machine_->config(), is_off(), machine_->is_started(), straw_);
   const auto ask = machine_->ask(std::move(heard));
+  if (ask.grants) { // it adopts what is there now
+    laws_.disturbed(straw_, false);
+    laws_.started(straw_, machine_->config());
+  }
   const auto steps = machine_->decide(straw_.look(ask));
   const auto outcome = straw_.carry_out(steps);
   digest_.add(steps);

@@ -46,10 +46,10 @@ keeper::Seen Straw::look(const keeper::Ask& ask) {
   if (ask.table) {
     TableSeen found;
     found.there = table && table->sets[Table::index_of(GrantSet::open, Family::ipv4)];
-    if (found.there) { // else Gate::look reads no more
+    if (table) {
       found.rules_as_loaded = table->rules == bindings.rules_loaded;
       found.guarded = table->guarded_now(now);
-      found.set_size = table->sets[Table::index_of(GrantSet::open, Family::ipv4)]->size;
+      if (found.there) found.set_size = table->sets[Table::index_of(GrantSet::open, Family::ipv4)]->size;
     }
     seen.table = or_error(error, std::move(found));
   }

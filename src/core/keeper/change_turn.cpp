@@ -59,7 +59,8 @@ void ChangeTurn::ask(State& state, Ask& ask) {
   ask.memory = ask.grants = change_.verb == Verb::start;
   ask.config = change_.verb == Verb::reload;
   ask.connections = changes_config(change_) || change_.verb == Verb::on;
-  ask.elements = state.ledger.uses_keys(); // a set that is made anew forgets what it counted
+  if (changes_config(change_))
+    ask.elements = state.ledger.keys(); // a set that is made anew forgets what it counted
 }
 
 tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& seen, Said& said) {
@@ -192,15 +193,22 @@ void ChangeTurn::fail(State& state, const Failure& failure, Said& said) {
   state.desk.answer(change_.ticket, Reply{{}, failure}, said);
 }
 
+/// The rules are in the kernel, and the change failed behind them: the old ones come back, and take away what came
+/// with the new ones.
+void ChangeTurn::undo_load(State& state) {
+  state.table.lose();
+  for (const auto& change : draft_.batch())
+    if (!state.ledger.has(change.key)) state.work.left_over.push_back({Change::Kind::remove, change.key});
+}
+
 void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
   if (!wish_) return;
   take_steps(state, steps_, outcome);
   if (outcome.error) {
-    draft_.revert(state.ledger);
     const auto load = std::find_if(steps_.begin(), steps_.end(),
                                    [](const Step& step) { return std::holds_alternative<Load>(step); });
-    if (outcome.done > static_cast<std::size_t>(load - steps_.begin()))
-      state.table.lose(); // it is not the one wanted
+    draft_.revert(state.ledger);
+    if (outcome.done > static_cast<std::size_t>(load - steps_.begin())) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }
   const auto before = std::exchange(state.kept.memory, wish_->memory);

@@ -63,7 +63,7 @@ void refuse_jobs(State& state, const Error& error, Said& said) {
 }
 
 Batch close_removed(State& state, Said& said) {
-  Batch left_over;
+  auto left_over = std::exchange(state.work.left_over, {});
   for (const auto& key : state.table.take_removed()) {
     const auto plan = state.ledger.plan_close({.key = key}, "foreign", state.now);
     (void)state.ledger.accept(plan);

@@ -29,6 +29,7 @@ struct Work {
   std::optional<RuleChange> change;
   std::vector<std::variant<Opening, Closing>> jobs;
   JobId last_job = 0;
+  Batch left_over; ///< nobody's elements, to go with the next load
 };
 
 /// What stands outside of the table: who reads, and who is listened to.

@@ -32,6 +32,7 @@ class ChangeTurn {
   tl::expected<Wish, Failure> wish_confirm(State& state);
   Result<Steps> steps(State& state, const Seen& seen, Said& said);
   void load(State& state, const Seen& seen, Steps& steps, Said& said);
+  void undo_load(State& state);
   void fail(State& state, const Failure& failure, Said& said);
 
   RuleChange change_;
