@@ -70,7 +70,7 @@ struct OpenGrant {
   std::uint32_t uses_left = 0;   ///< of a `uses` grant: connections to come
   std::uint16_t source_port = 0; ///< of a `session` grant
   Instant arrive{};              ///< on_disconnect: until then a connection is awaited
-  bool used = false;             ///< on_disconnect: there was a connection
+  bool used = false;             ///< on_disconnect, `uses`: there was a connection
   Traffic marked{};              ///< on_idle: what had passed when it was last extended
   bool adopted = false;          ///< found in the kernel at start
   bool operator==(const OpenGrant&) const = default;

@@ -282,10 +282,10 @@ std::vector<LedgerEvent> Ledger::expire(Instant now) {
     const auto id = by_end_.begin()->second;
     const auto grant = grants_.at(id);
     const bool idle = grant.terms.close == Close::on_idle;
-    const auto* reason = grant.ends >= grant.cap ? "max"
-                         : idle                  ? "idle"
-                         : grant.used            ? "disconnect"
-                                                 : "after";
+    const auto* reason = grant.ends >= grant.cap                                   ? "max"
+                         : idle                                                    ? "idle"
+                         : grant.used && grant.terms.close == Close::on_disconnect ? "disconnect"
+                                                                                   : "after";
     events.push_back({LedgerEvent::Verb::expire, grant, reason, traffic(grant)});
     erase(id);
     const auto others = of_source(grant.source);

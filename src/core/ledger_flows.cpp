@@ -98,6 +98,7 @@ void Ledger::spend(const GrantKey& key, std::uint64_t connections) {
     const auto paid = static_cast<std::uint32_t>(std::min<std::uint64_t>(grant.uses_left, connections));
     connections -= paid;
     grant.uses_left -= paid;
+    grant.used = grant.used || paid != 0;
     if (grant.uses_left == 0) used_up_.push_back(grant.id);
   }
 }

@@ -212,10 +212,23 @@ void Laws::hear_request(const keeper::Asked& asked, const Config& config, const 
 void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed) {
   lately_.changed = lately_.changed || !steps.empty();
   if (outcome.error) lately_.trouble = straw.now;
+  for (std::size_t at = 0; killed && at < outcome.done; ++at)
+    if (const auto* commit = std::get_if<keeper::Commit>(&steps[at]))
+      for (auto& [owner, promise] : book_)
+        for (const auto& change : commit->batch) // closed, and no word of it
+          if (change.kind == Change::Kind::remove &&
+              std::find(promise.keys.begin(), promise.keys.end(), change.key) != promise.keys.end())
+            promise.vague = true;
+  for (std::size_t at = 0; killed && at < outcome.done; ++at)
+    if (const auto* load = std::get_if<keeper::Load>(&steps[at]))
+      for (const auto& change : load->grants)
+        if (change.key.set == GrantSet::session) untold_.insert(change.key);
   for (std::size_t at = 0; at < outcome.done; ++at)
     if (const auto* load = std::get_if<keeper::Load>(&steps[at]))
       for (const auto& [port, left] : load->sets.guarded)
         if (left) {
+          if (outcome.error)
+            either_.insert(port); // the change failed behind its rules: the old ones come back
           const auto known = trials_.find(port);
           if (known != trials_.end() && known->second > straw.now) continue;
           trials_[port] = straw.now + *left;
@@ -271,7 +284,9 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
     breach("outlives", fmt::format("{} was told {}, asked for were {} ms", to_string(*owner), span,
                                    std::chrono::floor<Millis>(promise.bound - now).count()));
   if (promise.close == Close::on_disconnect) told = std::min(told, promise.arrive); // the rest is a lease
-  promise.told = std::max(promise.state == Promise::State::open ? promise.told : Instant{}, told);
+  // One that a start did not find is another one.
+  const bool goes_on = promise.state == Promise::State::open && !(promise.vague && owner->via == Via::session);
+  promise.told = std::max(goes_on ? promise.told : Instant{}, told);
   promise.state = Promise::State::open;
   promise.vague = false;
   promise.id = number_of(value_of(text, "id")).value_or(0);
@@ -320,9 +335,14 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
     };
     if (std::all_of(promise.keys.begin(), promise.keys.end(), gives)) lost("the door gives all of it");
   } else if (reason == "share") {
-    if (promise.counted) lost("it was used");
+    // Of several owners of an element of `uses`, the one that ends first pays.
+    const bool shared = std::any_of(promise.keys.begin(), promise.keys.end(), [&](const GrantKey& key) {
+      return key.set == GrantSet::uses && is_shared(owner, key);
+    });
+    if (promise.counted && !shared) lost("it was used");
   } else if (reason == "uses") {
-    if (!promise.used) lost("no connection came");
+    if (!promise.used && promise.asked < straw.now)
+      lost("no connection came"); // one asked for anew begins anew
   } else if (reason == "disconnect") {
     const auto alive = straw.connections.tcp();
     if (std::any_of(promise.keys.begin(), promise.keys.end(),

@@ -128,6 +128,7 @@ class Laws {
   std::set<Port> for_good_;                                    ///< that may be guarded without an end
   std::map<std::uint64_t, Request> waiting_;                   ///< by ticket
   std::vector<GrantKey> removals_heard_;
+  std::set<GrantKey> untold_; ///< connections that go on: the daemon was killed between its load and its word
   std::vector<Owner> knocked_; ///< in this round and not told yet
   struct {
     Instant trouble{};   ///< something failed last

@@ -75,6 +75,7 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
   const Owner owner{said->door, said->via, key.source, key.source_port,
                     key.set == GrantSet::session ? key.port : kNoPort};
   const auto found = book_.find(owner);
+  if (untold_.contains(key)) return;
   if (found == book_.end())
     return breach("let-in", fmt::format("{} is open for {} ms, nobody asked for it: {}", text_of(key),
                                         ms(now, placed.ends), placed.comment));
@@ -227,9 +228,9 @@ void Laws::disturbed(Straw& straw, bool alive) {
   for (const auto& key : others.removed)
     for (auto& [owner, promise] : book_) {
       if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end()) continue;
-      promise.removed = true;
       // Put again in the same moment, or removed while nobody listens: the keeper cannot know which.
       const bool there = straw.table && straw.table->find(key, straw.now) != nullptr;
+      promise.removed = promise.removed || !there;
       if (there || (alive && !straw.bindings.listens)) promise.vague = true;
     }
   if (others.broke) {

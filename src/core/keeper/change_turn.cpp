@@ -66,6 +66,7 @@ void ChangeTurn::ask(State& state, Ask& ask) {
 tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& seen, Said& said) {
   if (!*seen.grants) return failed(seen.grants->error());
   state.kept.memory = state.kept.disk.recall(*seen.memory, said.lines);
+  (void)state.table.take_removed(); // what is adopted was read behind it
   const auto& config = state.settings.config;
   state.ledger.adopt(
       **seen.grants, [&](std::string_view door) { return terms_of(*config, door); }, state.now);
@@ -111,13 +112,16 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
 }
 
 /// The rules with what they begin with: connections that go on, or all that is open when the table was gone.
-void ChangeTurn::load(State& state, const Seen& seen, Steps& steps, Said& said) {
+void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const auto& next = *wish_->config;
-  const bool lost = state.table.is_lost() || (seen.table && !(*seen.table)->there);
-  wish_->applied.changed = wish_->applied.changed || (lost && change_.verb != RuleChange::Verb::start);
+  wish_->applied.changed = wish_->applied.changed || (lost_ && change_.verb != RuleChange::Verb::start);
   auto open = draft_.batch();
-  if (lost) {
-    open = close_removed(state, said);
+  if (lost_) {
+    const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
+                                   [](const Door& door) { return door.enabled && !door.forwards.empty(); });
+    open = std::move(left_over_);
+    if (!leads) // there may be no map to take them out of, and without rules they lead nowhere
+      std::erase_if(open, [](const Change& change) { return change.key.set == GrantSet::forward; });
     const auto all = state.ledger.all(state.now);
     open.insert(open.end(), all.begin(), all.end());
   }
@@ -131,7 +135,7 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps, Said& said) 
 
 /// Groups first: a second daemon must fail before it touches the table of the first. What has to be on disk is
 /// there before the rules, but for a confirmation: a daemon killed in between must not guard for good.
-Result<Steps> ChangeTurn::steps(State& state, const Seen& seen, Said& said) {
+Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   const auto& next = *wish_->config;
   auto memory = state.kept.disk.remember(wish_->memory);
   if (!any_door(next)) return memory;
@@ -149,7 +153,7 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen, Said& said) {
   const bool confirms = change_.verb == RuleChange::Verb::confirm;
   if (!confirms) steps.insert(steps.end(), memory.begin(), memory.end());
   if (!state.standing.listen.table) steps.push_back(Listen{true, state.standing.listen.flows});
-  load(state, seen, steps, said);
+  load(state, seen, steps);
   if (confirms) steps.insert(steps.end(), memory.begin(), memory.end());
   if (state.standing.engine && changes_config(change_)) steps.push_back(instruct);
   return steps;
@@ -163,11 +167,13 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   }
   wish_ = std::move(*wished);
   state.ledger.note(seen.elements);
+  lost_ = state.table.is_lost() || (seen.table && !(*seen.table)->there);
+  if (lost_) left_over_ = close_removed(state, said);
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
                                            state.ledger.sessions().size()))
       draft_.add(state.ledger, state.ledger.plan_open({&request, 1}, state.now));
-  auto planned = steps(state, seen, said);
+  auto planned = steps(state, seen);
   if (!planned) {
     draft_.revert(state.ledger);
     wish_.reset();

@@ -27,11 +27,6 @@ std::vector<GrantRequest> requests_of(const Work& work) {
   return requests;
 }
 
-/// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
-bool is_stuck(const State& state) {
-  return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
-}
-
 } // namespace
 
 /// Counters first: an element put anew counts on from where the old one stood, an audit line tells what is true

@@ -122,8 +122,8 @@ std::vector<Line> Machine::last_lines() {
 std::optional<Instant> Machine::next() const {
   const auto& work = state_.work;
   const auto now = state_.now;
-  if (work.change || !work.asked.empty() || !work.completed.empty() || !work.jobs.empty() || state_.finishing)
-    return now;
+  const bool waits = work.change || !work.asked.empty() || !work.completed.empty() || !work.jobs.empty();
+  if ((waits || state_.finishing) && !(state_.finishing && is_stuck(state_))) return now;
   if (!any_door(config()) && state_.standing.engine) return now;
   if (state_.table.has_removed() && !state_.kept.memory.off_since) return now;
   auto next = sooner(state_.ends.next(state_.ledger), next_ended(state_.kept.memory.unconfirmed));

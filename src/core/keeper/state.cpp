@@ -2,7 +2,7 @@
 #include "core/keeper/state.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
 namespace knock::keeper {
 namespace {
@@ -62,15 +62,24 @@ void refuse_jobs(State& state, const Error& error, Said& said) {
   if (!told) said.lines.push_back({LogLevel::error, to_string(error)});
 }
 
+bool is_stuck(const State& state) {
+  return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
+}
+
 Batch close_removed(State& state, Said& said) {
   auto left_over = std::exchange(state.work.left_over, {});
-  for (const auto& key : state.table.take_removed()) {
-    const auto plan = state.ledger.plan_close({.key = key}, "foreign", state.now);
+  const auto close = [&](const CloseWhich& which, std::string_view reason) {
+    const auto plan = state.ledger.plan_close(which, reason, state.now);
     (void)state.ledger.accept(plan);
     for (const auto& event : plan.events) report(state, event, said);
-    std::copy_if(plan.batch.begin(), plan.batch.end(), std::back_inserter(left_over),
-                 [](const Change& change) { return change.comment.empty(); });
-  }
+    for (const auto& change : plan.batch)
+      if (change.comment.empty()) left_over.push_back(change);
+    return plan.closed.size();
+  };
+  for (const auto& key : state.table.take_removed()) close({.key = key}, "foreign");
+  if (state.finishing)
+    for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger))
+      state.finishing->applied.closed += close({.ids = ids}, reason);
   return left_over;
 }
 

@@ -90,8 +90,10 @@ struct State {
 void report(State& state, const LedgerEvent& event, Said& said);
 /// Answers and forgets the jobs for which `error` is the end.
 void refuse_jobs(State& state, const Error& error, Said& said);
-/// Before a table that is gone comes back: closes what others took back while it was there. Returns what may
-/// still be there and is nobody's.
+/// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
+bool is_stuck(const State& state);
+/// Before a table that is gone comes back: closes what others took back while it was there, and what the
+/// configuration does not give any more. Returns what may still be there and is nobody's.
 Batch close_removed(State& state, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.
 void take_steps(State& state, const Steps& steps, const Outcome& outcome);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
 #include <utility>
 
 #include "core/keeper/turns.hpp"
@@ -15,7 +16,13 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
   state.ledger.note(seen.elements);
   state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
-  const auto left_over = close_removed(state, said);
+  auto left_over = close_removed(state, said);
+  const auto leads = std::stable_partition(left_over.begin(), left_over.end(), [](const Change& change) {
+    return change.key.set != GrantSet::forward;
+  });
+  // The maps are there while a door needs them: what may fail comes last.
+  const Batch led(leads, left_over.end());
+  left_over.erase(leads, left_over.end());
   open_ = state.ledger.all(state.now);
   elements_ = open_.size();
   open_.insert(open_.end(), left_over.begin(), left_over.end());
@@ -25,15 +32,16 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
                    with_elements_ ? open_ : Batch{},
                    {}}};
   if (!with_elements_ && !open_.empty()) steps.push_back(Commit{open_});
+  needed_ = steps.size();
+  if (!led.empty()) steps.push_back(Commit{led});
   return steps;
 }
 
 void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
-  auto lines =
-      state.table.settle_heal(outcome.error, elements_, with_elements_, *state.settings.config, state.now);
+  const auto error = outcome.done < needed_ ? outcome.error : std::nullopt;
+  auto lines = state.table.settle_heal(error, elements_, with_elements_, *state.settings.config, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
-  if (outcome.error && !state.table.heals(state.now) && !state.work.jobs.empty())
-    refuse_jobs(state, *outcome.error, said);
+  if (error && !state.table.heals(state.now) && !state.work.jobs.empty()) refuse_jobs(state, *error, said);
 }
 
 void UnloadTurn::ask(State&, Ask&) {}

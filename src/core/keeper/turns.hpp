@@ -30,8 +30,8 @@ class ChangeTurn {
   tl::expected<Wish, Failure> wish_start(State& state, const Seen& seen, Said& said);
   tl::expected<Wish, Failure> wish_reload(State& state, const Seen& seen);
   tl::expected<Wish, Failure> wish_confirm(State& state);
-  Result<Steps> steps(State& state, const Seen& seen, Said& said);
-  void load(State& state, const Seen& seen, Steps& steps, Said& said);
+  Result<Steps> steps(State& state, const Seen& seen);
+  void load(State& state, const Seen& seen, Steps& steps);
   void undo_load(State& state);
   void fail(State& state, const Failure& failure, Said& said);
 
@@ -39,6 +39,8 @@ class ChangeTurn {
   std::optional<Wish> wish_;
   std::vector<std::string> texts_; // confirm
   Draft draft_;                    // sessions
+  bool lost_ = false;              // the table; then all that is open comes with the rules
+  Batch left_over_;
   Steps steps_;
 };
 
@@ -52,6 +54,7 @@ class HealTurn {
  private:
   Batch open_;
   std::size_t elements_ = 0; // that come back
+  std::size_t needed_ = 0;   // steps without which it is not healed
   bool with_elements_ = false;
 };
 
