@@ -130,9 +130,8 @@ std::map<std::string, std::set<std::uint64_t>> gone_grants(const Config& config,
   std::map<std::string, std::set<std::uint64_t>> gone;
   for (const auto& [id, grant] : ledger.grants()) {
     if (grant.via == Via::foreign) continue;
-    const auto door = std::find_if(config.doors.begin(), config.doors.end(),
-                                   [&](const Door& one) { return one.enabled && one.name == grant.door; });
-    if (door == config.doors.end())
+    const auto* door = enabled_door(config, grant.door);
+    if (door == nullptr)
       gone["door-removed"].insert(id);
     else if (!gives(*door, grant))
       gone["door-changed"].insert(id);
