@@ -29,7 +29,7 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
 
 std::optional<Instant> parse_seconds(std::string_view text) {
   const auto seconds = parse_number(text);
-  if (!seconds || Seconds{*seconds} > kMaxClock) return std::nullopt;
+  if (!seconds || *seconds > std::chrono::floor<Seconds>(kMaxClock).count()) return std::nullopt;
   return Instant{Seconds{*seconds}};
 }
 
