@@ -79,7 +79,7 @@ struct Door {
   std::uint8_t prefix6 = 128;         ///< or of its /64
   std::vector<std::string> run;       ///< a command and its words; empty: none
   std::vector<std::string> run_close; ///< when a grant of this door ends; empty: none
-  Millis cooldown{10'000};            ///< from one start of `run` to the next, whoever knocks
+  Millis cooldown{10'000};            ///< from one start of `run` to the next, of any source
 };
 
 struct Config {
@@ -121,7 +121,7 @@ struct Config {
 
 /// Nothing when there is none of that name, or it is disabled.
 const Door* enabled_door(const Config& config, std::string_view name);
-
+std::size_t count_enabled(const Config& config);
 struct ConfigText {
   enum class Part : std::uint8_t { main, doors, users };
   std::string file; ///< as it shall stand in findings

@@ -18,7 +18,7 @@ struct Flow {
   Address destination;
   Port port;              ///< of the destination; tcp or udp
   std::uint32_t id = 0;   ///< CTA_ID: another flow between the same ends has another
-  std::uint16_t zone = 0; ///< of its first direction; 0 where nobody sets zones
+  std::uint16_t zone = 0; ///< of its first direction; 0 unless a rule sets zones
   auto operator<=>(const Flow&) const = default;
 };
 

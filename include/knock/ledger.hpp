@@ -72,8 +72,6 @@ class Ledger {
   /// last began: until then its first packet may have to be sent again, and needs the element.
   std::vector<std::uint64_t> used_up(Instant now);
   [[nodiscard]] std::optional<Instant> next_used_up() const;
-  /// The elements that count uses.
-  [[nodiscard]] std::vector<GrantKey> uses_keys() const;
   /// Elements that still hold the uses of a grant that ended since the last call; and put without them.
   std::set<GrantKey> outlived() { return std::exchange(outlived_, {}); }
   [[nodiscard]] Plan plan_anew(const std::set<GrantKey>& keys, Instant now) const;

@@ -29,12 +29,13 @@ inline constexpr std::size_t kMaxName = 31;    // bytes, of a door, user or devi
 inline constexpr std::size_t kMaxPath = 4'095; // bytes; PATH_MAX has the NUL
 inline constexpr std::size_t kMaxSocketPath = 107; // bytes; sockaddr_un holds 108 with the NUL
 inline constexpr std::size_t kMaxInterface = 15;   // bytes; IFNAMSIZ has the NUL
-inline constexpr std::size_t kMaxTableName = 64;   // bytes; nft takes 255, nobody reads them
+inline constexpr std::size_t kMaxTableName = 64;   // bytes; nft takes 255
 
 // ---- config: all doors together
 
 inline constexpr std::size_t kMaxDoors = 10'000;     // what the policy is measured with
 inline constexpr std::size_t kMaxNodes = 65'535;     // 16 bits of the attempt word, 0 taken
+inline constexpr std::size_t kMostSessions = 32'768; // half of the set; a full one would refuse the whole guard
 inline constexpr std::size_t kMaxAny = 1'024;        // ports that one knock may open: elements of one grant
 inline constexpr Range<std::size_t> kTrusted{0, 64}; // prefixes and interfaces, of `trust` and of `also`
 inline constexpr Count kNflogGroup{0, 65'532};       // four groups, numbered by 16 bits
@@ -50,7 +51,7 @@ inline constexpr std::uint32_t kLeastShare = 64;         // grants of a door tha
 
 // ---- config: one door
 
-inline constexpr Range<std::size_t> kKnock{1, 31};       // steps; a trie deeper than this serves nobody
+inline constexpr Range<std::size_t> kKnock{1, 31};       // steps; more add nothing to what a scan has to guess
 inline constexpr std::size_t kMaxAnySteps = 6;           // order any takes 2^n - 1 nodes
 inline constexpr Span kPause{Millis{200}, Seconds{60}};  // a quarter of it has to exceed the jitter of a path
 inline constexpr Count kRepeats{1, 31};                  // of a step, as many as steps

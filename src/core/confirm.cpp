@@ -115,9 +115,7 @@ StaticSets with_unconfirmed(StaticSets sets, const Unconfirmed& ports, Instant n
 }
 
 std::string boot_file_text(const Config& config, const Unconfirmed& ports, bool off) {
-  const bool any =
-      std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
-  if (off || !any || config.nft.mode == Mode::embed) return {};
+  if (off || count_enabled(config) == 0 || config.nft.mode == Mode::embed) return {};
   auto sets = static_sets_of(config);
   std::erase_if(sets.guarded, [&](const Guarded& guarded) { return ports.contains(guarded.port); });
   return boot_text(config, sets);

@@ -124,13 +124,6 @@ std::optional<Instant> Ledger::next_used_up() const {
   return std::nullopt;
 }
 
-std::vector<GrantKey> Ledger::uses_keys() const {
-  std::vector<GrantKey> keys;
-  for (const auto& [key, held] : elements_)
-    if (key.set == GrantSet::uses) keys.push_back(key);
-  return keys;
-}
-
 Plan Ledger::plan_anew(const std::set<GrantKey>& keys, Instant now) const {
   Plan plan;
   for (const auto& key : keys)

@@ -28,9 +28,7 @@ int check(const CommandLine& given, std::vector<Finding> (*look)(const Config&))
   }
   if (!parsed.config || (given.strict && !parsed.findings.empty()))
     return static_cast<int>(ExitCode::bad_config);
-  const auto enabled = std::count_if(parsed.config->doors.begin(), parsed.config->doors.end(),
-                                     [](const Door& door) { return door.enabled; });
-  if (!given.json) fmt::print("ok: {} enabled\n", plural(static_cast<std::size_t>(enabled), "door"));
+  if (!given.json) fmt::print("ok: {} enabled\n", plural(count_enabled(*parsed.config), "door"));
   return 0;
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Millis kProbeEvery{5'000}; // how long a hanging engine goes unnoticed, at most twice
 constexpr Millis kAskAgain{100};     // for an answer that was not there at once
-constexpr std::size_t kMostTold = 256; // answers nobody fetched: their clients went away
+constexpr std::size_t kMostTold = 256; // answers whose clients went away
 constexpr int kRounds = 256;           // at once; then other descriptors have their turn
 
 std::int64_t wall_seconds() {

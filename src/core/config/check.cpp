@@ -282,6 +282,11 @@ const Door* enabled_door(const Config& config, std::string_view name) {
   return found == config.doors.end() ? nullptr : &*found;
 }
 
+std::size_t count_enabled(const Config& config) {
+  return static_cast<std::size_t>(std::count_if(config.doors.begin(), config.doors.end(),
+                                                [](const Door& door) { return door.enabled; }));
+}
+
 std::string to_string(const Finding& finding) {
   std::string line = finding.place.file;
   if (finding.place.line != 0) line += fmt::format(":{}:{}", finding.place.line, finding.place.column);

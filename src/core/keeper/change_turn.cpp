@@ -255,11 +255,8 @@ void finish(State& state, Said& said) {
                                           : fmt::format("on: {} guarded from now.", names(applied.guarded))});
     break;
   case RuleChange::Verb::reload: {
-    const auto& doors = state.settings.config->doors;
-    const auto enabled =
-        std::count_if(doors.begin(), doors.end(), [](const Door& one) { return one.enabled; });
     texts = reload_texts(change.options, applied, before, state.now);
-    texts.push_back(fmt::format("config read: {}.", plural(static_cast<std::uint64_t>(enabled), "door")));
+    texts.push_back(fmt::format("config read: {}.", plural(count_enabled(*state.settings.config), "door")));
     for (const auto& text : texts) said.lines.push_back({LogLevel::info, "reload: " + text});
     reply = told(texts);
     reply.lines.push_back(changed_line(applied.changed, applied.guarded, applied.unguarded));

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <knock/limits.hpp>
 #include <knock/quoted.hpp>
 #include <knock/status.hpp>
 
@@ -82,7 +83,7 @@ Taken take_reload(const Asked& asked, const DeskView& view) {
   options.ask = !options.now && !asked.request.find("confirm");
   if (const auto time = asked.request.find("confirm")) {
     options.confirm = parse_duration(*time);
-    if (!options.confirm || *options.confirm < Seconds{1} || *options.confirm > std::chrono::hours{24})
+    if (!options.confirm || *options.confirm < kTrial.least || *options.confirm > kTrial.most)
       return refusal(ExitCode::usage, "usage", fmt::format("{} is no time from 1s to 24h", *time),
                      "write --confirm 10m");
   }

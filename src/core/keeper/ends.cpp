@@ -16,10 +16,6 @@ bool is_due(const std::optional<Instant>& at, Instant now) {
   return !at || *at <= now;
 }
 
-void append(std::vector<GrantKey>& keys, const std::vector<GrantKey>& more) {
-  keys.insert(keys.end(), more.begin(), more.end());
-}
-
 } // namespace
 
 void Ends::hear(Ledger& ledger, const Heard& heard) {
@@ -36,7 +32,8 @@ void Ends::take_in(Ledger& ledger, const std::vector<FlowNews>& news, Instant no
     const auto& flow = event.flow;
     switch (event.kind) {
     case FlowEvent::Kind::begun:
-      if (!known) append(uses_begun_, ledger.counted_uses(flow.source, flow.port));
+      if (!known)
+        for (const auto& key : ledger.counted_uses(flow.source, flow.port)) uses_begun_.push_back(key);
       for (const auto id : ledger.flow_begun(flow.source, flow.port, known, now)) touched_.insert(id);
       break;
     case FlowEvent::Kind::answered: answered_.push_back(flow); break;
@@ -51,26 +48,26 @@ void Ends::ask(Ledger& ledger, bool listening, Instant now, Ask& ask) {
   const auto until = now + kLookAhead;
   const auto ending = ledger.ending(timers_.looked_until, until);
   timers_.looked_until = until;
-  append(ask.elements, ending);
+  ask.add(ending);
   if (!ledger.shortest_idle()) timers_.idle.reset();
   due_.idle = ledger.shortest_idle() && (is_due(timers_.idle, now) || !ending.empty());
-  if (due_.idle) append(ask.elements, ledger.idle_keys());
+  if (due_.idle) ask.add(ledger.idle_keys());
   if (!ledger.leases()) timers_.lease.reset();
   due_.lease = ledger.leases() && is_due(timers_.lease, now);
   if (is_due(timers_.session, now)) ask.connections = ask.connections || ledger.has_sessions();
   asked_.assign(touched_.begin(), touched_.end());
-  for (const auto id : asked_) append(ask.elements, ledger.keys_of(CloseWhich{.id = id}));
-  if (due_.lease) append(ask.elements, ledger.lease_keys());
-  for (const auto id : ledger.used_up(now)) append(ask.elements, ledger.keys_of(CloseWhich{.id = id}));
+  for (const auto id : asked_) ask.add(ledger.keys_of(CloseWhich{.id = id}));
+  if (due_.lease) ask.add(ledger.lease_keys());
+  for (const auto id : ledger.used_up(now)) ask.add(ledger.keys_of(CloseWhich{.id = id}));
   outlived_.merge(ledger.outlived());
-  ask.elements.insert(ask.elements.end(), outlived_.begin(), outlived_.end());
+  ask.add({outlived_.begin(), outlived_.end()});
   ask_uses(ask);
   ask.flows = look_at_flows_ && listening;
   ask.lives = flows_.silent(now);
 }
 
 void Ends::ask_uses(Ask& ask) const {
-  append(ask.elements, uses_begun_);
+  ask.add(uses_begun_);
 }
 
 /// An element that is gone counts no more: each connection is one use then.
@@ -85,7 +82,6 @@ void Ends::count_uses(Ledger& ledger, const Seen& seen, Instant now) {
 }
 
 void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
-  count_uses(ledger, seen, now);
   std::vector<FlowNews> news;
   for (const auto& flow : seen.gone) flows_.ended(flow, news);
   if (seen.flows && *seen.flows) {
@@ -95,7 +91,7 @@ void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
         news);
   }
   take_in(ledger, news, now);
-  if (uses_begun_.empty()) count_uses(ledger, seen, now); // what the look found answered
+  count_uses(ledger, seen, now);
   if (timers_.again && *timers_.again > now) return;
   for (const auto id : ledger.used_up(now)) draft.add(ledger, ledger.plan_close({.id = id}, "uses", now));
   if (seen.connections && *seen.connections && is_due(timers_.session, now))

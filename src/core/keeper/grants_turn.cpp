@@ -15,10 +15,6 @@ namespace {
 constexpr std::size_t kLongLook = 64; // unused grants of a door that is at its limit, whose counters are read
 constexpr Millis kDiskAgain{1'000};
 
-void append(std::vector<GrantKey>& keys, const std::vector<GrantKey>& more) {
-  keys.insert(keys.end(), more.begin(), more.end());
-}
-
 std::vector<GrantRequest> requests_of(const Work& work) {
   std::vector<GrantRequest> requests;
   for (const auto& job : work.jobs)
@@ -34,19 +30,17 @@ std::vector<GrantRequest> requests_of(const Work& work) {
 void GrantsTurn::ask(State& state, Ask& ask) {
   auto& ledger = state.ledger;
   removed_ = state.table.take_removed();
-  if (state.kept.memory.off_since) removed_.clear();
-  append(ask.elements, removed_);
-  for (const auto& key : removed_) append(ask.elements, ledger.keys_of(CloseWhich{.key = key}));
+  ask.add(removed_);
+  for (const auto& key : removed_) ask.add(ledger.keys_of(CloseWhich{.key = key}));
   if (state.finishing) gone_ = gone_grants(*state.settings.config, ledger);
-  for (const auto& [reason, ids] : gone_) append(ask.elements, ledger.keys_of(CloseWhich{.ids = ids}));
+  for (const auto& [reason, ids] : gone_) ask.add(ledger.keys_of(CloseWhich{.ids = ids}));
   const auto requests = requests_of(state.work);
-  for (const auto& request : requests) append(ask.elements, ledger.keys_of(request));
+  for (const auto& request : requests) ask.add(ledger.keys_of(request));
   if (const auto spare = ledger.spare(requests); !spare.empty())
     for (const auto id : ledger.spare(requests, spare.size() + kLongLook))
-      append(ask.elements, ledger.keys_of(CloseWhich{.id = id}));
+      ask.add(ledger.keys_of(CloseWhich{.id = id}));
   for (const auto& job : state.work.jobs)
-    if (const auto* closing = std::get_if<Closing>(&job))
-      append(ask.elements, ledger.keys_of(closing->which));
+    if (const auto* closing = std::get_if<Closing>(&job)) ask.add(ledger.keys_of(closing->which));
   state.ends.ask(ledger, state.standing.listen.flows, state.now, ask);
 }
 
@@ -134,8 +128,7 @@ void GrantsTurn::say(State& state, Said& said) {
     }
   }
   for (const auto& job : std::exchange(state.work.jobs, {})) {
-    const auto id = std::visit([](const auto& one) { return one.job; }, job);
-    const auto found = parts.find(id);
+    const auto found = parts.find(id_of(job));
     const auto* part = found == parts.end() ? nullptr : found->second;
     if (const auto* opening = std::get_if<Opening>(&job)) {
       answer(state, *opening, part, said);
@@ -169,23 +162,11 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
     return state.ends.settle(state.ledger, false, state.now);
   }
   const auto refused = draft_.refused(outcome.refused);
-  bool told = true; // a hand is told by its answer
-  for (std::size_t i = 0; i < refused.size(); ++i) {
-    if (!refused[i]) continue;
-    const auto id = draft_.parts()[i].job;
-    if (id == 0) state.ends.settle(state.ledger, false, state.now);
-    const auto job = std::find_if(state.work.jobs.begin(), state.work.jobs.end(), [&](const auto& one) {
-      return std::visit([](const auto& held) { return held.job; }, one) == id;
-    });
-    const auto ticket =
-        job == state.work.jobs.end() ? 0 : std::visit([](const auto& one) { return one.ticket; }, *job);
-    told = told && ticket != 0;
-    if (job == state.work.jobs.end()) continue;
-    ++state.tally.refused["kernel"];
-    if (ticket != 0) state.desk.answer(ticket, refusal(error), said);
-    state.work.jobs.erase(job);
-  }
-  if (!told) said.lines.push_back({LogLevel::error, to_string(error)});
+  std::set<JobId> ids;
+  for (std::size_t i = 0; i < refused.size(); ++i)
+    if (refused[i]) ids.insert(draft_.parts()[i].job);
+  if (ids.contains(0)) state.ends.settle(state.ledger, false, state.now);
+  refuse_jobs(state, error, said, &ids);
 }
 
 void GrantsTurn::settle(State& state, const Outcome& outcome, Said& said) {

@@ -31,7 +31,7 @@ struct Asked {
   Request request;
   Right right = Right::read; ///< what its sender may do
   std::uint32_t uid = 0;
-  bool by_signal = false; ///< SIGHUP: nobody waits for the answer
+  bool by_signal = false; ///< SIGHUP: no client waits for the answer
 };
 
 /// Whether the runner took a command of an earlier round.
@@ -64,6 +64,8 @@ struct Ask {
   bool config = false;       ///< the files, as they are now
   bool memory = false;       ///< the state files
   bool boot_file = false;
+
+  void add(const std::vector<GrantKey>& keys) { elements.insert(elements.end(), keys.begin(), keys.end()); }
 };
 
 /// Texts of the state files; empty when there is none.

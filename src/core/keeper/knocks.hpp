@@ -31,7 +31,7 @@ struct Opening {
   bool opens = true; ///< false: the door only runs a command
 };
 
-/// How often `run` of a door may start: once a `cooldown`, whoever knocks.
+/// How often `run` of a door may start: once a `cooldown`, for all sources together.
 class Cooldowns {
  public:
   [[nodiscard]] bool ready(const Door& door, Instant now) const;

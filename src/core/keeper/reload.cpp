@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
+#include <knock/limits.hpp>
+
 namespace knock::keeper {
 namespace {
-
-constexpr std::size_t kMostSessions = 32'768; // half of the set; a full one would refuse the whole guard
 
 std::vector<Port> ports_of(const std::vector<Guarded>& guarded) {
   std::vector<Port> ports;
@@ -48,7 +48,7 @@ Unconfirmed trials_of(const Unconfirmed& before, const std::vector<Port>& wanted
 } // namespace
 
 bool any_door(const Config& config) {
-  return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
+  return count_enabled(config) != 0;
 }
 
 StaticSets sets_of(const Config& config, const Memory& memory, Instant now) {

@@ -51,7 +51,7 @@ StaticSets sets_of(const Config& config, const Memory& memory, Instant now);
 /// `before` is null at start. `guarded`: what is, sorted.
 Wish plan_reload(const Config* before, ConfigPointer next, const Memory& memory, const ReloadOptions& options,
                  const std::vector<Guarded>& guarded, Instant now);
-/// Whether `options.ask` forbids it: it would guard a port that nobody spoke of.
+/// Whether `options.ask` forbids it: it would guard a new port, and the request does not say for how long.
 bool is_forbidden(const Wish& wish, const ReloadOptions& options);
 /// Why `next` cannot follow `before` without a restart; nothing: it can.
 std::optional<Failure> unchangeable(const Config& before, const Config& next, const std::string& path);

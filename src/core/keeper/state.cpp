@@ -51,14 +51,20 @@ void report(State& state, const LedgerEvent& event, Said& said) {
     said.runs.push_back({0, run_close_of(config, *door, event.grant)});
 }
 
-void refuse_jobs(State& state, const Error& error, Said& said) {
-  bool told = !state.work.jobs.empty(); // a hand is told by its answer
-  for (const auto& job : std::exchange(state.work.jobs, {})) {
+JobId id_of(const Job& job) {
+  return std::visit([](const auto& one) { return one.job; }, job);
+}
+
+void refuse_jobs(State& state, const Error& error, Said& said, const std::set<JobId>* ids) {
+  bool told = ids != nullptr ? !ids->contains(0) : !state.work.jobs.empty();
+  std::erase_if(state.work.jobs, [&](const Job& job) {
+    if (ids != nullptr && !ids->contains(id_of(job))) return false;
     const auto ticket = std::visit([](const auto& one) { return one.ticket; }, job);
     ++state.tally.refused["kernel"];
     told = told && ticket != 0;
     if (ticket != 0) state.desk.answer(ticket, refusal(error), said);
-  }
+    return true;
+  });
   if (!told) said.lines.push_back({LogLevel::error, to_string(error)});
 }
 

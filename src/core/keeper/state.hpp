@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -22,14 +23,17 @@
 
 namespace knock::keeper {
 
+using Job = std::variant<Opening, Closing>;
+JobId id_of(const Job& job);
+
 /// What waits for a round. Knocks and requests that come behind a change wait for it, unjudged.
 struct Work {
   std::vector<Completed> completed;
   std::deque<Asked> asked;
   std::optional<RuleChange> change;
-  std::vector<std::variant<Opening, Closing>> jobs;
+  std::vector<Job> jobs;
   JobId last_job = 0;
-  Batch left_over; ///< nobody's elements, to go with the next load
+  Batch left_over; ///< elements without an owner, to go with the next load
 };
 
 /// What stands outside of the table: who reads, and who is listened to.
@@ -88,12 +92,14 @@ struct State {
 
 /// Tells of an event, notes what it proves, and starts what its door wants started at the end.
 void report(State& state, const LedgerEvent& event, Said& said);
-/// Answers and forgets the jobs for which `error` is the end.
-void refuse_jobs(State& state, const Error& error, Said& said);
+/// Answers and forgets the jobs for which `error` is the end: all of them, or those of `ids`. A hand is told by its
+/// answer; an error of anything else is logged.
+void refuse_jobs(State& state, const Error& error, Said& said, const std::set<JobId>* ids = nullptr);
 /// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
 bool is_stuck(const State& state);
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
-/// configuration does not give any more. Returns what may still be there and is nobody's.
+/// configuration does not give any more. Returns the elements that may still be there and have
+/// no owner.
 Batch close_removed(State& state, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.
 void take_steps(State& state, const Steps& steps, const Outcome& outcome);

@@ -68,14 +68,13 @@ std::string boot_file_state(const Config& config, const Result<std::string>& tex
 void show_config(Status& status, const State& state, const Seen& seen) {
   const auto& [path, config, read, error, started] = state.settings;
   const auto& memory = state.kept.memory;
-  const auto enabled =
-      std::count_if(config->doors.begin(), config->doors.end(), [](const Door& one) { return one.enabled; });
+  const auto enabled = count_enabled(*config);
   status.version = KNOCKGATE_VERSION;
   status.state = memory.off_since ? "off" : enabled == 0 ? "idle" : "enforcing";
   status.mode = config->nft.mode == Mode::gate ? "gate" : "embed";
   status.off_since = memory.off_since.value_or(0);
   status.config.ok = !error;
-  status.config.doors = static_cast<std::size_t>(enabled);
+  status.config.doors = enabled;
   status.config.read = read;
   if (error) status.config.error = to_string(*error);
   if (seen.boot_file)
