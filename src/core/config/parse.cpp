@@ -7,6 +7,7 @@
 
 // The library asserts that "[" is followed by a key; what people write may say otherwise, and is an error
 // then.
+#define TOML_EXCEPTIONS 0
 #define TOML_ASSERT(condition) static_cast<void>(0)
 #define TOML_MAX_NESTED_VALUES 8 // the grammar nests two; see kMaxDots
 // Its tables of letters (3.3) call what they forgot, U+00A1..U+0499 and others, unreachable: they are no
