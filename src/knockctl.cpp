@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// knockctl: what is open, for whom, why not; and the few things a person does by hand.
+// knockctl: what is open, for which source, why not; and what an admin does by hand.
 #include <algorithm>
 #include <array>
 

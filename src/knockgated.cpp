@@ -117,6 +117,8 @@ int main(int argc, char** argv) {
     const std::string_view word = argv[i];
     if (word == "--config" && i + 1 < argc) {
       options.config = argv[++i];
+    } else if (word.starts_with("--config=")) {
+      options.config = word.substr(word.find('=') + 1);
     } else if (word == "--check") {
       options.check = true;
     } else if (word == "--version") {

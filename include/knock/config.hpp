@@ -75,7 +75,7 @@ struct Door {
   std::uint32_t uses = 0;             ///< connections it lets in; 0: any number
   std::uint32_t grants = 0;           ///< its share of `[limits] grants`, filled in when all are read
   bool cut = false;                   ///< flows = "cut": what is connected ends with the grant
-  std::uint8_t prefix4 = 32;          ///< whom a grant lets in: the knocking address, or all of its /24
+  std::uint8_t prefix4 = 32;          ///< what a grant lets in: the knocking address, or all of its /24
   std::uint8_t prefix6 = 128;         ///< or of its /64
   std::vector<std::string> run;       ///< a command and its words; empty: none
   std::vector<std::string> run_close; ///< when a grant of this door ends; empty: none

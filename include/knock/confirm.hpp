@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Unconfirmed: ports that `reload --confirm` guards only until they are confirmed, and what proves that they
-/// can be.
+/// Unconfirmed: ports that `reload --confirm` guards only until they are confirmed, and what proves it.
 ///
 /// The kernel unguards them by itself (elements with a timeout). This record outlives us, so that a daemon
 /// that restarts meanwhile, or after a reboot, does not guard for good what nobody confirmed.

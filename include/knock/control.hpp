@@ -3,7 +3,7 @@
 ///
 /// Request: one datagram of at most 4 KiB, `1 VERB key=value ...`, values percent-escaped.
 /// Reply:   datagrams of at most 64 KiB of JSON lines; the last line is `{"end":true,"exit":N,"error":...}`.
-/// Source:  unix(7). Hostile input: whoever may connect may send anything.
+/// Source:  unix(7). Hostile input: a client that may connect may send anything.
 #pragma once
 
 #include <map>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// HealBudget: how often a table that somebody removes is put back, before we stop fighting him.
+/// HealBudget: how often a table that another process removes is put back, before we stop fighting it.
 ///
-/// Time:    passed in. Threads: one.
+/// Threads: one. Time: passed in.
 #pragma once
 
 #include <deque>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Nearest: what somebody who mistyped a word probably meant.
+/// Nearest: the word that a mistyped one probably meant.
 #pragma once
 
 #include <span>

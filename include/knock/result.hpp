@@ -2,7 +2,7 @@
 /// Result: a value, or what the environment refused and what to do about it.
 ///
 /// For the environment only (system calls, files, the kernel's answers). Hostile input is no error: a
-/// `parse_` function returns optional and somebody counts. Our own bugs end in `KNOCK_ASSERT`.
+/// `parse_` function returns optional and its caller counts. Our own bugs end in `KNOCK_ASSERT`.
 #pragma once
 
 #include <string>

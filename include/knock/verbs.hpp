@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Verbs of knockctl, once for both sides: what is typed and what help says of it, and the right that the
-/// daemon asks for.
+/// Verbs of knockctl, once for both sides: what is typed, what help says of it, and the right that it takes.
 #pragma once
 
 #include <algorithm>

@@ -211,7 +211,7 @@ std::optional<bool> parse_reply(std::string_view datagram, Reply& reply) {
     const auto line = datagram.substr(0, end);
     datagram.remove_prefix(end + 1);
     if (!is_plain_line(line)) return std::nullopt;
-    if (!line.starts_with("{\"end\":")) { // whoever wants it parses it, once
+    if (!line.starts_with("{\"end\":")) { // parsed once, by the verb that needs it
       reply.lines.emplace_back(line);
       continue;
     }

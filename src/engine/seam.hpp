@@ -3,8 +3,7 @@
 ///
 ///   keeper --- Order, maybe with a descriptor ---> engine     SOCK_SEQPACKET pair
 ///   keeper <-- 1 to 64 records (completed.hpp) --- engine     the same; all the engine can ask for
-///   keeper <~~ EnginePage ~~~~~~~~~~~~~~~~~~~~~~~ engine     shared memory; numbers the keeper shows, never
-///   trusts
+///   keeper <~~ EnginePage ~~~~~~~~~~~~~~~~~~~~~~~ engine     shared memory; numbers the keeper shows, never trusts
 #pragma once
 
 #include <atomic>

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// What stands in the way of a door on this host, although its config is right.
 ///
-/// In:     the config, and what sysctls and other people's tables say.   Out: warnings at the door's place.
+/// In:     the config, and what the sysctls and the admin's other tables say.   Out: warnings at the door's place.
 /// Errors: what may not be read or listed (CAP_NET_ADMIN) is not judged.
-/// Source: ip-sysctl(kernel), libnftables-json(5); nft_flow_offload.c: a flow is offloaded at hook forward
-/// only.
+/// Source: ip-sysctl(kernel), libnftables-json(5); nft_flow_offload.c: only hook forward offloads a flow.
 #pragma once
 
 #include <string>

@@ -3,9 +3,8 @@
 ///
 /// In:      events of ctnetlink, and answers to what is asked.   Out: tcp and udp flows (wire/conntrack.hpp).
 /// Threads: one. Nothing blocks. Closing the object ends the subscription.
-/// Silence: a flow that began while nobody listened, here or in another network namespace, never sends an
-/// event,
-///          neither UPDATE nor DESTROY, also when somebody listens later: with nf_conntrack_events = 2 (the
+/// Silence: a flow that began while no socket listened, here or in another network namespace, never sends an
+///          event, neither UPDATE nor DESTROY, also when one listens later: with nf_conntrack_events = 2 (the
 ///          default since 5.19) the kernel gives events only to flows that begin under a listener
 ///          (nf_conntrack_ecache.c, nf_ct_ecache_ext_add; seen on 6.18, tests/kernel/flows_test.cpp). With 0
 ///          no flow sends any. So flows found by flows() at start have to be asked for by lives().

@@ -44,7 +44,7 @@ class Gate {
   Result<bool> loaded(const Config& config);
 
   Nftables nft_;
-  std::size_t rules_ = 0; // of the table when it was loaded; in embed mode the admin's are his own
+  std::size_t rules_ = 0; // of the table when it was loaded; not in embed mode, where the table is the admin's
 };
 
 } // namespace knock::netlink

@@ -20,8 +20,8 @@ namespace knock::netlink {
 inline constexpr std::uint16_t kNflogGroups =
     4; // by jhash of the source, so that 1, 2 or 4 workers can share
 
-/// Four groups bound to one socket. The keeper holds them, whoever reads; closing the last descriptor frees
-/// them.
+/// Four groups bound to one socket. The keeper holds them, also while an engine reads; closing the last descriptor
+/// frees them.
 class NflogGroups {
  public:
   /// Errors: EPERM with a taken group named (exit 1: it may pass), or without CAP_NET_ADMIN.

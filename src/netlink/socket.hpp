@@ -50,7 +50,7 @@ class NetlinkSocket {
   template<class Visit>
   Result<int> request(const wire::Bytes& message, Visit&& visit);
   /// Sends a dump request and calls `visit(const nlmsghdr*)` for every message of the answer.
-  /// Returns the kernel's errno, 0 when whole, EINTR when somebody changed what was being dumped.
+  /// Returns the kernel's errno, 0 when whole, EINTR when a change overtook the dump.
   template<class Visit>
   Result<int> dump(const wire::Bytes& message, Visit&& visit);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// TableWatch: what others do to our table.
 ///
-/// In:      the events of nf_tables, from the kernel.   Out: one Disturbance for each commit that did us
-/// harm. Threads: one, the same that commits (the kernel names threads, not processes). Source:  measured
-/// on 6.18 with nft 1.0.6 (tests/kernel/table_watch_test.cpp): the messages of a commit come
-///          whole, in order, all with the port id of who committed, then its NEWGEN.
+/// In:      the events of nf_tables, from the kernel.   Out: one Disturbance for each commit that harmed the table.
+/// Threads: one, the same that commits (the kernel names threads, not processes).
+/// Source:  measured on 6.18 with nft 1.0.6 (tests/kernel/table_watch_test.cpp): the messages of a commit come
+///          whole, in order, all with the port id of the committer, then its NEWGEN.
 ///            flush ruleset, delete table   DELRULE, DELSET, DELCHAIN of all, then DELTABLE; elements untold
 ///            flush ruleset + load, one transaction   these, then NEWTABLE, NEWSET, ... before the one NEWGEN
 ///            the template over itself      DELRULE of all, NEWSET of each set though it was there, NEWRULE
@@ -36,13 +36,12 @@ class TableWatch {
 
   [[nodiscard]] int fd() const { return events_.fd(); }
   /// For the length of a large commit of ours: the kernel builds a message of 4 KiB for every single element
-  /// as soon as anybody listens. What others do meanwhile is not heard.
+  /// as soon as one socket listens. What other processes do meanwhile is not heard.
   void pause() { events_.hear(kGroup, false); }
   void resume() { events_.hear(kGroup, true); }
-  /// All that happened since. `own_port_id`: Nftables::port_id(), whose commits are
-  /// ours. So are those of libnftables in this process, by its number, which is learned from the commits of
-  /// that socket: in a pid namespace it is not getpid(), and until then such a commit is taken for somebody
-  /// else's.
+  /// All that happened since the last call. `own_port_id`: Nftables::port_id(), whose commits are ours. So are
+  /// those of libnftables in this process, by its process id. That is learned from the commits of `own_port_id`:
+  /// in a pid namespace it is not getpid(), and until then such a commit counts as another process's.
   std::vector<Disturbance> drain(std::uint32_t own_port_id);
 
  private:

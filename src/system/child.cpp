@@ -30,7 +30,7 @@ constexpr int kFirst = 3; // behind stdin, stdout, stderr
   ::_exit(127);
 }
 
-/// Descriptors go to their places over high ones: a place may be somebody else's source.
+/// Descriptors go to their places over high ones: a place may be the source of another one.
 void place(const std::vector<int>& descriptors, int log) {
   std::array<int, 8> high{};
   const int high_log = ::fcntl(log, F_DUPFD_CLOEXEC, 100);
@@ -43,7 +43,7 @@ void place(const std::vector<int>& descriptors, int log) {
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO})
     if (::dup2(null, fd) < 0) ::close(fd);
-  // Also those that whoever started us left open.
+  // Also those that our parent left open.
   ::close_range(static_cast<unsigned>(kFirst) + static_cast<unsigned>(descriptors.size()), ~0U, 0);
 }
 

@@ -2,8 +2,8 @@
 /// Child: another process of this same program, in another role.
 ///
 /// Executed anew (/proc/self/exe: the same version, also over an upgrade), so it shares no secret and no
-/// address with us. Owned: dropping the handle kills and reaps it. Source:  pidfd_open(2), waitid(2),
-/// credentials(7); SIGKILL reaches a stopped process too.
+/// address with us. The handle owns it: its destructor kills and reaps the process.
+/// Source:  pidfd_open(2), waitid(2), credentials(7); SIGKILL reaches a stopped process too.
 #pragma once
 
 #include <sys/types.h>

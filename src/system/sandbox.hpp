@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Sandbox: what a process of ours gives up, for good.
 ///
-/// The engine reads packets of strangers. Whoever finds a bug in it holds a process that can do nothing but
-/// what an engine does: take reports, and ask for grants that the keeper judges. Errors:  only what must not
-/// be missing (capabilities); an older kernel's gaps are returned as text to log. Source:  capabilities(7),
-/// seccomp(2), setrlimit(2), proc(5), linux/landlock.h (ABI 1 is Linux 5.13, 6 is 6.12).
+/// The engine reads packets of strangers. An attacker who finds a bug in it holds a process that can do nothing
+/// but what an engine does: take reports, and ask for grants that the keeper judges.
+/// Errors:  only what must not be missing (capabilities); what an older kernel lacks is returned as text to log.
+/// Source:  capabilities(7), seccomp(2), setrlimit(2), proc(5), linux/landlock.h (ABI 1: Linux 5.13, 6: 6.12).
 #pragma once
 
 #include <cstdint>

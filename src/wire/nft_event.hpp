@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// nf_tables events: what somebody's commit changed, message by message.
+/// nf_tables events: what a commit of another process changed, message by message.
 ///
 /// In:     messages of multicast group NFNLGRP_NFTABLES, hostile or not.   Out: NftEvent values.
 /// Source: linux/netfilter/nf_tables.h, net/netfilter/nf_tables_api.c (nf_tables_commit, *_notify).

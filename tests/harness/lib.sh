@@ -120,7 +120,7 @@ knock_ssh() { in_ns "$1" knock "$2" 7143:tcp 12899:udp 4021:tcp 33710:udp; }
 knock_at() { in_ns "$2" knock "$3" "$1:udp"; } # PORT NS ADDRESS
 ms() { date +%s%3N; }
 
-# A service that sends a line every 50 ms to whoever stays.
+# A service that sends a line every 50 ms to each client.
 chatter() { # NS PORT
   background ip netns exec "$RUN-$1" socat -U "TCP6-LISTEN:$2,ipv6only=0,fork,reuseaddr" SYSTEM:'while echo chat; do sleep 0.05; done' 2>/dev/null
   await in_ns "$1" socat -u /dev/null "TCP4:127.0.0.1:$2"

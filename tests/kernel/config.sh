@@ -77,6 +77,11 @@ ok "a taken NFLOG group: exit 1, it says which, and the first daemon is not dist
 
 write "$MAIN" <<<"${DOOR/, \"tcp\/4021\", \"udp\/33710\"/}"
 knockctl check "$MAIN" >"$TMP/said" 2>&1 || fail "a short knock is no error: $(cat "$TMP/said")"
+for way in "--config $MAIN" "--config=$MAIN"; do
+  # shellcheck disable=SC2086
+  knockgated $way --check >"$TMP/daemon" 2>&1 || fail "knockgated $way --check: $(cat "$TMP/daemon")"
+  grep -q 'warning' "$TMP/daemon" || fail "knockgated $way --check reads another file: $(cat "$TMP/daemon")"
+done
 grep -Eq 'warning: .*knock = \["(tcp|udp)/[0-9]+", "(tcp|udp)/[0-9]+", "(tcp|udp)/[0-9]+", "(tcp|udp)/[0-9]+"\]' "$TMP/said" || fail "no proposal: $(cat "$TMP/said")"
 code=0; knockctl check --strict "$MAIN" >/dev/null 2>&1 || code=$?
 [ $code = 78 ] || fail "--strict exits $code"

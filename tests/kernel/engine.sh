@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Whoever takes the engine over wins nothing: what it may do, and what the keeper does with what it asks.
+# An attacker who takes the engine over wins nothing: what it may do, and what the keeper does with what it asks.
 . "$(dirname "$0")/../harness/lib.sh"
 export WATCHDOG_USEC=$((2000000 * SLOW))
 

@@ -4,7 +4,7 @@
 /// In:      what the keeper asks and does; what others do; packets; faults, as the history says.
 /// Out:     what is there; what the keeper will hear.
 /// Memory:  a value: a copy is another world.   Threads: one.
-/// Time:    set by whoever drives it; the world does not move by itself.
+/// Time:    set by its caller; the world does not move by itself.
 ///
 /// SIGKILL keeps kernel and disk; a reboot keeps the disk.
 #pragma once

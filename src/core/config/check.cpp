@@ -136,7 +136,7 @@ void check_guarded_knocks(Reader& in, std::span<const ReadDoor* const> doors) {
     }
 }
 
-/// Whether somebody who reads this could open a door.
+/// Whether a reader of this file could open a door.
 bool holds_secret(const Written& tree) {
   const auto* doors = tree.find("door");
   return doors != nullptr && std::any_of(doors->items.begin(), doors->items.end(), [](const Written& door) {

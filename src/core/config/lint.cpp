@@ -108,8 +108,8 @@ std::vector<std::string> weaknesses(std::span<const Step> steps) {
   return reasons;
 }
 
-/// Where the door takes ssh to this router from whoever has no grant; null when it does not. A door that
-/// opens any port guards none of its own.
+/// Where the door closes ssh to this router for those without a grant; null when it does not. A door that opens
+/// any port guards none.
 const Written* guards_ssh(const Door& door, const Written& written) {
   constexpr Port kSsh{Protocol::tcp, 22};
   if (door.any) return nullptr;

@@ -33,7 +33,7 @@ ReadDoor read_door(Reader& in, const Written& written);
 /// What a door cannot do inside the admin's own table.
 void check_embedded(Reader& in, const Written& door);
 
-// Keys of a door that say what opens, and to whom.
+// Keys of a door that say what opens, and to which sources.
 void read_opens(Reader& in, const Written& value, Door& door);
 void read_forward(Reader& in, const Written& value, Door& door);
 void read_grant(Reader& in, const Written& value, Door& door);

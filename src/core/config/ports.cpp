@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a door opens, where that leads, and whom a grant lets in.
+// What a door opens, where that leads, and which sources a grant lets in.
 #include "parts.hpp"
 
 #include <algorithm>

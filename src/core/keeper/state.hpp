@@ -98,8 +98,7 @@ void refuse_jobs(State& state, const Error& error, Said& said, const std::set<Jo
 /// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
 bool is_stuck(const State& state);
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
-/// configuration does not give any more. Returns the elements that may still be there and have
-/// no owner.
+/// configuration does not give any more. Returns the elements that may still be there and have no owner.
 Batch close_removed(State& state, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.
 void take_steps(State& state, const Steps& steps, const Outcome& outcome);
