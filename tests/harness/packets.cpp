@@ -120,11 +120,12 @@ int ask(const Address& source, const Address& host, const Target& target) {
   return 0;
 }
 
-/// Never more than `kUnanswered` on the way, so that no queue between the namespaces overflows; who does not
-/// answer is not waited for beyond `kPatience`.
+/// Never more than `kUnanswered` on the way. The kernel sends all ICMP errors of a processor out of one socket,
+/// whose send buffer holds some 170 of them until their receiver has looked at them; what it cannot hold is never
+/// sent, and on a slow machine that is many.
 int many(const Address& source, const Address& host, const Target& target, int count) {
-  constexpr int kUnanswered = 200;
-  constexpr auto kPatience = 20ms;
+  constexpr int kUnanswered = 100;
+  const auto patience = patient(1s);
   const Road road(host);
   Ear ear(host);
   const auto base = some_port();
@@ -132,8 +133,8 @@ int many(const Address& source, const Address& host, const Target& target, int c
   int waited_for = 0;
   int answered = 0;
   auto last = Clock::now();
-  const auto hear = [&](std::chrono::milliseconds patience) {
-    auto answer = ear.next(patience);
+  const auto hear = [&](std::chrono::milliseconds longest) {
+    auto answer = ear.next(longest);
     if (!answer) return false;
     if (answer->port != target.port || answer->from < base || answer->from >= base + count) return true;
     ++forms[answer->text()];
@@ -148,9 +149,9 @@ int many(const Address& source, const Address& host, const Target& target, int c
               Shape{.payload = target.protocol == IPPROTO_TCP ? 0U : 8U});
     ++waited_for;
     while (waited_for >= kUnanswered)
-      if (!hear(kPatience)) waited_for = 0;
+      if (!hear(patience)) waited_for = 0;
   }
-  while (hear(answered < count ? patient(1s) : 20ms)) {
+  while (hear(answered < count ? patience : 20ms)) {
   }
   for (const auto& [text, times] : forms) std::printf("%d %s\n", times, text.c_str());
   std::fprintf(stderr, "%.0f ms\n", std::chrono::duration<double, std::milli>(last - start).count());
