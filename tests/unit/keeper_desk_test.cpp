@@ -210,6 +210,7 @@ TEST_CASE("what changed nothing is answered without a line in the log") {
   Said said;
   desk.wait(asked(7, "wait"));
   desk.answer_plainly(7, {}, said);
+  desk.answer_plainly(7, {}, said);
   CHECK(said.told.size() == 1);
   CHECK(said.lines.empty());
 }

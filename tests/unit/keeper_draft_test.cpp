@@ -59,7 +59,7 @@ TEST_CASE("a map's element is held where the kernel has it, not where a plan of 
     return asked;
   };
   Draft draft;
-  for (const auto& target : {elsewhere, there, elsewhere}) {
+  for (const auto& target : {*parse_target("192.0.2.22:443"), elsewhere}) {
     const auto asked = moved(target);
     draft.add(ledger, ledger.plan_open({&asked, 1}, kStart), 1);
   }
