@@ -11,11 +11,11 @@ namespace knock {
 
 /// One commit, whole.
 struct Disturbance {
-  bool broken = false;           ///< table, set, chain or rule of ours gone, or an element of a static set
-  bool set_made = false;         ///< a set of ours was made, or loaded over itself
-  std::vector<GrantKey> removed; ///< elements deleted from our grant sets and not put back
-  std::string by;                ///< name of the process, as it chose it
-  bool overran = false;          ///< messages were lost: anything may have happened
+  bool broken = false;             ///< table, set, chain or rule of ours gone, or an element of a static set
+  bool set_made = false;           ///< a set of ours was made, or loaded over itself
+  std::vector<GrantKey> removed{}; ///< elements deleted from our grant sets and not put back
+  std::string by{};                ///< name of the process, as it chose it
+  bool overran = false;            ///< messages were lost: anything may have happened
 };
 
 } // namespace knock

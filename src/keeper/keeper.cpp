@@ -85,6 +85,7 @@ void Keeper::tell(Said said) {
 }
 
 std::optional<Instant> Keeper::work(Instant now) {
+  ++wakeups_;
   next_ = now;
   for (int rounds = 0; rounds < kRounds && ((next_ && *next_ <= now) || !heard_.ran.empty()); ++rounds)
     (void)round(now);
@@ -146,6 +147,7 @@ void Keeper::count(Status& status, Instant now) const {
   const auto warn = [&](std::string code, std::string text, std::string run) {
     status.warnings.push_back({std::move(code), std::move(text), std::move(run)});
   };
+  counters["wakeups"] = wakeups_;
   counters["runs"] = commands_.started();
   counters["refused_runner"] = commands_.failed();
   if (const auto& error = commands_.error()) warn("runner", "no command can run: " + error->what, error->advice);

@@ -7,6 +7,7 @@
 /// Start and stop leave open grants alone: the kernel holds them, and they end by themselves.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,6 +53,7 @@ class Keeper {
   std::optional<Millis> watchdog_; // how often the service manager is told that we are well
   std::optional<Instant> next_probe_;
   Instant started_{};
+  std::uint64_t wakeups_ = 0;
 };
 
 } // namespace knock::keeper

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Last knock to accepted SYN: Knockgate and Debian's knockd, one after the other in the same world.
 # knockd runs a command per knock; the fastest there is: nft adding one element.
+# KNOCKGATE_OTHER=BUILD-DIRECTORY: no knockd; another build of Knockgate, TURNS times in turn with this one.
 . "$(dirname "$0")/../harness/lib.sh"
 TRIES=${TRIES:-500}
 # The client never pauses; on the server's core it would only measure the scheduler. In life it is another machine.
@@ -18,12 +19,24 @@ knock = ["tcp/7143", "tcp/4021", "tcp/9711"]
 for = "1h"
 [limits]
 cooloff = "0s"'
-start
-for pid in $DAEMON $(engine); do taskset -cp 0 "$pid" >/dev/null; done
-ours=$(client $R4 22 "$TRIES" "ip netns exec $RUN-router knockctl close --all >/dev/null" 7143 4021 9711)
-echo "{\"name\": \"knockgate\", \"result\": $ours}"
-stop
-in_ns router nft delete table inet knockgate
+measure() { # NAME BUILD-DIRECTORY: the result, in RESULT
+  local PATH="$2:$PATH" pid
+  start
+  for pid in $DAEMON $(engine); do taskset -cp 0 "$pid" >/dev/null; done
+  RESULT=$(client $R4 22 "$TRIES" "ip netns exec $RUN-router knockctl close --all >/dev/null" 7143 4021 9711)
+  echo "{\"name\": \"$1\", \"result\": $RESULT}"
+  stop
+  in_ns router nft delete table inet knockgate
+}
+if [ -n "${KNOCKGATE_OTHER:-}" ]; then
+  for ((turn = 0; turn < ${TURNS:-3}; turn++)); do
+    measure other "$KNOCKGATE_OTHER"
+    measure knockgate "$KNOCKGATE_BUILD"
+  done
+  exit
+fi
+measure knockgate "$KNOCKGATE_BUILD"
+ours=$RESULT
 
 in_ns router nft -f - <<<'table inet peer {
   set open { type ipv4_addr; }

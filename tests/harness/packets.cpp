@@ -6,6 +6,7 @@
 //   packets many SOURCE TARGET PROTO PORT COUNT    COUNT plain probes, and how many answers of each form
 //   packets send SOURCE TARGET FROM PORT FLAGS     one TCP packet out of port FROM; FLAGS as a number
 //   packets knock FIRST TARGET COUNT RATE STEP...  the steps of COUNT sources in a row, RATE packets a second
+//   packets doors FIRST TARGET COUNT RATE STEP...  the same, each source at ports one higher than the one before
 //   packets spray FIRST TARGET RATE STEP...        a step at random from a source at random, until killed;
 //                                                  0:tcp: any port
 //   packets enter FIRST TARGET COUNT PORT STEP...  the steps of each source, then SYNs to PORT until one is
@@ -174,7 +175,8 @@ class Pace {
   Clock::time_point next_ = Clock::now();
 };
 
-int knock(const Address& first, const Address& host, std::uint32_t count, double rate,
+/// Each source's ports are `apart` from those of the source before.
+int knock(const Address& first, const Address& host, std::uint32_t count, double rate, std::uint32_t apart,
           const std::vector<Target>& steps) {
   const Road road(host);
   Pace pace(rate);
@@ -182,7 +184,8 @@ int knock(const Address& first, const Address& host, std::uint32_t count, double
   for (std::uint32_t i = 0; i < count; ++i)
     for (std::size_t step = 0; step < steps.size(); ++step) {
       pace.wait();
-      road.send(nth(first, i), steps[step], static_cast<std::uint16_t>(20'000 + step),
+      const Target target{steps[step].protocol, static_cast<std::uint16_t>(steps[step].port + i * apart)};
+      road.send(nth(first, i), target, static_cast<std::uint16_t>(20'000 + step),
                 Shape{.sequence = i * 64 + static_cast<std::uint32_t>(step)});
     }
   const auto packets = static_cast<double>(count) * static_cast<double>(steps.size());
@@ -277,7 +280,7 @@ int main(int argc, char** argv) {
     return steps;
   };
   if (words.size() < 4) {
-    std::fputs("usage: packets ask|many|send|knock|spray|enter|race SOURCE TARGET ...\n", stderr);
+    std::fputs("usage: packets ask|many|send|knock|doors|spray|enter|race SOURCE TARGET ...\n", stderr);
     return 2;
   }
   const auto source = address_of(words[0].c_str());
@@ -294,7 +297,8 @@ int main(int argc, char** argv) {
                     static_cast<std::uint16_t>(number(2)), shape);
     return 0;
   }
-  if (verb == "knock") return knock(source, host, number(2), number(3), steps_from(4));
+  if (verb == "knock" || verb == "doors")
+    return knock(source, host, number(2), number(3), verb == "doors" ? 1 : 0, steps_from(4));
   if (verb == "spray") return spray(source, host, number(2), steps_from(3));
   if (verb == "enter")
     return enter(source, host, number(2), static_cast<std::uint16_t>(number(3)), steps_from(4));

@@ -182,7 +182,7 @@ void GrantsTurn::settle(State& state, const Outcome& outcome, Said& said) {
     draft_.revert(state.ledger);
     drop(state, outcome, said);
   }
-  if (!outcome.error || outcome.done <= reached) return;
+  if (!outcome.error || (commit != steps_.end() && outcome.done <= reached)) return; // not of the disk
   said.lines.push_back({LogLevel::warn, to_string(*outcome.error)});
   state.kept.not_before = state.now + kDiskAgain;
 }

@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whole rounds, with a world by hand. What a kernel does over many of them is the simulation's.
+#include "core/keeper/machine.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "../harness/keeper.hpp"
+
+using namespace knock;
+using namespace knock::keeper;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A machine and its world: what is done is there, unless the test says otherwise.
+struct Rounds {
+  Machine machine;
+  Instant now = kStart;
+  MemorySeen files{};
+  TableSeen table{};
+  std::vector<Element> adopted{};                       ///< what the start finds
+  std::optional<ParsedConfig> config{};                 ///< what a reload reads
+  std::vector<GrantKey> gone{};                         ///< elements that a look misses
+  std::optional<std::pair<std::size_t, Error>> fails{}; ///< the next list of steps, at this one
+  std::vector<Refused> refused{};
+  std::optional<Error> look_fails{}; ///< each look at elements
+  Ask ask{};
+  Steps steps{};
+  Said said{};
+
+  explicit Rounds(const std::shared_ptr<const Config>& start)
+      : machine({"knockgate.toml", start, "boot-1"}) {}
+
+  Seen look() const {
+    Seen seen;
+    seen.elements_error = look_fails;
+    for (const auto& key : ask.elements)
+      if (!look_fails && machine.ledger().has(key) && std::find(gone.begin(), gone.end(), key) == gone.end())
+        seen.elements.push_back({key, 10s, "", {}, {}});
+    if (ask.grants) seen.grants = adopted;
+    if (ask.table) seen.table = table;
+    if (ask.connections) seen.connections = std::vector<GrantKey>{};
+    if (ask.flows) seen.flows = std::vector<Flow>{};
+    if (ask.config) seen.config = config;
+    if (ask.memory) seen.memory = files;
+    return seen;
+  }
+  void done(const keeper::Step& step) {
+    if (const auto* load = std::get_if<Load>(&step)) table = {true, true, load->sets.guarded, 0, false};
+    if (std::holds_alternative<Unload>(step)) table = {};
+  }
+  /// Ask and decide.
+  void begin(Heard heard = {}) {
+    heard.now = now;
+    heard.wall = 1'790'000'000;
+    ask = machine.ask(std::move(heard));
+    steps = machine.decide(look());
+  }
+  /// The steps, up to the one that fails.
+  void end() {
+    Outcome outcome;
+    outcome.done = fails ? fails->first : steps.size();
+    for (std::size_t i = 0; i < outcome.done; ++i) done(steps[i]);
+    if (fails) outcome.error = fails->second;
+    outcome.refused = std::exchange(refused, {});
+    fails.reset();
+    said = machine.settle(outcome);
+  }
+  void round(Heard heard = {}) {
+    begin(std::move(heard));
+    end();
+  }
+  /// Until nothing is due at once. Returns the rounds it took.
+  int rest() {
+    int rounds = 0;
+    for (; said.next && *said.next <= now && rounds < 20; ++rounds) round();
+    return rounds;
+  }
+  [[nodiscard]] const State& state() const { return machine.state(); }
+  [[nodiscard]] bool has(std::string_view start) const { // a line of the log
+    return std::any_of(said.lines.begin(), said.lines.end(),
+                       [&](const Line& line) { return line.text.starts_with(start); });
+  }
+};
+
+template<class Kind>
+const Kind* step(const Steps& steps) {
+  for (const auto& one : steps)
+    if (const auto* found = std::get_if<Kind>(&one)) return found;
+  return nullptr;
+}
+template<class Kind>
+std::size_t place(const Steps& steps) {
+  const auto found = std::find_if(steps.begin(), steps.end(),
+                                  [](const keeper::Step& one) { return std::holds_alternative<Kind>(one); });
+  return static_cast<std::size_t>(found - steps.begin());
+}
+
+/// Started, and at rest.
+Rounds started(const std::string& text = kSshDoor) {
+  Rounds rounds(config_of(text));
+  for (int i = 0; i < 10 && !rounds.machine.is_started(); ++i) rounds.round();
+  REQUIRE(rounds.machine.is_started());
+  (void)rounds.rest();
+  return rounds;
+}
+
+Heard knocks(std::vector<Completed> records) {
+  Heard heard;
+  heard.completed = std::move(records);
+  return heard;
+}
+Heard asks(Asked request) {
+  Heard heard;
+  heard.asked = {std::move(request)};
+  return heard;
+}
+Heard hears(Disturbance disturbance) {
+  Heard heard;
+  heard.disturbances = {std::move(disturbance)};
+  return heard;
+}
+
+const Error kRefused{"commit: Invalid argument", EINVAL, ""};
+const Error kFull{"write: No space left on device", ENOSPC, ""};
+
+std::string shown(const State& state) {
+  Seen seen;
+  seen.table = TableSeen{};
+  std::string text;
+  for (const auto& line : encode(status_of(state, seen, state.now, state.wall))) text += line + '\n';
+  return text;
+}
+
+} // namespace
+
+TEST_CASE("a start binds its groups before it touches the table, and listens before it reads what is there") {
+  Rounds rounds(config_of(kSshDoor));
+  rounds.begin();
+  REQUIRE(step<Listen>(rounds.steps) != nullptr);
+  CHECK(step<Listen>(rounds.steps)->table);
+  CHECK_FALSE(rounds.ask.grants);
+  rounds.end();
+  rounds.begin();
+  CHECK(rounds.ask.grants);
+  REQUIRE(step<Load>(rounds.steps) != nullptr);
+  CHECK(place<Bind>(rounds.steps) < place<Load>(rounds.steps));
+  CHECK_FALSE(rounds.machine.is_started());
+  rounds.end();
+  (void)rounds.rest();
+  CHECK(rounds.machine.is_started());
+}
+
+TEST_CASE("without a door a start changes nothing") {
+  Rounds rounds(config_of(""));
+  for (int i = 0; i < 4; ++i) {
+    rounds.begin();
+    CHECK(step<Load>(rounds.steps) == nullptr);
+    CHECK(step<Bind>(rounds.steps) == nullptr);
+    rounds.end();
+  }
+  CHECK(rounds.machine.is_started());
+  CHECK_FALSE(rounds.said.next);
+}
+
+TEST_CASE("a start that fails says why, and is not started") {
+  Rounds rounds(config_of(kSshDoor));
+  rounds.round();
+  rounds.fails = {0, Error{"bind NFLOG group 40: Device or resource busy", EBUSY, "another daemon runs"}};
+  rounds.round();
+  REQUIRE(rounds.said.failed);
+  CHECK(rounds.said.failed->text == "bind NFLOG group 40: Device or resource busy");
+  CHECK_FALSE(rounds.machine.is_started());
+}
+
+TEST_CASE("a knock is one batch, and is told when the kernel took it, not before") {
+  auto rounds = started();
+  rounds.begin(knocks({completed("ssh")}));
+  REQUIRE(rounds.steps.size() == 1);
+  REQUIRE(step<Commit>(rounds.steps) != nullptr);
+  CHECK(step<Commit>(rounds.steps)->batch.at(0).key == GrantKey{kClient, kSsh});
+  rounds.end();
+  CHECK(rounds.has("open door=ssh source=203.0.113.9"));
+  CHECK(rounds.state().tally.commits == 1);
+  CHECK(rounds.said.next == kStart + 30s - 100ms);
+}
+
+TEST_CASE("what the kernel refused was never open: no line, no grant, and the hand is told the error") {
+  auto rounds = started();
+  rounds.fails = {0, kRefused};
+  rounds.refused = {{0, EINVAL}};
+  rounds.round(asks(asked(7, "open", {{"door", "ssh"}, {"source", "203.0.113.9"}})));
+  CHECK(rounds.machine.ledger().grants().empty());
+  CHECK_FALSE(rounds.has("open door="));
+  REQUIRE(rounds.said.told.size() == 1);
+  CHECK(rounds.said.told[0].reply.failure.text == kRefused.what);
+  CHECK(rounds.state().tally.commits == 0);
+  CHECK(rounds.state().tally.refused.at("kernel") == 1);
+}
+
+TEST_CASE("one refused element takes no other change with it: the rest is the next round's, at once") {
+  auto rounds = started();
+  rounds.begin(knocks({completed("ssh"), completed("ssh", kOther)}));
+  const auto& batch = step<Commit>(rounds.steps)->batch;
+  REQUIRE(batch.size() == 2);
+  const auto other = batch[0].key.source == kOther ? 0U : 1U;
+  rounds.fails = {0, kRefused};
+  rounds.refused = {{other, EINVAL}};
+  rounds.end();
+  CHECK_FALSE(rounds.has("open door="));
+  CHECK(rounds.said.next == kStart);
+  rounds.begin();
+  REQUIRE(step<Commit>(rounds.steps) != nullptr);
+  REQUIRE(step<Commit>(rounds.steps)->batch.size() == 1);
+  CHECK(step<Commit>(rounds.steps)->batch[0].key.source == kClient);
+  rounds.end();
+  CHECK(rounds.has("open door=ssh source=203.0.113.9"));
+  CHECK(rounds.machine.ledger().grants().size() == 1);
+}
+
+TEST_CASE("a full set refuses the new one, and the one that is there is extended") {
+  auto rounds = started();
+  rounds.round(knocks({completed("ssh")}));
+  rounds.now += 10s;
+  rounds.begin(knocks({completed("ssh"), completed("ssh", address("203.0.113.10"))}));
+  rounds.fails = {0, Error{"commit: Too many open files in system", ENFILE, ""}};
+  rounds.refused = {{1, ENFILE}};
+  rounds.end();
+  (void)rounds.rest();
+  REQUIRE(rounds.machine.ledger().grants().size() == 1);
+  CHECK(rounds.machine.ledger().grants().begin()->second.ends == kStart + 40s);
+}
+
+TEST_CASE("a commit that finds no table drops nothing: the table comes back first, then the knock is in") {
+  auto rounds = started();
+  rounds.fails = {0, Error{"commit: No such file or directory", ENOENT, ""}};
+  rounds.round(knocks({completed("ssh")}));
+  CHECK_FALSE(rounds.has("open door="));
+  CHECK(rounds.said.next == kStart);
+  rounds.begin();
+  CHECK(step<Load>(rounds.steps) != nullptr);
+  rounds.end();
+  CHECK(rounds.has("healed by="));
+  (void)rounds.rest();
+  CHECK(rounds.machine.ledger().has({kClient, kSsh}));
+}
+
+TEST_CASE("a table that another removed comes back with the time that is left of each grant") {
+  auto rounds = started();
+  rounds.round(knocks({completed("ssh")}));
+  rounds.now += 12s;
+  rounds.begin(hears({.broken = true, .by = "nft"}));
+  const auto* load = step<Load>(rounds.steps);
+  REQUIRE(load != nullptr);
+  REQUIRE(load->grants.size() == 1);
+  CHECK(load->grants[0].timeout == 18s);
+  CHECK_FALSE(rounds.has("healed by="));
+  rounds.end();
+  CHECK(rounds.has("healed by=nft"));
+}
+
+TEST_CASE("an element that another removed is closed, told, and not put back") {
+  auto rounds = started();
+  rounds.round(knocks({completed("ssh")}));
+  rounds.gone = {{kClient, kSsh}};
+  rounds.round(hears({.removed = {{kClient, kSsh}}, .by = "nft"}));
+  CHECK(rounds.has("close door=ssh source=203.0.113.9"));
+  CHECK(rounds.machine.ledger().grants().empty());
+}
+
+TEST_CASE("a knock that comes behind a reload waits for the configuration that it is judged by") {
+  auto rounds = started();
+  rounds.config = parsed(kWebDoor);
+  Heard heard;
+  heard.asked = {asked(7, "open", {{"door", "ssh"}, {"source", "203.0.113.9"}}),
+                 asked(8, "reload", {{"now", "1"}})};
+  rounds.round(std::move(heard));
+  rounds.round(knocks({completed("web"), completed("ssh")}));
+  (void)rounds.rest();
+  CHECK(rounds.machine.ledger().has({kClient, kWeb}));
+  CHECK_FALSE(rounds.machine.ledger().has({kClient, kSsh}));
+  CHECK(rounds.state().tally.refused == Counts{{"unknown_door", 1}});
+}
+
+TEST_CASE("a trial is on disk before its port is guarded, and a confirmation only behind it") {
+  auto rounds = started();
+  rounds.config = parsed(kSshDoor + kWebDoor);
+  rounds.begin(asks(asked(7, "reload", {{"confirm", "10m"}})));
+  if (rounds.steps.empty()) {
+    rounds.end();
+    rounds.begin();
+  }
+  REQUIRE(step<Remember>(rounds.steps) != nullptr);
+  CHECK(place<Remember>(rounds.steps) < place<Load>(rounds.steps));
+  CHECK(rounds.said.told.empty());
+  rounds.end();
+  (void)rounds.rest();
+  CHECK(rounds.state().kept.memory.unconfirmed.contains(kWeb));
+
+  rounds.begin(asks(asked(8, "confirm", {{"anyway", "1"}})));
+  REQUIRE(step<Remember>(rounds.steps) != nullptr);
+  CHECK(place<Load>(rounds.steps) < place<Remember>(rounds.steps));
+  rounds.end();
+  (void)rounds.rest();
+  CHECK(rounds.state().kept.memory.unconfirmed.empty());
+}
+
+TEST_CASE("a reload whose disk fails changes nothing, and says so to its hand") {
+  auto rounds = started();
+  rounds.config = parsed(kSshDoor + kWebDoor);
+  const auto before = rounds.machine.config().hash;
+  rounds.begin(asks(asked(7, "reload", {{"confirm", "10m"}})));
+  REQUIRE(step<Remember>(rounds.steps) != nullptr);
+  rounds.fails = {place<Remember>(rounds.steps), kFull};
+  rounds.end();
+  REQUIRE(rounds.said.told.size() == 1);
+  CHECK(rounds.said.told[0].reply.failure.text == kFull.what);
+  CHECK(rounds.machine.config().hash == before);
+  CHECK(rounds.state().kept.memory.unconfirmed.empty());
+  CHECK(rounds.has("reload failed, the old config stays"));
+  CHECK(rounds.rest() < 20);
+  CHECK(rounds.table.guarded == std::vector{Guarded{kSsh, {}}});
+}
+
+TEST_CASE("a full disk keeps no knock out: what it proves is written a second later") {
+  Rounds rounds(config_of(kSshDoor));
+  rounds.files.unconfirmed =
+      encode_unconfirmed({{kSsh, {.until = kStart + 10min, .begun = kStart, .uid = 0}}}, "boot-1");
+  for (int i = 0; i < 4; ++i) rounds.round();
+  REQUIRE(rounds.machine.is_started());
+  (void)rounds.rest();
+  rounds.round(knocks({completed("ssh")}));
+  CHECK(rounds.has("open door=ssh"));
+  rounds.begin(); // that it was opened is to be remembered
+  REQUIRE(step<Remember>(rounds.steps) != nullptr);
+  rounds.fails = {place<Remember>(rounds.steps), kFull};
+  rounds.end();
+  CHECK(rounds.has("write: No space left on device"));
+  CHECK(rounds.said.next == kStart + 1s);
+  rounds.begin(knocks({completed("ssh", kOther)}));
+  CHECK(step<Commit>(rounds.steps) != nullptr);
+  CHECK(step<Remember>(rounds.steps) == nullptr);
+  rounds.end();
+  rounds.now += 1s;
+  rounds.begin();
+  CHECK(step<Remember>(rounds.steps) != nullptr);
+}
+
+TEST_CASE("a command starts when its grant is open, and the hand hears of both at once") {
+  auto rounds = started("[limits]\nper_source = 1\n" + kSshDoor +
+                        door_text("run", 7'200, "opens = [\"tcp/443\"]\nrun = [\"/bin/true\"]"));
+  const auto open = asked(7, "open", {{"door", "run"}, {"source", "203.0.113.9"}});
+  SUBCASE("taken") {
+    rounds.begin(asks(open));
+    CHECK(rounds.said.runs.empty());
+    rounds.end();
+    REQUIRE(rounds.said.runs.size() == 1);
+    CHECK(rounds.said.told.empty());
+    Heard heard;
+    heard.ran = {{rounds.said.runs[0].ticket, {}}};
+    rounds.round(std::move(heard));
+  }
+  SUBCASE("refused by the kernel") {
+    rounds.fails = {0, kRefused};
+    rounds.refused = {{0, EINVAL}};
+    rounds.round(asks(open));
+    CHECK(rounds.said.runs.empty());
+  }
+  SUBCASE("refused by a limit") {
+    rounds.round(knocks({completed("ssh")}));
+    rounds.round(asks(open));
+    CHECK(rounds.said.runs.empty());
+    CHECK(rounds.said.told.at(0).reply.failure.text == "[limits] per_source is reached");
+  }
+  CHECK(rounds.said.told.size() == 1);
+}
+
+TEST_CASE("off is on disk before the guard goes; knocks are not judged until on") {
+  auto rounds = started();
+  rounds.begin(asks(asked(7, "off")));
+  REQUIRE(step<Remember>(rounds.steps) != nullptr);
+  CHECK(step<Remember>(rounds.steps)->file == Remember::File::off);
+  CHECK(place<Remember>(rounds.steps) < place<Load>(rounds.steps));
+  rounds.end();
+  (void)rounds.rest();
+  CHECK(rounds.table.guarded.empty());
+  rounds.begin(knocks({completed("ssh")}));
+  CHECK(rounds.steps.empty());
+  rounds.end();
+  rounds.round(asks(asked(8, "on")));
+  (void)rounds.rest();
+  CHECK(rounds.table.guarded == std::vector{Guarded{kSsh, {}}});
+}
+
+TEST_CASE("requests that come at once are done in their order, each with its own answer") {
+  auto rounds = started();
+  Heard heard;
+  heard.asked = {asked(1, "open", {{"door", "ssh"}, {"source", "203.0.113.9"}}),
+                 asked(2, "close", {{"what", "ssh"}}), asked(3, "off"),
+                 asked(4, "open", {{"door", "ssh"}, {"source", "203.0.113.9"}})};
+  std::map<std::uint64_t, std::string> told;
+  const auto note = [&] {
+    for (const auto& [ticket, reply] : rounds.said.told)
+      CHECK(told.emplace(ticket,
+                         reply.failure.text.empty() ? text_of(reply.lines.at(0)).value() : reply.failure.text)
+                .second);
+  };
+  rounds.round(std::move(heard));
+  note();
+  for (int i = 0; i < 10 && rounds.said.next && *rounds.said.next <= rounds.now; ++i) {
+    rounds.round();
+    note();
+  }
+  CHECK(told == std::map<std::uint64_t, std::string>{{1, "opened ssh for 203.0.113.9: 30 s left"},
+                                                     {2, "1 grant closed."},
+                                                     {3, "off: nothing is guarded until: sudo knockctl on"},
+                                                     {4, "knockgate is off: every port is open"}});
+}
+
+TEST_CASE("what fails round after round is tried a second later in the end, not for ever at once") {
+  auto rounds = started();
+  rounds.round(knocks({completed("ssh")}));
+  rounds.look_fails = Error{"read elements: No buffer space available", ENOBUFS, ""};
+  rounds.round(hears({.removed = {{kClient, kSsh}}, .by = "nft"}));
+  int at_once = 0;
+  for (; at_once < 200 && rounds.said.next == rounds.now; ++at_once) rounds.round();
+  CHECK(at_once < 100);
+  CHECK(rounds.said.next == kStart + 1s);
+  CHECK(rounds.machine.ledger().has({kClient, kSsh})); // what was removed is not known
+}
+
+TEST_CASE("status reads and changes nothing") {
+  auto rounds = started();
+  rounds.round(knocks({completed("ssh"), completed("gone")}));
+  const auto before = shown(rounds.state());
+  const auto next = rounds.said.next;
+  const auto ask = ask_status(rounds.state());
+  CHECK(ask.elements == rounds.machine.ledger().keys());
+  CHECK_FALSE(ask.config);
+  Seen seen;
+  seen.table = TableSeen{};
+  seen.elements = {{{kClient, kSsh}, 10s, "", {3, 180}, {}}};
+  const auto status = status_of(rounds.state(), seen, kStart + 5s, 1'790'000'005);
+  REQUIRE(status.grants.size() == 1);
+  CHECK(status.grants[0].packets == 3);                                 // as the kernel counts now,
+  CHECK(rounds.machine.ledger().counted({kClient, kSsh}) == Traffic{}); // and nothing is noted of it
+  CHECK(shown(rounds.state()) == before);
+  rounds.begin();
+  CHECK(rounds.steps.empty());
+  rounds.end();
+  CHECK(rounds.said.next == next);
+  CHECK(shown(rounds.state()) == before);
+}
+
+TEST_CASE("ten thousand doors' sequences that one wake-up hears are one batch") {
+  constexpr std::size_t kDoors = kMaxDoors;
+  Config config;
+  for (std::size_t i = 0; i < kDoors; ++i) {
+    Door door;
+    door.name = fmt::format("d{}", i);
+    door.id = door_id(door.name);
+    door.opens = {kSsh};
+    door.grants = 64;
+    const auto low = static_cast<std::uint16_t>(1'024 + i % 30'000);
+    door.knock = {knock::Step{{Protocol::tcp, low}},
+                  knock::Step{{Protocol::udp, static_cast<std::uint16_t>(low + i / 30'000)}}};
+    config.doors.push_back(std::move(door));
+  }
+  Rounds rounds(std::make_shared<const Config>(std::move(config)));
+  for (int i = 0; i < 10 && !rounds.machine.is_started(); ++i) rounds.round();
+  REQUIRE(rounds.machine.is_started());
+  (void)rounds.rest();
+  std::vector<Completed> records;
+  for (std::size_t i = 0; i < kDoors; ++i)
+    records.push_back(
+        completed(fmt::format("d{}", i), address(fmt::format("198.51.{}.{}", i / 250, 1 + i % 250))));
+  rounds.begin(knocks(std::move(records)));
+  REQUIRE(rounds.steps.size() == 1);
+  REQUIRE(step<Commit>(rounds.steps) != nullptr);
+  CHECK(step<Commit>(rounds.steps)->batch.size() == kDoors);
+  rounds.end();
+  CHECK(rounds.machine.ledger().grants().size() == kDoors);
+  CHECK(rounds.state().tally.commits == 1);
+  CHECK(rounds.state().tally.refused.empty());
+  CHECK(rounds.said.next > rounds.now); // no second round
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/keeper/table.hpp"
+
+#include <doctest/doctest.h>
+
+#include "../harness/keeper.hpp"
+
+using namespace knock;
+using namespace knock::keeper;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Error kLoadFailed{"load: Device or resource busy", 16, ""};
+const GrantKey kKey{kClient, kSsh};
+
+/// Each commit of another that removes the table, and our load behind it.
+std::vector<Line> removed_and_healed(Table& table, const std::string& by, Instant now) {
+  table.hear({.broken = true, .by = by}, Mode::gate);
+  return table.settle_heal({}, 2, true, {}, now);
+}
+
+Config embed() {
+  Config config;
+  config.nft.mode = Mode::embed;
+  return config;
+}
+
+StaticSets guarding(std::vector<Guarded> ports) {
+  StaticSets sets;
+  sets.guarded = std::move(ports);
+  return sets;
+}
+
+} // namespace
+
+TEST_CASE("a table that another process removes comes back at once, and the log names the process") {
+  Table table;
+  CHECK_FALSE(table.next(kStart));
+  table.hear({.broken = true, .by = "nft"}, Mode::gate);
+  CHECK(table.is_lost());
+  CHECK(table.heals(kStart));
+  CHECK(table.next(kStart) == kStart);
+  const auto lines = table.settle_heal({}, 2, true, {}, kStart);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].text == "healed by=nft: table inet knockgate was gone, 2 elements are back");
+  CHECK_FALSE(table.is_lost());
+  CHECK(table.healed() == 1);
+  CHECK(table.is_doubted()); // commits of others during the load were not heard
+}
+
+TEST_CASE("a process has no line of the log to itself, whatever it calls itself") {
+  Table table;
+  const auto lines = removed_and_healed(table, "x\nopen door=ssh", kStart);
+  CHECK(lines.at(0).text.find('\n') == std::string::npos);
+}
+
+TEST_CASE("elements that others removed are handed out once, and no table is lost for them") {
+  Table table;
+  const GrantKey other{kOther, kSsh};
+  table.hear({.removed = {kKey}}, Mode::gate);
+  table.hear({.removed = {other}}, Mode::gate);
+  CHECK_FALSE(table.is_lost());
+  CHECK(table.take_removed() == std::vector{kKey, other});
+  CHECK_FALSE(table.has_removed());
+  table.keep_removed({other}); // its batch was refused
+  CHECK(table.take_removed() == std::vector{other});
+}
+
+TEST_CASE("a set that is made means something in embed mode alone") {
+  Table table;
+  table.hear({.set_made = true}, Mode::gate);
+  CHECK_FALSE(table.is_lost());
+  table.hear({.set_made = true}, Mode::embed);
+  CHECK(table.is_lost());
+}
+
+TEST_CASE("lost messages are a doubt, which a look ends; a look that failed ends it, too") {
+  const TableSeen intact{.there = true, .rules_as_loaded = true, .guarded = {{kSsh, {}}, {kWeb, 4s}}};
+  const auto wanted = guarding({{kSsh, {}}, {kWeb, 5s}}); // the time that is left of a trial is no difference
+  Table table;
+  table.hear({.overran = true}, Mode::gate);
+  CHECK(table.is_doubted());
+  CHECK_FALSE(table.is_lost());
+  CHECK(table.next(kStart) == kStart);
+  SUBCASE("intact") {
+    table.look(intact, wanted);
+  }
+  SUBCASE("not to be had") {
+    table.look({}, wanted);
+  }
+  CHECK_FALSE(table.is_doubted());
+  CHECK_FALSE(table.is_lost());
+}
+
+TEST_CASE("a look that misses the table, a rule or a guarded port finds it lost") {
+  const auto wanted = guarding({{kSsh, {}}, {kWeb, {}}});
+  TableSeen seen{.there = true, .rules_as_loaded = true, .guarded = wanted.guarded};
+  SUBCASE("table") {
+    seen.there = false;
+  }
+  SUBCASE("rule") {
+    seen.rules_as_loaded = false;
+  }
+  SUBCASE("port") {
+    seen.guarded.pop_back();
+  }
+  SUBCASE("one port too many") {
+    seen.guarded.push_back({{Protocol::udp, 53}, {}});
+  }
+  Table table;
+  table.look(seen, wanted);
+  CHECK(table.is_lost());
+  CHECK(table.heals(kStart));
+}
+
+TEST_CASE("what a look finds is healed once a second: it may be a race that we lose each time") {
+  Table table;
+  (void)removed_and_healed(table, "nft", kStart);
+  table.look(TableSeen{}, {});
+  CHECK_FALSE(table.heals(kStart + 999ms));
+  CHECK(table.next(kStart) == kStart + 1s);
+  CHECK(table.heals(kStart + 1s));
+}
+
+TEST_CASE(
+    "after ten times in a minute there is a pause that names the process, and ends by time or on request") {
+  Table table;
+  for (int i = 0; i < 9; ++i) CHECK(removed_and_healed(table, "fw-loop", kStart).size() == 1);
+  const auto lines = removed_and_healed(table, "fw-loop", kStart);
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].text == "healed 10 times in a minute: a minute's pause; the table is removed by fw-loop");
+  table.look(TableSeen{.there = true, .rules_as_loaded = true}, {});
+  table.hear({.broken = true, .by = "fw-loop"}, Mode::gate);
+  CHECK_FALSE(table.heals(kStart));
+  CHECK(table.next(kStart) == kStart + 60s);
+  CHECK(table.absence("knockgate").what ==
+        "table inet knockgate is gone, removed again and again by fw-loop");
+  SUBCASE("time") {
+    CHECK(table.heals(kStart + 60s));
+  }
+  SUBCASE("request") {
+    table.settle_load();
+    CHECK_FALSE(table.is_lost());
+    CHECK(removed_and_healed(table, "fw-loop", kStart).size() == 1);
+  }
+}
+
+TEST_CASE("a load that fails with elements is tried without them at once; then once a second, and said") {
+  Table table;
+  table.lose();
+  CHECK(table.settle_heal(kLoadFailed, 2, true, {}, kStart).empty());
+  CHECK(table.is_apart());
+  CHECK(table.heals(kStart));
+  const auto lines = table.settle_heal(kLoadFailed, 2, false, {}, kStart);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].level == LogLevel::error);
+  CHECK_FALSE(table.heals(kStart + 999ms));
+  CHECK(table.next(kStart) == kStart + 1s);
+  CHECK(table.heals(kStart + 1s));
+  (void)table.settle_heal({}, 2, false, {}, kStart + 1s);
+  CHECK_FALSE(table.is_apart());
+  table.lose(); // anew: at once, whatever was
+  CHECK(table.heals(kStart + 1s));
+}
+
+TEST_CASE("embed: a load that fails waits without a word until the admin's sets are made") {
+  Table table;
+  table.hear({.broken = true, .by = "nft"}, Mode::embed);
+  CHECK(table.settle_heal(kLoadFailed, 0, false, embed(), kStart).empty());
+  CHECK_FALSE(table.heals(kStart + 24h));
+  CHECK_FALSE(table.next(kStart));
+  table.hear({.set_made = true, .by = "nft"}, Mode::embed);
+  CHECK(table.heals(kStart));
+}
+
+TEST_CASE("of a table that we removed ourselves nothing is known") {
+  Table table;
+  table.hear({.removed = {kKey}}, Mode::gate);
+  table.hear({.broken = true, .by = "nft"}, Mode::gate);
+  table.doubt();
+  table.forget();
+  CHECK_FALSE(table.has_removed());
+  CHECK_FALSE(table.is_lost());
+  CHECK_FALSE(table.next(kStart));
+}
