@@ -24,7 +24,7 @@ ok "without a door: no table, no group, no conntrack"
 mkfifo "$TMP/in" "$TMP/out"
 background ip netns exec "$RUN-client" bash -c "exec 3<>/dev/tcp/$R4/2222; while read -r line; do echo \"\$line\" >&3; read -r answer <&3; echo \"\$answer\"; done" <>"$TMP/in" 1<>"$TMP/out"
 exec 8<>"$TMP/in" 9<>"$TMP/out"
-echoes() { echo "$1" >&8; read -r -t 5 answer <&9 && [ "$answer" = "$1" ]; }
+echoes() { echo "$1" >&8; read -r -t $((25 * SLOW)) answer <&9 && [ "$answer" = "$1" ]; }
 echoes before || fail "the session does not work"
 config <<<"$NO_DOOR
 [door.echo]
@@ -45,8 +45,8 @@ await logged 'hand verb=reload uid=0 signal=HUP exit=2'
 expect '.state == "idle" and .gate.loaded == false'
 ok "a reload that would guard a new port is refused without --confirm or --now, by SIGHUP too"
 
-ctl reload --confirm $((3 * SLOW))s >"$TMP/said"
-grep -q "tcp/22 tcp/2222 guarded from now, for $((3 * SLOW)) s unless confirmed" "$TMP/said" || fail "reload says: $(cat "$TMP/said")"
+ctl reload --confirm $((12 * SLOW))s >"$TMP/said" # all until `unconfirmed` happens meanwhile
+grep -q "tcp/22 tcp/2222 guarded from now, for $((12 * SLOW)) s unless confirmed" "$TMP/said" || fail "reload says: $(cat "$TMP/said")"
 port=$(sed -n 's/^The connection from 203\.0\.113\.9 port \([0-9]*\) goes on; a new one needs the knock\.$/\1/p' "$TMP/said")
 [ -n "$port" ] || fail "reload says: $(cat "$TMP/said")"
 echoes after || fail "the connection died"
