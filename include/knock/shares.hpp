@@ -34,7 +34,7 @@ bool is_limited(Via via);
 bool is_anonymous(const OpenGrant& grant);
 
 /// Of what is limited, how much each door has; or how much more it has by a plan.
-class Taken {
+class Totals {
  public:
   struct Amount {
     std::ptrdiff_t grants = 0;
@@ -63,11 +63,11 @@ class Shares {
   /// forgotten, so each is passed over once.
   std::vector<std::uint64_t> oldest(std::string_view door, std::size_t most, const Unused& unused);
   [[nodiscard]] const LedgerLimits& limits() const { return limits_; }
-  [[nodiscard]] const Taken& taken() const { return taken_; }
+  [[nodiscard]] const Totals& totals() const { return totals_; }
 
  private:
   LedgerLimits limits_;
-  Taken taken_;
+  Totals totals_;
   std::set<std::tuple<std::string, Instant, std::uint64_t>> unused_; // by door, and by when they opened
 };
 
@@ -84,7 +84,7 @@ class Room {
 
  private:
   const Shares& shares_;
-  Taken more_;
+  Totals more_;
 };
 
 } // namespace knock

@@ -13,7 +13,7 @@ bool is_anonymous(const OpenGrant& grant) {
   return grant.via == Via::knock && grant.by == "-";
 }
 
-void Taken::count(const OpenGrant& grant, std::ptrdiff_t sign) {
+void Totals::count(const OpenGrant& grant, std::ptrdiff_t sign) {
   if (!is_limited(grant.via)) return;
   auto& amount = doors_[grant.door];
   amount.grants += sign;
@@ -22,18 +22,18 @@ void Taken::count(const OpenGrant& grant, std::ptrdiff_t sign) {
   if (amount == Amount{}) doors_.erase(grant.door);
 }
 
-Taken::Amount Taken::of(std::string_view name) const {
+Totals::Amount Totals::of(std::string_view name) const {
   const auto door = doors_.find(name);
   return door == doors_.end() ? Amount{} : door->second;
 }
 
 void Shares::add(const OpenGrant& grant, bool unused) {
-  taken_.count(grant, 1);
+  totals_.count(grant, 1);
   if (unused && is_anonymous(grant)) unused_.insert({grant.door, grant.opened, grant.id});
 }
 
 void Shares::remove(const OpenGrant& grant) {
-  taken_.count(grant, -1);
+  totals_.count(grant, -1);
   unused_.erase({grant.door, grant.opened, grant.id});
 }
 
@@ -53,11 +53,11 @@ std::string_view Room::lacking(const GrantRequest& request, std::size_t count) c
   if (!is_limited(request.via)) return {};
   const auto more = static_cast<std::ptrdiff_t>(count);
   const std::ptrdiff_t limit{shares_.limits().grants};
-  const auto before = shares_.taken().of(request.door), added = more_.of(request.door);
+  const auto before = shares_.totals().of(request.door), added = more_.of(request.door);
   const auto elements = before.elements + added.elements;
   if (before.grants + added.grants + more > request.share) return "door_grants";
   if (elements != 0 && elements + more * std::ssize(request.ports) > limit) return "door_grants";
-  return shares_.taken().grants() + more_.grants() + more > limit ? "grants" : "";
+  return shares_.totals().grants() + more_.grants() + more > limit ? "grants" : "";
 }
 
 } // namespace knock

@@ -54,7 +54,7 @@ inline GrantRequest request(const Config& config, std::string_view door, const A
 }
 /// Opens it, and the kernel took it. Returns the grant's id.
 inline std::uint64_t open(Ledger& ledger, const GrantRequest& asked, Instant now = kStart) {
-  const auto plan = ledger.plan_open({&asked, 1}, now);
+  const auto plan = plan_open(ledger, {&asked, 1}, now);
   (void)ledger.accept(plan);
   return plan.after.back().id;
 }

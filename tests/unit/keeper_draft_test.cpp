@@ -20,7 +20,7 @@ const auto kConfig = config_of(
 
 void add_open(Draft& draft, Ledger& ledger, std::string_view door, const Address& source, JobId job) {
   const auto asked = request(*kConfig, door, source);
-  draft.add(ledger, ledger.plan_open({&asked, 1}, kStart), job);
+  draft.add(ledger, plan_open(ledger, {&asked, 1}, kStart), job);
 }
 
 /// Where the change of this key stands in the batch.
@@ -42,8 +42,8 @@ TEST_CASE(
   add_open(draft, ledger, "adm", kClient, 2); // the same port, for longer
   REQUIRE(draft.batch().size() == 1);
   CHECK(draft.batch()[0].timeout == 2min);
-  draft.add(ledger, ledger.plan_close({.door = "adm"}, "hand", kStart), 3);
-  draft.add(ledger, ledger.plan_close({.door = "ssh"}, "hand", kStart), 4);
+  draft.add(ledger, plan_close(ledger, {.door = "adm"}, "hand", kStart), 3);
+  draft.add(ledger, plan_close(ledger, {.door = "ssh"}, "hand", kStart), 4);
   REQUIRE(draft.batch().size() == 1);
   CHECK(draft.batch()[0].kind == Change::Kind::remove);
   CHECK(draft.parts().size() == 4);
@@ -61,7 +61,7 @@ TEST_CASE("a map's element is held where the kernel has it, not where a plan of 
   Draft draft;
   for (const auto& target : {*parse_target("192.0.2.22:443"), elsewhere}) {
     const auto asked = moved(target);
-    draft.add(ledger, ledger.plan_open({&asked, 1}, kStart), 1);
+    draft.add(ledger, plan_open(ledger, {&asked, 1}, kStart), 1);
   }
   const auto change = draft.batch().at(at(draft, {kClient, {Protocol::tcp, 8443}, GrantSet::forward}));
   CHECK(change.target == elsewhere);
@@ -75,20 +75,20 @@ TEST_CASE("each plan sees those before it, and all of them are taken back") {
   Draft draft;
   add_open(draft, ledger, "ssh", kClient, 1); // extends
   add_open(draft, ledger, "web", kClient, 2);
-  draft.add(ledger, ledger.plan_close({.door = "web"}, "hand", kStart), 3);
+  draft.add(ledger, plan_close(ledger, {.door = "web"}, "hand", kStart), 3);
   CHECK(draft.parts().at(2).plan.closed.size() == 1);
-  draft.add(ledger, ledger.plan_close({.door = "ssh"}, "hand", kStart));
+  draft.add(ledger, plan_close(ledger, {.door = "ssh"}, "hand", kStart));
   CHECK(ledger.grants().empty());
   draft.revert(ledger);
   CHECK(ledger.grants() == grants);
-  CHECK(ledger.has({kClient, kSsh}));
-  CHECK_FALSE(ledger.has({kClient, kWeb}));
+  CHECK(ledger.elements().contains({kClient, kSsh}));
+  CHECK_FALSE(ledger.elements().contains({kClient, kWeb}));
 }
 
 TEST_CASE("a plan that changes and tells nothing is no part; one that only refuses is") {
   Ledger ledger({});
   Draft draft;
-  draft.add(ledger, ledger.plan_close({.door = "ssh"}, "hand", kStart), 1);
+  draft.add(ledger, plan_close(ledger, {.door = "ssh"}, "hand", kStart), 1);
   CHECK(draft.parts().empty());
   ledger.set_limits({0, 0});
   add_open(draft, ledger, "ssh", kClient, 2);

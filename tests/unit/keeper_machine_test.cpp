@@ -41,7 +41,8 @@ struct Rounds {
     Seen seen;
     seen.elements_error = look_fails;
     for (const auto& key : ask.elements)
-      if (!look_fails && machine.ledger().has(key) && std::find(gone.begin(), gone.end(), key) == gone.end())
+      if (!look_fails && machine.ledger().elements().contains(key) &&
+          std::find(gone.begin(), gone.end(), key) == gone.end())
         seen.elements.push_back({key, 10s, "", {}, {}});
     if (ask.grants) seen.grants = adopted;
     if (ask.table) seen.table = table;
@@ -248,7 +249,7 @@ TEST_CASE("a commit that finds no table drops nothing: the table comes back firs
   rounds.end();
   CHECK(rounds.has("healed by="));
   (void)rounds.rest();
-  CHECK(rounds.machine.ledger().has({kClient, kSsh}));
+  CHECK(rounds.machine.ledger().elements().contains({kClient, kSsh}));
 }
 
 TEST_CASE("a table that another removed comes back with the time that is left of each grant") {
@@ -283,8 +284,8 @@ TEST_CASE("a knock that comes behind a reload waits for the configuration that i
   rounds.round(std::move(heard));
   rounds.round(knocks({completed("web"), completed("ssh")}));
   (void)rounds.rest();
-  CHECK(rounds.machine.ledger().has({kClient, kWeb}));
-  CHECK_FALSE(rounds.machine.ledger().has({kClient, kSsh}));
+  CHECK(rounds.machine.ledger().elements().contains({kClient, kWeb}));
+  CHECK_FALSE(rounds.machine.ledger().elements().contains({kClient, kSsh}));
   CHECK(rounds.state().tally.refused == Counts{{"unknown_door", 1}});
 }
 
@@ -432,7 +433,7 @@ TEST_CASE("what fails round after round is tried a second later in the end, not 
   for (; at_once < 200 && rounds.said.next == rounds.now; ++at_once) rounds.round();
   CHECK(at_once < 100);
   CHECK(rounds.said.next == kStart + 1s);
-  CHECK(rounds.machine.ledger().has({kClient, kSsh})); // what was removed is not known
+  CHECK(rounds.machine.ledger().elements().contains({kClient, kSsh})); // what was removed is not known
 }
 
 TEST_CASE("status reads and changes nothing") {
@@ -441,15 +442,16 @@ TEST_CASE("status reads and changes nothing") {
   const auto before = shown(rounds.state());
   const auto next = rounds.said.next;
   const auto ask = ask_status(rounds.state());
-  CHECK(ask.elements == rounds.machine.ledger().keys());
+  CHECK(ask.elements == keys_of(rounds.machine.ledger()));
   CHECK_FALSE(ask.config);
   Seen seen;
   seen.table = TableSeen{};
   seen.elements = {{{kClient, kSsh}, 10s, "", {3, 180}, {}}};
   const auto status = status_of(rounds.state(), seen, kStart + 5s, 1'790'000'005);
   REQUIRE(status.grants.size() == 1);
-  CHECK(status.grants[0].packets == 3);                                 // as the kernel counts now,
-  CHECK(rounds.machine.ledger().counted({kClient, kSsh}) == Traffic{}); // and nothing is noted of it
+  CHECK(status.grants[0].packets == 3); // as the kernel counts now,
+  CHECK(counted(rounds.machine.ledger().elements(), {kClient, kSsh}) ==
+        Traffic{}); // and nothing is noted of it
   CHECK(shown(rounds.state()) == before);
   rounds.begin();
   CHECK(rounds.steps.empty());
