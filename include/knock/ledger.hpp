@@ -5,6 +5,8 @@
 /// Out:     a Plan: the kernel changes to commit and what is true once they are acked.
 /// Memory:  one entry a grant, bounded by `[limits] grants`, and one an element.
 /// Threads: one. Time: passed in.
+/// Of four values: the book of grants, the shares that doors have of it, the elements, the connections. The ledger
+/// changes them together; what shall become of them is planned by functions that only read.
 /// An element ends at the latest end of the grants that hold it, so closing one owner never cuts another.
 /// A grant without a known end (idle, disconnect) has a short one that is pushed on: whatever happens to us, the
 /// kernel closes it.
@@ -16,11 +18,12 @@
 #include <optional>
 #include <set>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <knock/book.hpp>
+#include <knock/elements.hpp>
 #include <knock/plan.hpp>
 #include <knock/shares.hpp>
 
@@ -32,117 +35,78 @@ inline constexpr Millis kForwardOutlives{1'000}; // else the last packet meets a
 
 class Ledger {
  public:
-  explicit Ledger(LedgerLimits limits) : limits_(limits) {}
+  explicit Ledger(LedgerLimits limits) : shares_(limits) {}
 
   using TermsOf = std::function<Terms(std::string_view door)>;
   /// Takes over what the kernel holds at start, one grant per owner and source, and forgets all else.
   void adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now);
-
-  /// Opens or extends, never shortens. At a limit a door gives up its own of `spare` that carried no packet,
-  /// in that order; what limits forbid then becomes a `refused` event. A request's own event is its last.
-  [[nodiscard]] Plan plan_open(std::span<const GrantRequest> requests, Instant now,
-                               std::span<const std::uint64_t> spare = {}) const;
-  /// What these may have to give up, the oldest first, as far as known. Look at their counters, then plan.
-  std::vector<std::uint64_t> spare(std::span<const GrantRequest> requests, std::size_t at_least = 0);
-  [[nodiscard]] Plan plan_close(const CloseWhich& which, std::string_view reason, Instant now) const;
-  /// Every live element with its remaining time: to fill a table that was made anew.
-  [[nodiscard]] Batch all(Instant now) const;
   Undo accept(const Plan& plan);
   /// Makes an accept unhappen. Requires: nothing but accepts since, and those reverted, the last first.
   void revert(const Undo& undo);
   /// Removes what has ended; the kernel dropped the elements by itself.
   std::vector<LedgerEvent> expire(Instant now);
-
-  // ledger_flows.cpp: what ends by use
-  /// Whether a connection of `source` to `port` means anything to a grant.
-  [[nodiscard]] bool watches(const Address& source, Port port) const;
-  /// It began: counted at once. `known`: it may have begun, and be answered, long ago.
-  /// Returns the grants whose end may have to change: plan_flows.
-  std::vector<std::uint64_t> flow_begun(const Address& source, Port port, bool known, Instant now);
-  /// One that we saw begin: its first packet need not be sent again.
-  void flow_answered(const Address& source, Port port, Instant now);
-  std::vector<std::uint64_t> flow_ended(const Address& source, Port port);
-  /// Of these grants, those with a connection stay open, the others for `linger`.
-  [[nodiscard]] Plan plan_flows(std::span<const std::uint64_t> ids, Instant now) const;
-  /// The elements that may have let it in and count their uses. What the kernel counted there is to be noted.
-  [[nodiscard]] std::vector<GrantKey> counted_uses(const Address& source, Port port) const;
-  /// Connections beyond those that the element's counter told: what is left becomes less.
-  void spend(const GrantKey& key, std::uint64_t connections);
-  /// Until they are closed: grants without a use left whose connections are all answered, or kSentAgain after the
-  /// last began: until then its first packet may have to be sent again, and needs the element.
-  std::vector<std::uint64_t> used_up(Instant now);
-  [[nodiscard]] std::optional<Instant> next_used_up() const;
-  /// Elements that still hold the uses of a grant that ended since the last call; and put without them.
+  /// Elements that still hold the uses of a grant that ended since the last call: plan_anew.
   std::set<GrantKey> outlived() { return std::exchange(outlived_, {}); }
-  [[nodiscard]] Plan plan_anew(const std::set<GrantKey>& keys, Instant now) const;
-  /// The elements of connections that are older than the guard.
-  [[nodiscard]] std::vector<GrantKey> sessions() const;
-  [[nodiscard]] bool has_sessions() const { return !sessions_.empty(); }
-  /// Pushes on grants whose connections live.
-  [[nodiscard]] Plan plan_leases(Instant now) const;
-  /// Pushes on grants whose counters moved. `note` first.
-  [[nodiscard]] Plan plan_idle(Instant now) const;
-  /// The elements of those that a close means, or that requests may change; without those of forwards.
-  [[nodiscard]] std::vector<GrantKey> keys_of(const CloseWhich& which) const;
-  [[nodiscard]] std::vector<GrantKey> keys_of(const GrantRequest& request) const;
-  /// The elements with counters: of all grants, of on-idle ones.
-  [[nodiscard]] std::vector<GrantKey> keys() const;
-  [[nodiscard]] std::vector<GrantKey> idle_keys() const;
-  [[nodiscard]] std::vector<GrantKey> lease_keys() const;
   /// Takes over what the kernel counted.
   void note(std::span<const Element> elements);
-  [[nodiscard]] Traffic traffic(const OpenGrant& grant) const;
-  [[nodiscard]] Traffic counted(const GrantKey& key) const;
+  /// Connections beyond those that the element's counter told: what is left becomes less.
+  void spend(const GrantKey& key, std::uint64_t connections);
+  /// Those to be closed: without a use left, and all their connections are answered, or kSentAgain is over since the
+  /// last began: until then its first packet may have to be sent again, and needs the element.
+  Grants used_up(Instant now);
+  /// What these may have to give up, the oldest first, as far as known. Look at their counters, then plan.
+  std::vector<std::uint64_t> spare(std::span<const GrantRequest> requests, std::size_t at_least = 0);
+
+  /// A connection began: counted at once. `known`: it may have begun, and be answered, long ago.
+  /// Returns the grants whose end may have to change: plan_flows.
+  std::vector<std::uint64_t> flow_begun(const Address& source, Port port, bool known, Instant now);
+  /// All that we saw begin there are answered: none needs its first packet sent again.
+  void flows_answered(const Address& source, Port port, Instant now);
+  std::vector<std::uint64_t> flow_ended(const Address& source, Port port);
   /// Connections are no longer watched.
   void forget_flows();
-  void set_limits(LedgerLimits limits) { limits_ = limits; }
-  [[nodiscard]] std::optional<Instant> next_end() const;
-  /// The first end behind `from`, and the elements with counters that end until `until`.
-  [[nodiscard]] std::optional<Instant> next_end_after(Instant from) const;
-  [[nodiscard]] std::vector<GrantKey> ending(Instant from, Instant until) const;
-  /// Of open on-idle grants; nothing when there is none.
-  [[nodiscard]] std::optional<Millis> shortest_idle() const;
-  [[nodiscard]] bool leases() const { return !flowing_.empty(); }
-  /// Whether any open grant has to know of connections.
-  [[nodiscard]] bool needs_flows() const { return flow_watchers_ != 0; }
-  [[nodiscard]] bool has(const GrantKey& key) const { return elements_.contains(key); }
-  [[nodiscard]] const std::map<std::uint64_t, OpenGrant>& grants() const { return grants_; }
+
+  void set_limits(LedgerLimits limits) { shares_.set_limits(limits); }
+  [[nodiscard]] const Shares& shares() const { return shares_; }
+  [[nodiscard]] const Book& book() const { return book_; }
+  [[nodiscard]] const std::map<std::uint64_t, OpenGrant>& grants() const { return book_.grants(); }
+  [[nodiscard]] const Elements& elements() const { return elements_; }
 
  private:
-  using Pointers = std::vector<const OpenGrant*>;
-  struct Opening; // a plan_open in the making
+  /// Nothing: there is none any more. Returns what was there.
+  std::optional<OpenGrant> replace(std::uint64_t id, std::optional<OpenGrant> grant);
 
-  [[nodiscard]] Pointers matching(const CloseWhich& which) const;
-  [[nodiscard]] Pointers of_subnet(const Address& subnet) const;
-  [[nodiscard]] Pointers of_source(const Address& source) const;
-  [[nodiscard]] Pointers letting_in(const Address& source, Port port) const;
-  [[nodiscard]] bool has_flows(const OpenGrant& grant) const;
-  /// Who keeps an element longest; null: none of them holds it, or has a use left.
-  static const OpenGrant* latest(const Pointers& grants, const GrantKey& key);
-  [[nodiscard]] bool is_unused(const OpenGrant& grant) const;
-  /// An element for those of `holders` that hold `key`; the end of it when none does.
-  [[nodiscard]] Change put_change(const Pointers& holders, const GrantKey& key, Instant now) const;
-  [[nodiscard]] Change end_change(const GrantKey& key) const;
-  [[nodiscard]] Plan plan_change(std::vector<OpenGrant> changed, Instant now) const;
-  void put(OpenGrant grant);
-  void erase(std::uint64_t id);
-
-  LedgerLimits limits_;
   Shares shares_;
-  std::uint64_t last_id_ = 0;
-  std::map<std::uint64_t, OpenGrant> grants_; // by id
-  std::map<GrantKey, HeldElement> elements_;
-  std::set<std::pair<Address, std::uint64_t>> by_source_;
-  std::set<std::pair<Instant, std::uint64_t>> by_end_;
-  std::set<std::pair<Millis, std::uint64_t>> by_idle_;           // on_idle only
-  std::set<std::uint64_t> flowing_;                              // on_disconnect with live connections
-  std::set<std::uint64_t> sessions_;                             // connections older than the guard
-  std::set<GrantKey> outlived_;                                  // elements of uses, by grants that ended
-  std::vector<std::uint64_t> used_up_;                           // since a moment ago
-  std::set<std::pair<Instant, std::uint64_t>> by_used_up_;       // when they are closed
-  std::map<std::pair<Address, Port>, std::uint32_t> flows_;      // alive, by who and whereto
-  std::map<std::pair<Address, Port>, std::uint32_t> unanswered_; // of these
-  std::size_t flow_watchers_ = 0;
+  Book book_;
+  Elements elements_;
+  Connections connections_; // that grants have to know of
+  std::set<GrantKey> outlived_;
 };
+
+/// Opens or extends, never shortens. At a limit a door gives up its own of `spare` that carried no packet,
+/// in that order; what limits forbid then becomes a `refused` event. A request's own event is its last.
+Plan plan_open(const Ledger& ledger, std::span<const GrantRequest> requests, Instant now,
+               std::span<const std::uint64_t> spare = {});
+Plan plan_close(const Ledger& ledger, const CloseWhich& which, std::string_view reason, Instant now);
+/// Of these grants, those with a connection stay open, the others for `linger`.
+Plan plan_flows(const Ledger& ledger, std::span<const std::uint64_t> ids, Instant now);
+/// Pushes on grants whose connections live.
+Plan plan_leases(const Ledger& ledger, Instant now);
+/// Pushes on grants whose counters moved. `note` first.
+Plan plan_idle(const Ledger& ledger, Instant now);
+/// Puts these elements with the uses that are left.
+Plan plan_anew(const Ledger& ledger, const std::set<GrantKey>& keys, Instant now);
+/// Every live element with its remaining time: to fill a table that was made anew.
+Batch all_open(const Ledger& ledger, Instant now);
+
+/// Their elements that have counters, without those of forwards.
+std::vector<GrantKey> keys_of(const Ledger& ledger, const Grants& grants);
+/// Of all grants of its source: one that it shares an element with, and one that it extends.
+std::vector<GrantKey> keys_of(const Ledger& ledger, const GrantRequest& request);
+/// The elements with counters: of all grants; of these, where the counter tells whether they idle.
+std::vector<GrantKey> keys_of(const Ledger& ledger);
+std::vector<GrantKey> counted_keys(const Grants& grants);
+/// The elements that may have let it in and count their uses. What the kernel counted there is to be noted.
+std::vector<GrantKey> counted_uses(const Ledger& ledger, const Address& source, Port port);
 
 } // namespace knock

@@ -68,9 +68,11 @@ struct OpenGrant {
   Instant cap{}; ///< nothing extends beyond
   Terms terms{};
   std::uint32_t uses_left = 0;   ///< of a `uses` grant: connections to come
+  Instant closes = Instant::max(); ///< without a use left: when it is closed, as far as known
   std::uint16_t source_port = 0; ///< of a `session` grant
   Instant arrive{};              ///< on_disconnect: until then a connection is awaited
   bool used = false;             ///< on_disconnect, `uses`: there was a connection
+  bool connected = false;        ///< on_disconnect: there is one
   Traffic marked{};              ///< on_idle: what had passed when it was last extended
   bool adopted = false;          ///< found in the kernel at start
   bool operator==(const OpenGrant&) const = default;
@@ -82,6 +84,8 @@ std::uint8_t prefix_of(const OpenGrant& grant);
 std::string source_text(const OpenGrant& grant);
 bool lets_in(const OpenGrant& grant, const Address& source);
 bool holds(const OpenGrant& grant, Port port);
+bool holds(const OpenGrant& grant, const GrantKey& key);
+bool on_disconnect(const OpenGrant& grant);
 /// Whether it lets in so many connections, and all have come.
 bool is_spent(const OpenGrant& grant);
 const Target* target_of(const OpenGrant& grant, Port port);

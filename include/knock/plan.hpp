@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include <knock/open_grant.hpp>
+#include <knock/elements.hpp>
 
 namespace knock {
 
@@ -31,12 +31,6 @@ struct Plan {
   std::vector<OpenGrant> after;      ///< grants as they are then
   std::vector<std::uint64_t> closed; ///< grants that are gone then
   [[nodiscard]] bool empty() const { return batch.empty() && after.empty() && closed.empty(); }
-};
-
-/// An element as we believe the kernel has it.
-struct HeldElement {
-  Traffic traffic{};
-  Target target{};
 };
 
 /// What a plan that was accepted replaced; nothing: there was none.

@@ -9,12 +9,14 @@
 /// at its limit it gives up its own oldest grant without a packet: the other doors have theirs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <knock/open_grant.hpp>
@@ -31,53 +33,58 @@ bool is_limited(Via via);
 /// Opened by a knock without a name: given up for another one as long as no packet has used it.
 bool is_anonymous(const OpenGrant& grant);
 
+/// Of what is limited, how much each door has; or how much more it has by a plan.
+class Taken {
+ public:
+  struct Amount {
+    std::ptrdiff_t grants = 0;
+    std::ptrdiff_t elements = 0;
+    bool operator==(const Amount&) const = default;
+  };
+  /// `sign`: -1 for one that goes.
+  void count(const OpenGrant& grant, std::ptrdiff_t sign);
+  [[nodiscard]] Amount of(std::string_view door) const;
+  [[nodiscard]] std::ptrdiff_t grants() const { return grants_; }
+
+ private:
+  std::map<std::string, Amount, std::less<>> doors_;
+  std::ptrdiff_t grants_ = 0; // of all doors
+};
+
 class Shares {
  public:
-  struct Taken {
-    std::size_t grants = 0;
-    std::size_t elements = 0;
-  };
   using Unused = std::function<bool(std::uint64_t id)>;
 
+  explicit Shares(LedgerLimits limits) : limits_(limits) {}
+  void set_limits(LedgerLimits limits) { limits_ = limits; }
   void add(const OpenGrant& grant, bool unused);
   void remove(const OpenGrant& grant);
   /// At most `most` unused grants of a door, the oldest first. Those that are used by now are
   /// forgotten, so each is passed over once.
   std::vector<std::uint64_t> oldest(std::string_view door, std::size_t most, const Unused& unused);
-  [[nodiscard]] Taken of(std::string_view door) const;
-  [[nodiscard]] Taken all() const { return all_; }
+  [[nodiscard]] const LedgerLimits& limits() const { return limits_; }
+  [[nodiscard]] const Taken& taken() const { return taken_; }
 
  private:
-  struct OfDoor {
-    Taken taken;
-    std::set<std::pair<Instant, std::uint64_t>> unused; // by when they opened
-  };
-  std::map<std::string, OfDoor, std::less<>> doors_;
-  Taken all_;
+  LedgerLimits limits_;
+  Taken taken_;
+  std::set<std::tuple<std::string, Instant, std::uint64_t>> unused_; // by door, and by when they opened
 };
 
 /// What is left of the limits while a plan is made: the plan's own grants count, too.
 class Room {
  public:
-  Room(const Shares& shares, LedgerLimits limits) : shares_(shares), limits_(limits) {}
+  explicit Room(const Shares& shares) : shares_(shares) {}
 
-  void take(const OpenGrant& grant);
-  void give_back(const OpenGrant& grant);
+  void take(const OpenGrant& grant) { more_.count(grant, 1); }
+  void give_back(const OpenGrant& grant) { more_.count(grant, -1); }
   /// Which limit forbids `more` grants like this: "door_grants", "grants"; empty: none.
   /// A door takes at most half of a set's places, so one of many ports leaves room for the others.
   [[nodiscard]] std::string_view lacking(const GrantRequest& request, std::size_t more = 1) const;
 
  private:
-  struct Change {
-    std::ptrdiff_t grants = 0;
-    std::ptrdiff_t elements = 0;
-  };
-  void change(const OpenGrant& grant, std::ptrdiff_t sign);
-
   const Shares& shares_;
-  LedgerLimits limits_;
-  std::map<std::string, Change, std::less<>> changes_; // by door
-  std::ptrdiff_t all_ = 0;
+  Taken more_;
 };
 
 } // namespace knock

@@ -6,44 +6,27 @@
 namespace knock {
 namespace {
 
-/// The kernel counts in milliseconds; rounded up, so that the ledger never outlives the element's promise.
-Millis left_until(Instant end, Instant now) {
-  return std::max(std::chrono::ceil<Millis>(end - now), Millis{1});
+/// Of the uses that an element counts, those that are spent by so many connections.
+std::uint32_t spent(std::uint32_t uses, std::uint64_t connections) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(uses, connections));
 }
 
-Address last_of(Address subnet) {
-  if (subnet.family == Family::ipv6) std::fill(subnet.octets.begin() + 8, subnet.octets.end(), 0xff);
-  return subnet;
-}
-
-bool holds_key(const OpenGrant& grant, const GrantKey& key) {
-  if (grant.source != key.source || grant.source_port != key.source_port) return false;
-  if (key.set == GrantSet::forward) return target_of(grant, key.port) != nullptr;
-  return key.set == grant.set && holds(grant, key.port);
-}
-
-std::uint32_t left_of(std::uint32_t uses, std::uint64_t counted) {
-  return counted < uses ? uses - static_cast<std::uint32_t>(counted) : 0;
-}
-
-/// Whose element it is. The comment's sixth word is of the element, not of its owner; `uses` alone always has
-/// it.
+/// Whose element it is. The comment's sixth word is of the element, not of its owner; `uses` alone always has it.
 std::string_view owner_of(std::string_view comment, GrantSet set) {
   const bool more = set == GrantSet::forward && std::count(comment.begin(), comment.end(), ' ') == 5;
   return more || set == GrantSet::uses ? comment.substr(0, comment.rfind(' ')) : comment;
 }
 
-bool matches(const CloseWhich& which, const OpenGrant& grant) {
-  return (!which.id || *which.id == grant.id) && (!which.door || *which.door == grant.door) &&
-         (!which.source || lets_in(grant, *which.source)) && (!which.key || holds_key(grant, *which.key)) &&
-         (which.source_port == 0 || which.source_port == grant.source_port) &&
-         (which.ids.empty() || which.ids.contains(grant.id));
+std::string_view reason_of(const OpenGrant& grant) {
+  if (grant.ends >= grant.cap) return "max";
+  if (grant.terms.close == Close::on_idle) return "idle";
+  return grant.used && on_disconnect(grant) ? "disconnect" : "after";
 }
 
 } // namespace
 
 void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now) {
-  *this = Ledger(limits_);
+  *this = Ledger(shares_.limits());
   // Elements of one owner carry one comment, to the byte; each connection that goes on is an owner.
   std::map<std::tuple<Address, GrantSet, std::string_view, std::uint16_t, Port>, OpenGrant> owners;
   std::map<std::pair<Address, std::string_view>, std::vector<Lead>> leads;
@@ -56,7 +39,8 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     auto& grant = owners[{key.source, key.set, owner_of(comment, key.set), key.source_port,
                           key.set == GrantSet::session ? key.port : kNoPort}];
     if (const auto known = key.set == GrantSet::uses ? parse_comment(comment) : std::nullopt)
-      grant.uses_left = std::max(grant.uses_left, left_of(known->uses_left, traffic.packets));
+      grant.uses_left =
+          std::max(grant.uses_left, known->uses_left - spent(known->uses_left, traffic.packets));
     if (key.port != kNoPort || grant.ports.empty()) grant.ports.push_back(key.port);
     grant.ends = std::max(grant.ends, now + left);
   }
@@ -72,8 +56,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     grant.uses_left = held.uses_left;
     grant.ports = std::move(held.ports);
     std::sort(grant.ports.begin(), grant.ports.end());
-    grant.ends = held.ends;
-    grant.arrive = held.ends;
+    grant.arrive = grant.ends = held.ends;
     grant.adopted = true;
     if (ours) {
       grant.terms = terms_of(grant.door);
@@ -85,181 +68,23 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
       grant.opened = now;
       grant.cap = grant.ends;
     }
-    grant.id = ++last_id_;
-    if (ours && is_spent(grant)) used_up_.push_back(grant.id);
-    put(std::move(grant));
+    grant.id = book_.last_id() + 1;
+    replace(grant.id, std::move(grant));
   }
-}
-
-Ledger::Pointers Ledger::of_subnet(const Address& subnet) const {
-  Pointers found;
-  for (auto it = by_source_.lower_bound({subnet, 0}); it != by_source_.end() && it->first <= last_of(subnet);
-       ++it)
-    found.push_back(&grants_.at(it->second));
-  return found;
-}
-
-Ledger::Pointers Ledger::of_source(const Address& source) const {
-  Pointers found;
-  for (auto it = by_source_.lower_bound({source, 0}); it != by_source_.end() && it->first == source; ++it)
-    found.push_back(&grants_.at(it->second));
-  return found;
-}
-
-const OpenGrant* Ledger::latest(const Pointers& grants, const GrantKey& key) {
-  const OpenGrant* best = nullptr;
-  for (const auto* grant : grants)
-    if (holds_key(*grant, key) && !is_spent(*grant) && (best == nullptr || grant->ends > best->ends))
-      best = grant;
-  return best;
-}
-
-/// One of `uses` lets in as many as all of them have left.
-Change Ledger::put_change(const Pointers& holders, const GrantKey& key, Instant now) const {
-  const auto* latest_holder = latest(holders, key);
-  if (latest_holder == nullptr) return end_change(key);
-  const auto& owner = *latest_holder;
-  Change change{Change::Kind::put, key, left_until(owner.ends, now), comment_of(owner)};
-  if (key.set == GrantSet::uses) {
-    for (const auto* one : holders)
-      if (holds_key(*one, key)) change.uses += one->uses_left;
-    auto told = owner;
-    told.uses_left = change.uses;
-    change.comment = comment_of(told);
-    return change;
-  }
-  const auto held = elements_.find(key);
-  if (held != elements_.end()) change.traffic = held->second.traffic;
-  if (key.set != GrantSet::forward) return change;
-  change.timeout += kForwardOutlives;
-  change.target = *target_of(owner, key.port);
-  change.held = held != elements_.end() ? held->second.target : change.target;
-  return change;
-}
-
-/// What becomes of an element nobody holds any more. A forward without a comment is nobody's, and ends by
-/// itself.
-Change Ledger::end_change(const GrantKey& key) const {
-  if (key.set != GrantSet::forward) return {Change::Kind::remove, key};
-  Change change{Change::Kind::put, key, kForwardOutlives};
-  const auto held = elements_.find(key);
-  if (held != elements_.end()) change.target = change.held = held->second.target;
-  return change;
-}
-
-Ledger::Pointers Ledger::matching(const CloseWhich& which) const {
-  Pointers found;
-  const auto take = [&](const OpenGrant& grant) {
-    if (matches(which, grant)) found.push_back(&grant);
-  };
-  if (which.id) {
-    if (const auto it = grants_.find(*which.id); it != grants_.end()) take(it->second);
-  } else if (which.key) {
-    for (const auto* grant : of_source(which.key->source)) take(*grant);
-  } else if (!which.ids.empty()) {
-    for (const auto id : which.ids)
-      if (const auto it = grants_.find(id); it != grants_.end()) take(it->second);
-  } else {
-    for (const auto& [id, grant] : grants_) take(grant);
-  }
-  return found;
-}
-
-std::vector<GrantKey> Ledger::keys_of(const CloseWhich& which) const {
-  std::vector<GrantKey> keys;
-  for (const auto* grant : matching(which))
-    for (const auto& key : knock::keys_of(*grant))
-      if (key.set != GrantSet::forward && has(key)) keys.push_back(key);
-  return keys;
-}
-
-/// Of all grants of its source: one that it shares an element with, and one that it extends.
-std::vector<GrantKey> Ledger::keys_of(const GrantRequest& request) const {
-  std::vector<GrantKey> keys;
-  const auto whole = of_source(request.source);
-  auto held = of_source(masked(request.source, request.prefix));
-  if (held != whole) held.insert(held.end(), whole.begin(), whole.end());
-  for (const auto* grant : held)
-    for (const auto& key : knock::keys_of(*grant))
-      if (key.set != GrantSet::forward && has(key)) keys.push_back(key);
-  return keys;
-}
-
-Plan Ledger::plan_close(const CloseWhich& which, std::string_view reason, Instant now) const {
-  Plan plan;
-  std::set<std::uint64_t> closed;
-  for (const auto* grant : matching(which)) {
-    closed.insert(grant->id);
-    plan.closed.push_back(grant->id);
-    plan.events.push_back({LedgerEvent::Verb::close, *grant, std::string{reason}, traffic(*grant)});
-  }
-  std::set<GrantKey> done;
-  for (const auto& event : plan.events) {
-    auto others = of_source(event.grant.source);
-    std::erase_if(others,
-                  [&](const OpenGrant* held) { return closed.contains(held->id) || held->ends <= now; });
-    for (const auto& key : knock::keys_of(event.grant)) {
-      if (!done.insert(key).second) continue;
-      plan.batch.push_back(put_change(others, key, now));
-    }
-  }
-  return plan;
-}
-
-/// Puts the elements of changed grants, each for the one that keeps it longest.
-Plan Ledger::plan_change(std::vector<OpenGrant> changed, Instant now) const {
-  Plan plan;
-  std::map<GrantKey, Change> changes;
-  for (const auto& grant : changed) {
-    auto held = of_source(grant.source);
-    std::erase_if(held, [&](const OpenGrant* one) {
-      return one->ends <= now || std::any_of(changed.begin(), changed.end(),
-                                             [&](const OpenGrant& other) { return other.id == one->id; });
-    });
-    for (const auto& other : changed)
-      if (other.source == grant.source) held.push_back(&other);
-    for (const auto& key : knock::keys_of(grant)) changes.insert_or_assign(key, put_change(held, key, now));
-  }
-  for (auto& [key, change] : changes) plan.batch.push_back(std::move(change));
-  plan.after = std::move(changed);
-  return plan;
-}
-
-Batch Ledger::all(Instant now) const {
-  std::map<GrantKey, Pointers> holders;
-  for (const auto& [id, grant] : grants_) {
-    if (grant.ends <= now || is_spent(grant)) continue;
-    for (const auto& key : knock::keys_of(grant)) holders[key].push_back(&grant);
-  }
-  Batch batch;
-  batch.reserve(holders.size());
-  for (const auto& [key, grants] : holders) batch.push_back(put_change(grants, key, now));
-  return batch;
 }
 
 Undo Ledger::accept(const Plan& plan) {
   Undo undo;
-  const auto note = [&](std::uint64_t id) {
-    const auto it = grants_.find(id);
-    undo.grants.emplace_back(id, it == grants_.end() ? std::nullopt : std::optional(it->second));
-  };
   for (const auto& change : plan.batch) {
-    const auto held = elements_.find(change.key);
-    undo.elements.emplace_back(change.key,
-                               held == elements_.end() ? std::nullopt : std::optional(held->second));
+    const auto* element = held(elements_, change.key);
+    undo.elements.emplace_back(change.key, element == nullptr ? std::nullopt : std::optional(*element));
     if (change.kind == Change::Kind::put && !change.comment.empty())
       elements_[change.key] = {change.traffic, change.target};
     else
       elements_.erase(change.key);
   }
-  for (const auto& grant : plan.after) {
-    note(grant.id);
-    put(grant);
-  }
-  for (auto id : plan.closed) {
-    note(id);
-    erase(id);
-  }
+  for (const auto& grant : plan.after) undo.grants.emplace_back(grant.id, replace(grant.id, grant));
+  for (auto id : plan.closed) undo.grants.emplace_back(id, replace(id, {}));
   return undo;
 }
 
@@ -269,26 +94,17 @@ void Ledger::revert(const Undo& undo) {
       elements_[it->first] = *it->second;
     else
       elements_.erase(it->first);
-  for (auto it = undo.grants.rbegin(); it != undo.grants.rend(); ++it)
-    if (it->second)
-      put(*it->second);
-    else
-      erase(it->first);
+  for (auto it = undo.grants.rbegin(); it != undo.grants.rend(); ++it) replace(it->first, it->second);
 }
 
 std::vector<LedgerEvent> Ledger::expire(Instant now) {
   std::vector<LedgerEvent> events;
-  while (!by_end_.empty() && by_end_.begin()->first <= now) {
-    const auto id = by_end_.begin()->second;
-    const auto grant = grants_.at(id);
-    const bool idle = grant.terms.close == Close::on_idle;
-    const auto* reason = grant.ends >= grant.cap                                   ? "max"
-                         : idle                                                    ? "idle"
-                         : grant.used && grant.terms.close == Close::on_disconnect ? "disconnect"
-                                                                                   : "after";
-    events.push_back({LedgerEvent::Verb::expire, grant, reason, traffic(grant)});
-    erase(id);
-    const auto others = of_source(grant.source);
+  for (const auto* ended : book_.ending(Instant::min(), now)) {
+    const auto grant = *ended;
+    events.push_back(
+        {LedgerEvent::Verb::expire, grant, std::string{reason_of(grant)}, traffic(elements_, grant)});
+    replace(grant.id, {});
+    const auto others = book_.of_source(grant.source);
     for (const auto& key : knock::keys_of(grant))
       if (latest(others, key) == nullptr)
         elements_.erase(key);
@@ -298,52 +114,109 @@ std::vector<LedgerEvent> Ledger::expire(Instant now) {
   return events;
 }
 
-std::optional<Instant> Ledger::next_end() const {
-  if (by_end_.empty()) return std::nullopt;
-  return by_end_.begin()->first;
+void Ledger::note(std::span<const Element> elements) {
+  for (const auto& [key, left, comment, traffic, target] : elements) {
+    const auto element = elements_.find(key);
+    if (element == elements_.end()) continue;
+    const auto before = std::exchange(element->second.traffic, traffic).packets;
+    if (key.set == GrantSet::uses && traffic.packets > before) spend(key, traffic.packets - before);
+  }
 }
 
-std::optional<Instant> Ledger::next_end_after(Instant from) const {
-  const auto it = by_end_.upper_bound({from, ~std::uint64_t{0}});
-  if (it == by_end_.end()) return std::nullopt;
-  return it->first;
+void Ledger::spend(const GrantKey& key, std::uint64_t connections) {
+  auto holders = book_.of_source(key.source);
+  std::erase_if(holders, [&](const OpenGrant* one) { return one->uses_left == 0 || !holds(*one, key); });
+  std::sort(holders.begin(), holders.end(),
+            [](const OpenGrant* a, const OpenGrant* b) { return a->ends < b->ends; });
+  for (const auto* holder : holders) { // the one that ends first pays first
+    if (connections == 0) return;
+    auto grant = *holder;
+    const auto paid = spent(grant.uses_left, connections);
+    connections -= paid;
+    grant.uses_left -= paid;
+    grant.used = true;
+    replace(grant.id, std::move(grant));
+  }
 }
 
-/// Nothing came through it, as far as was looked.
-bool Ledger::is_unused(const OpenGrant& grant) const {
-  const auto keys = knock::keys_of(grant);
-  return !grant.used && std::all_of(keys.begin(), keys.end(), [&](const GrantKey& key) {
-    const auto held = elements_.find(key);
-    return held == elements_.end() || held->second.traffic == Traffic{};
-  });
+Grants Ledger::used_up(Instant now) {
+  for (const auto* fresh : book_.closing(Instant::max(), Instant::max())) {
+    auto grant = *fresh; // with several ports the others would let in as many again
+    grant.closes = grant.ports.size() == 1 ? now + kSentAgain : now;
+    replace(grant.id, std::move(grant));
+  }
+  return book_.closing(Instant::min(), now);
 }
 
-void Ledger::put(OpenGrant grant) {
-  erase(grant.id);
-  last_id_ = std::max(last_id_, grant.id);
-  by_source_.insert({grant.source, grant.id});
-  by_end_.insert({grant.ends, grant.id});
-  const bool disconnects = grant.terms.close == Close::on_disconnect;
-  if (grant.terms.close == Close::on_idle) by_idle_.insert({grant.terms.idle, grant.id});
-  if (disconnects || grant.set == GrantSet::uses) ++flow_watchers_;
-  if (grant.set == GrantSet::session) sessions_.insert(grant.id);
-  if (disconnects && has_flows(grant)) flowing_.insert(grant.id);
-  shares_.add(grant, is_unused(grant));
-  grants_[grant.id] = std::move(grant);
+std::vector<std::uint64_t> Ledger::spare(std::span<const GrantRequest> requests, std::size_t at_least) {
+  const Room room(shares_);
+  std::map<std::string_view, std::size_t> lacking; // by door: how many may have to go
+  for (const auto& request : requests)
+    if (!room.lacking(request, requests.size()).empty()) ++lacking[request.door];
+  std::vector<std::uint64_t> ids;
+  for (const auto& [door, asked] : lacking) {
+    const auto oldest = shares_.oldest(door, std::max(asked, at_least), [&](std::uint64_t id) {
+      return is_unused(elements_, book_.grants().at(id));
+    });
+    ids.insert(ids.end(), oldest.begin(), oldest.end());
+  }
+  return ids;
 }
 
-void Ledger::erase(std::uint64_t id) {
-  const auto it = grants_.find(id);
-  if (it == grants_.end()) return;
-  const auto& grant = it->second;
-  by_source_.erase({grant.source, id});
-  by_end_.erase({grant.ends, id});
-  by_idle_.erase({grant.terms.idle, id});
-  flowing_.erase(id);
-  sessions_.erase(id);
-  shares_.remove(grant);
-  if (grant.terms.close == Close::on_disconnect || grant.set == GrantSet::uses) --flow_watchers_;
-  grants_.erase(it);
+std::vector<std::uint64_t> Ledger::flow_begun(const Address& source, Port port, bool known, Instant now) {
+  ++connections_[{source, port}];
+  std::vector<std::uint64_t> ids;
+  for (const auto* held : letting_in(book_, source, port)) {
+    if (!on_disconnect(*held)) continue;
+    auto grant = *held;
+    grant.used = true;
+    if (!known || grant.adopted)
+      grant.arrive = now; // one that is older than the knock is not the awaited one
+    ids.push_back(grant.id);
+    replace(grant.id, std::move(grant));
+  }
+  return ids;
+}
+
+void Ledger::flows_answered(const Address& source, Port port, Instant now) {
+  for (const auto* held : letting_in(book_, source, port)) {
+    if (!is_spent(*held) || held->closes <= now) continue;
+    auto grant = *held;
+    grant.closes = now;
+    replace(grant.id, std::move(grant));
+  }
+}
+
+std::vector<std::uint64_t> Ledger::flow_ended(const Address& source, Port port) {
+  std::vector<std::uint64_t> ids;
+  const auto count = connections_.find({source, port});
+  if (count == connections_.end() || --count->second != 0) return ids;
+  connections_.erase(count);
+  for (const auto* held : letting_in(book_, source, port)) {
+    if (!on_disconnect(*held) || is_connected(connections_, *held)) continue;
+    ids.push_back(held->id);
+    replace(held->id, *held);
+  }
+  return ids;
+}
+
+void Ledger::forget_flows() {
+  connections_.clear();
+  for (const auto* held : book_.find_all(book_.connected())) replace(held->id, *held);
+}
+
+std::optional<OpenGrant> Ledger::replace(std::uint64_t id, std::optional<OpenGrant> grant) {
+  std::optional<OpenGrant> before;
+  if (const auto* old = book_.find(id)) {
+    shares_.remove(*old);
+    before = *old;
+  }
+  if (grant) {
+    shares_.add(*grant, is_unused(elements_, *grant));
+    grant->connected = on_disconnect(*grant) && is_connected(connections_, *grant);
+  }
+  book_.replace(id, std::move(grant));
+  return before;
 }
 
 } // namespace knock

@@ -110,6 +110,16 @@ bool holds(const OpenGrant& grant, Port port) {
   return std::binary_search(grant.ports.begin(), grant.ports.end(), port);
 }
 
+bool holds(const OpenGrant& grant, const GrantKey& key) {
+  if (grant.source != key.source || grant.source_port != key.source_port) return false;
+  if (key.set == GrantSet::forward) return target_of(grant, key.port) != nullptr;
+  return key.set == grant.set && holds(grant, key.port);
+}
+
+bool on_disconnect(const OpenGrant& grant) {
+  return grant.terms.close == Close::on_disconnect;
+}
+
 bool is_spent(const OpenGrant& grant) {
   return grant.set == GrantSet::uses && grant.uses_left == 0;
 }
@@ -207,6 +217,7 @@ OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now)
   grant.leads = led(grant.leads, request.leads);
   grant.terms = request.terms;
   grant.uses_left = request.uses;
+  grant.closes = Instant::max();
   grant.arrive = std::min(now + request.open_for, grant.cap);
   grant.ends = std::max(grant.ends, grant.arrive);
   return grant;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <knock/shares.hpp>
 
+#include <iterator>
+
 namespace knock {
 
 bool is_limited(Via via) {
@@ -11,75 +13,51 @@ bool is_anonymous(const OpenGrant& grant) {
   return grant.via == Via::knock && grant.by == "-";
 }
 
-void Shares::add(const OpenGrant& grant, bool unused) {
+void Taken::count(const OpenGrant& grant, std::ptrdiff_t sign) {
   if (!is_limited(grant.via)) return;
-  auto& door = doors_[grant.door];
-  for (auto* taken : {&door.taken, &all_}) {
-    ++taken->grants;
-    taken->elements += grant.ports.size();
-  }
-  if (unused && is_anonymous(grant)) door.unused.insert({grant.opened, grant.id});
+  auto& amount = doors_[grant.door];
+  amount.grants += sign;
+  amount.elements += sign * std::ssize(grant.ports);
+  grants_ += sign;
+  if (amount == Amount{}) doors_.erase(grant.door);
+}
+
+Taken::Amount Taken::of(std::string_view name) const {
+  const auto door = doors_.find(name);
+  return door == doors_.end() ? Amount{} : door->second;
+}
+
+void Shares::add(const OpenGrant& grant, bool unused) {
+  taken_.count(grant, 1);
+  if (unused && is_anonymous(grant)) unused_.insert({grant.door, grant.opened, grant.id});
 }
 
 void Shares::remove(const OpenGrant& grant) {
-  const auto door = doors_.find(grant.door);
-  if (!is_limited(grant.via) || door == doors_.end()) return;
-  for (auto* taken : {&door->second.taken, &all_}) {
-    --taken->grants;
-    taken->elements -= grant.ports.size();
-  }
-  door->second.unused.erase({grant.opened, grant.id});
-  if (door->second.taken.grants == 0) doors_.erase(door);
+  taken_.count(grant, -1);
+  unused_.erase({grant.door, grant.opened, grant.id});
 }
 
-std::vector<std::uint64_t> Shares::oldest(std::string_view name, std::size_t most, const Unused& unused) {
+std::vector<std::uint64_t> Shares::oldest(std::string_view door, std::size_t most, const Unused& unused) {
   std::vector<std::uint64_t> ids;
-  const auto door = doors_.find(name);
-  if (door == doors_.end()) return ids;
-  auto& candidates = door->second.unused;
-  for (auto it = candidates.begin(); it != candidates.end() && ids.size() < most;) {
-    if (unused(it->second))
-      ids.push_back((it++)->second);
-    else
-      it = candidates.erase(it);
+  for (auto it = unused_.lower_bound({std::string{door}, Instant::min(), 0});
+       it != unused_.end() && std::get<0>(*it) == door && ids.size() < most;) {
+    const auto id = std::get<2>(*it);
+    const bool is_spare = unused(id);
+    if (is_spare) ids.push_back(id);
+    it = is_spare ? std::next(it) : unused_.erase(it);
   }
   return ids;
 }
 
-Shares::Taken Shares::of(std::string_view name) const {
-  const auto door = doors_.find(name);
-  return door == doors_.end() ? Taken{} : door->second.taken;
-}
-
-void Room::take(const OpenGrant& grant) {
-  change(grant, 1);
-}
-
-void Room::give_back(const OpenGrant& grant) {
-  change(grant, -1);
-}
-
-void Room::change(const OpenGrant& grant, std::ptrdiff_t sign) {
-  if (!is_limited(grant.via)) return;
-  auto& door = changes_[grant.door];
-  door.grants += sign;
-  door.elements += sign * static_cast<std::ptrdiff_t>(grant.ports.size());
-  all_ += sign;
-}
-
-std::string_view Room::lacking(const GrantRequest& request, std::size_t more) const {
+std::string_view Room::lacking(const GrantRequest& request, std::size_t count) const {
   if (!is_limited(request.via)) return {};
-  const auto changed = changes_.find(request.door);
-  const auto change = changed == changes_.end() ? Change{} : changed->second;
-  const auto plus = [](std::size_t count, std::ptrdiff_t by) {
-    return static_cast<std::size_t>(static_cast<std::ptrdiff_t>(count) + by);
-  };
-  const auto taken = shares_.of(request.door);
-  const auto grants = plus(taken.grants, change.grants);
-  const auto elements = plus(taken.elements, change.elements);
-  if (grants + more > request.share) return "door_grants";
-  if (elements != 0 && elements + more * request.ports.size() > limits_.grants) return "door_grants";
-  return plus(shares_.all().grants, all_) + more > limits_.grants ? "grants" : "";
+  const auto more = static_cast<std::ptrdiff_t>(count);
+  const std::ptrdiff_t limit{shares_.limits().grants};
+  const auto before = shares_.taken().of(request.door), added = more_.of(request.door);
+  const auto elements = before.elements + added.elements;
+  if (before.grants + added.grants + more > request.share) return "door_grants";
+  if (elements != 0 && elements + more * std::ssize(request.ports) > limit) return "door_grants";
+  return shares_.taken().grants() + more_.grants() + more > limit ? "grants" : "";
 }
 
 } // namespace knock

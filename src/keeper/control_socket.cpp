@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "core/keeper/desk.hpp"
 #include "system/close_elsewhere.hpp"
 #include "system/process.hpp"
 #include "system/unix_address.hpp"
@@ -68,20 +69,13 @@ bool brings_descriptors(int fd) {
 
 /// Before a client without a place is hung up on; how it reads that: control_client.cpp.
 void say_busy(int fd) {
-  static const auto datagrams = encode(Reply{{},
-                                             {ExitCode::busy,
-                                              "busy",
-                                              {},
-                                              "knockgated is busy: no place is free at its control socket",
-                                              "try again in a moment"}});
+  static const auto datagrams =
+      encode(refusal(ExitCode::busy, "busy", "knockgated is busy: no place is free at its control socket",
+                     "try again in a moment"));
   (void)::send(fd, datagrams.front().data(), datagrams.front().size(), MSG_NOSIGNAL);
 }
 
 } // namespace
-
-bool Peer::in_group(gid_t group) const {
-  return std::find(groups.begin(), groups.end(), group) != groups.end();
-}
 
 Result<ControlSocket> ControlSocket::open(system::EventLoop& loop, const std::string& path,
                                           std::optional<system::Fd> inherited) {

@@ -28,7 +28,6 @@ namespace knock::keeper {
 struct Peer {
   uid_t uid = static_cast<uid_t>(-1);
   std::vector<gid_t> groups;
-  [[nodiscard]] bool in_group(gid_t group) const;
 };
 
 class ControlSocket {

@@ -41,39 +41,43 @@ std::optional<system::Identity> engine_identity() {
 
 Result<std::unique_ptr<EngineProcess>> EngineProcess::start(system::EventLoop& loop, std::uint32_t attempts,
                                                             netlink::NflogGroups groups, system::Fd policy) {
-  std::unique_ptr<EngineProcess> engine(
-      new EngineProcess(loop, attempts, std::move(groups), std::move(policy)));
-  auto page = system::open_shared("knockgate-engine", sizeof(engine::EnginePage));
+  auto page = Page::open();
   if (!page) return tl::unexpected(page.error());
-  {
-    const auto writable = system::map_shared(page->get(), sizeof(engine::EnginePage), true);
-    if (!writable) return tl::unexpected(writable.error());
-    new (writable->get()) engine::EnginePage;
-  }
-  auto mapping = system::map_shared(page->get(), sizeof(engine::EnginePage), false);
-  if (!mapping) return tl::unexpected(mapping.error());
-  engine->page_fd_ = std::move(*page);
-  engine->page_ = std::launder(static_cast<const engine::EnginePage*>(mapping->get()));
-  engine->mapping_ = std::move(*mapping);
+  std::unique_ptr<EngineProcess> engine(
+      new EngineProcess(loop, attempts, std::move(groups), std::move(policy), std::move(*page)));
   if (auto launched = engine->launch(); !launched) return tl::unexpected(launched.error());
   return engine;
 }
 
+Result<EngineProcess::Page> EngineProcess::Page::open() {
+  auto fd = system::open_shared("knockgate-engine", sizeof(engine::EnginePage));
+  if (!fd) return tl::unexpected(fd.error());
+  {
+    const auto writable = system::map_shared(fd->get(), sizeof(engine::EnginePage), true);
+    if (!writable) return tl::unexpected(writable.error());
+    new (writable->get()) engine::EnginePage;
+  }
+  auto mapping = system::map_shared(fd->get(), sizeof(engine::EnginePage), false);
+  if (!mapping) return tl::unexpected(mapping.error());
+  const auto* numbers = std::launder(static_cast<const engine::EnginePage*>(mapping->get()));
+  return Page{std::move(*fd), std::move(*mapping), numbers};
+}
+
 EngineProcess::EngineProcess(system::EventLoop& loop, std::uint32_t attempts, netlink::NflogGroups groups,
-                             system::Fd policy)
+                             system::Fd policy, Page page)
     : loop_(loop), attempts_(attempts), groups_(std::move(groups)), policy_(std::move(policy)),
-      log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
+      page_(std::move(page)), log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
       back_off_(kFirstBackOff) {}
 
 Result<void> EngineProcess::launch() {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
     return tl::unexpected(system::system_error("open a pair of sockets"));
-  pair_ = system::Fd(pair[0]);
+  system::Fd ours(pair[0]);
   const system::Fd theirs(pair[1]);
   system::Role role;
   role.arguments = {"--engine", std::to_string(groups_.first_group()), std::to_string(attempts_)};
-  role.descriptors = {theirs.get(), page_fd_.get(), groups_.fd()};
+  role.descriptors = {theirs.get(), page_.fd.get(), groups_.fd()};
   const auto log = log_.open(false); // an engine must not wait for who reads its log
   if (!log) return tl::unexpected(log.error());
   role.log = log->get();
@@ -81,17 +85,13 @@ Result<void> EngineProcess::launch() {
   role.dies_with_us = true;
   auto child = system::Child::start(role);
   if (!child) return tl::unexpected(child.error());
-  child_.emplace(std::move(*child));
   restart_at_.reset();
-  fault_ = Fault::none;
-  killed_for_.clear();
-  strikes_ = 0;
-  pair_watch_ = loop_.watch(pair_.get(), [this](Instant) { read(); });
-  child_watch_ = loop_.watch(child_->fd(), [this](Instant at) { ended(at); });
+  auto& running = running_.emplace(Running{std::move(*child), std::move(ours)});
+  running.pair_watch = loop_.watch(running.pair.get(), [this](Instant) { read(); });
+  running.child_watch = loop_.watch(running.child.fd(), [this](Instant at) { ended(at); });
   (void)order(engine::Order::Kind::policy, 0, policy_.get());
   ping();
-  asked_ = last_ping_;
-  probed_ = false;
+  running.asked = page_.last_ping;
   return {};
 }
 
@@ -111,42 +111,38 @@ bool EngineProcess::order(engine::Order::Kind kind, std::uint32_t value, int des
     header->cmsg_len = CMSG_LEN(sizeof descriptor);
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
   }
-  return ::sendmsg(pair_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
-}
-
-bool EngineProcess::answered() const {
-  return page_->answered.load(std::memory_order_acquire) == last_ping_;
+  return ::sendmsg(running_->pair.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
 void EngineProcess::ping() {
-  (void)order(engine::Order::Kind::ping, ++last_ping_, -1); // one that cannot be sent is not answered
+  (void)order(engine::Order::Kind::ping, ++page_.last_ping, -1); // one that cannot be sent is not answered
 }
 
 void EngineProcess::follow(system::Fd policy) {
   policy_ = std::move(policy);
-  if (child_ && !order(engine::Order::Kind::policy, 0, policy_.get()))
+  if (running_ && !order(engine::Order::Kind::policy, 0, policy_.get()))
     give_up_on(Fault::silent, "does not take its policy");
 }
 
 void EngineProcess::rebind(netlink::NflogGroups groups) {
   groups_ = std::move(groups);
-  if (child_ && !order(engine::Order::Kind::nflog, groups_.first_group(), groups_.fd()))
+  if (running_ && !order(engine::Order::Kind::nflog, groups_.first_group(), groups_.fd()))
     give_up_on(Fault::silent, "does not take its groups");
 }
 
 void EngineProcess::read() {
-  for (int i = 0; i < kFairDatagrams && child_ && read_one(); ++i) {
+  for (int i = 0; i < kFairDatagrams && running_ && read_one(); ++i) {
   }
 }
 
 /// Returns whether another may wait.
 bool EngineProcess::read_one() {
   std::array<std::byte, kMaxRecordBytes> bytes;
-  const auto size = ::recv(pair_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_TRUNC);
+  const auto size = ::recv(running_->pair.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_TRUNC);
   if (size < 0) return errno == EINTR;
   if (size == 0) { // closed, or an empty datagram: only the end of the process may look like that
-    pair_watch_ = {};
-    child_->kill();
+    running_->pair_watch = {};
+    running_->child.kill();
     return false;
   }
   const auto whole = static_cast<std::size_t>(size) <= bytes.size() &&
@@ -159,39 +155,39 @@ bool EngineProcess::read_one() {
 }
 
 void EngineProcess::suspect() {
-  if (++strikes_ == kMaxStrikes && child_) give_up_on(Fault::malicious, "sends what no engine sends");
+  if (running_ && ++running_->strikes == kMaxStrikes)
+    give_up_on(Fault::malicious, "sends what no engine sends");
 }
 
 /// Its end starts the next one.
 void EngineProcess::give_up_on(Fault fault, std::string why) {
-  if (fault_ == Fault::none) {
-    fault_ = fault;
-    killed_for_ = std::move(why);
+  if (running_->fault == Fault::none) {
+    running_->fault = fault;
+    running_->killed_for = std::move(why);
   }
-  child_->kill();
+  running_->child.kill();
 }
 
 void EngineProcess::ended(Instant now) {
-  if (!child_) return;
-  const auto how = child_->reap();
+  if (!running_) return;
+  const auto how = running_->child.reap();
   if (!how) return;
   // What it asked for before counts, unless we had to end it.
-  while (fault_ == Fault::none && read_one()) {
+  while (running_->fault == Fault::none && read_one()) {
   }
   log_.finish(now);
-  pair_watch_ = {};
-  child_watch_ = {};
-  child_.reset();
-  pair_ = {};
+  const auto fault = running_->fault;
+  const auto why = fault == Fault::none ? *how : running_->killed_for;
+  running_.reset();
   ++restarts_;
   restart_at_ = now + back_off_;
   std::string waits = "packets wait";
-  if (fault_ == Fault::silent)
+  if (fault == Fault::silent)
     waits = fmt::format("{} reports that waited for it are thrown away", groups_.discard());
   system::log_line(
       LogLevel::warn,
-      fmt::format("restart: the engine {}; another in {} ms. Attempts are lost, open grants stay, {}",
-                  fault_ == Fault::none ? *how : killed_for_, back_off_.count(), waits));
+      fmt::format("restart: the engine {}; another in {} ms. Attempts are lost, open grants stay, {}", why,
+                  back_off_.count(), waits));
   back_off_ = std::min(2 * back_off_, kLongestBackOff);
 }
 
@@ -206,34 +202,33 @@ std::optional<Instant> EngineProcess::work(Instant now) {
 }
 
 bool EngineProcess::probe() {
-  if (!child_) return false;
-  const auto unanswered = last_ping_ - page_->answered.load(std::memory_order_acquire);
-  if (unanswered > last_ping_ - asked_) {
-    if (probed_) give_up_on(Fault::silent, "does not answer");
-    probed_ = true; // one that starts has a whole period, too
+  if (!running_) return false;
+  const bool probed = std::exchange(running_->probed, true);
+  if (page_.unanswered() > page_.last_ping - running_->asked) {
+    if (probed) give_up_on(Fault::silent, "does not answer"); // one that starts has a whole period, too
     return false;
   }
   back_off_ = kFirstBackOff;
-  strikes_ = 0;
+  running_->strikes = 0;
   ping();
-  asked_ = last_ping_;
-  probed_ = true;
+  running_->asked = page_.last_ping;
   return true;
 }
 
 void EngineProcess::ask_numbers(Instant now) {
-  if (!child_) return;
+  if (!running_) return;
   ping();
   for (auto left = Instant::duration{kPatience}; !answered() && left > Instant::duration{0};
        left = now + kPatience - system::monotonic_now()) {
     const timespec timeout{0, left.count()};
-    const auto seen = page_->answered.load(std::memory_order_relaxed);
-    if (seen != last_ping_) ::syscall(SYS_futex, &page_->answered, FUTEX_WAIT, seen, &timeout, nullptr, 0);
+    const auto& seen = page_.numbers->answered;
+    const auto value = seen.load(std::memory_order_relaxed);
+    if (value != page_.last_ping) ::syscall(SYS_futex, &seen, FUTEX_WAIT, value, &timeout, nullptr, 0);
   }
 }
 
 void EngineProcess::show(Status& status) const {
-  const auto& [answered, attempts, packets, nflog] = *page_;
+  const auto& [answered, attempts, packets, nflog] = *page_.numbers;
   for (std::uint16_t i = 0; i < netlink::kNflogGroups; ++i)
     status.nflog.groups.push_back(groups_.first_group() + i);
   status.nflog.packets = nflog.packets.value();

@@ -49,16 +49,37 @@ class EngineProcess {
   void show(Status& status) const;
   [[nodiscard]] const netlink::NflogGroups& groups() const { return groups_; }
   /// Whether it answered every ping.
-  [[nodiscard]] bool answered() const;
+  [[nodiscard]] bool answered() const { return page_.unanswered() == 0; }
 
  private:
+  /// What all engines write their numbers to, one after the other: untrusted.
+  struct Page {
+    static Result<Page> open();
+    [[nodiscard]] std::uint32_t unanswered() const { return last_ping - numbers->answered.load(); }
+    system::Fd fd;
+    std::unique_ptr<void, system::Unmap> mapping;
+    const engine::EnginePage* numbers = nullptr;
+    std::uint32_t last_ping = 0;
+  };
+  enum class Fault : std::uint8_t { none, silent, malicious };
+  /// One engine, from its start to its end.
+  struct Running {
+    system::Child child;
+    system::Fd pair;
+    system::Watch child_watch{}, pair_watch{};
+    Fault fault = Fault::none; // for which we ended it ourselves
+    std::string killed_for{};
+    std::uint32_t asked = 0; // the ping of the last probe, or of the start; later ones may still be under way
+    bool probed = false;
+    int strikes = 0;
+  };
+
   EngineProcess(system::EventLoop& loop, std::uint32_t attempts, netlink::NflogGroups groups,
-                system::Fd policy);
+                system::Fd policy, Page page);
   Result<void> launch();
   void read();
   bool read_one();
   void ended(Instant now);
-  enum class Fault : std::uint8_t { none, silent, malicious };
   void give_up_on(Fault fault, std::string why);
   bool order(engine::Order::Kind kind, std::uint32_t value, int descriptor);
   void ping();
@@ -67,22 +88,11 @@ class EngineProcess {
   std::uint32_t attempts_;
   netlink::NflogGroups groups_;
   system::Fd policy_;
-  system::Fd page_fd_;
-  std::unique_ptr<void, system::Unmap> mapping_;
-  const engine::EnginePage* page_ = nullptr;
-
-  std::optional<system::Child> child_; // absent: to be started at restart_at_
-  system::Fd pair_;
-  system::Watch child_watch_, pair_watch_;
-  Fault fault_ = Fault::none; // for which we ended it ourselves
-  std::string killed_for_;
+  Page page_;
+  std::optional<Running> running_; // absent: to be started at restart_at_
   system::ChildLog log_;
   std::optional<Instant> restart_at_;
   Millis back_off_;
-  std::uint32_t last_ping_ = 0;
-  std::uint32_t asked_ = 0; // the ping of the last probe, or of the start; later ones may still be under way
-  bool probed_ = false;     // since the start
-  int strikes_ = 0;
   std::uint64_t restarts_ = 0;
   std::uint64_t malformed_ = 0;
   std::vector<Completed> completed_;

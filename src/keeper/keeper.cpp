@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "keeper/keeper.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "system/log.hpp"
@@ -22,7 +24,9 @@ std::int64_t wall_seconds() {
 Right right_of(const Peer& peer, const std::string& write_group) {
   if (peer.uid == 0) return Right::root;
   const auto group = write_group.empty() ? std::nullopt : system::group_id(write_group);
-  return group && peer.in_group(*group) ? Right::write : Right::read;
+  const auto& groups = peer.groups;
+  const bool is_member = group && std::find(groups.begin(), groups.end(), *group) != groups.end();
+  return is_member ? Right::write : Right::read;
 }
 
 } // namespace

@@ -25,12 +25,10 @@ std::string file_of(const std::string& directory, Remember::File file) {
 /// The engine of a daemon that was killed a moment ago may not have let go yet.
 Result<netlink::NflogGroups> bind_patiently(const Bind& step) {
   const auto patience = system::monotonic_now() + kTakenFor;
-  auto groups = netlink::NflogGroups::open(step.first_group, step.buffer_bytes);
-  while (!groups && groups.error().code == EPERM && system::monotonic_now() < patience) {
-    system::pause(Millis{10});
-    groups = netlink::NflogGroups::open(step.first_group, step.buffer_bytes);
+  for (;; system::pause(Millis{10})) {
+    auto groups = netlink::NflogGroups::open(step.first_group, step.buffer_bytes);
+    if (groups || groups.error().code != EPERM || system::monotonic_now() >= patience) return groups;
   }
-  return groups;
 }
 
 } // namespace
@@ -58,16 +56,8 @@ RealWorld::RealWorld(system::EventLoop& loop, std::string config_path, ConfigPoi
 void RealWorld::hear(Heard& heard) {
   if (std::exchange(own_changed_, false)) heard.own = own_.all();
   if (engine_) heard.completed = engine_->take_completed();
-  hear_table(heard);
-  hear_flows(heard);
-}
-
-/// All that waits, before anything is put back: what others took back before it stays closed.
-void RealWorld::hear_table(Heard& heard) {
+  // All that waits, before anything is put back: what others took back before it stays closed.
   if (table_) heard.disturbances = table_->source.drain(gate_.port_id());
-}
-
-void RealWorld::hear_flows(Heard& heard) {
   if (!flows_) return;
   const auto drained = flows_->source.drain(heard.flows);
   if (!drained) return system::log_line(LogLevel::warn, to_string(drained.error()));

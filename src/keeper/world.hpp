@@ -45,8 +45,6 @@ class RealWorld : public World {
   Result<void> carry_out(const Load& step, Outcome& outcome);
   Result<void> carry_out(const Unload& step, Outcome& outcome);
   Result<void> carry_out(const Commit& step, Outcome& outcome);
-  void hear_table(Heard& heard);
-  void hear_flows(Heard& heard);
 
   /// A source of events, and its place in the loop: that something waits ends the wait, no more.
   template<class Source>

@@ -35,7 +35,7 @@ Terms no_terms(std::string_view) {
 }
 
 Plan open(Ledger& ledger, const std::vector<GrantRequest>& requests, Instant now) {
-  auto plan = ledger.plan_open(requests, now);
+  auto plan = plan_open(ledger, requests, now);
   ledger.accept(plan);
   return plan;
 }
@@ -51,14 +51,14 @@ TEST_CASE("a first knock opens: one put for each port, with the time left and a 
   REQUIRE(plan.events.size() == 1);
   CHECK(plan.events[0].verb == LedgerEvent::Verb::open);
   CHECK(ledger.grants().size() == 1);
-  CHECK(ledger.next_end() == kStart + 30s);
+  CHECK(ledger.book().next_end() == kStart + 30s);
 }
 
 TEST_CASE("a plan that was not accepted changes nothing") {
   Ledger ledger({});
-  (void)ledger.plan_open(std::vector{request("203.0.113.9")}, kStart);
+  (void)plan_open(ledger, std::vector{request("203.0.113.9")}, kStart);
   CHECK(ledger.grants().empty());
-  CHECK_FALSE(ledger.next_end());
+  CHECK_FALSE(ledger.book().next_end());
 }
 
 TEST_CASE("knocking again extends the same grant, up to its cap and never backwards") {
@@ -66,13 +66,13 @@ TEST_CASE("knocking again extends the same grant, up to its cap and never backwa
   open(ledger, {request("203.0.113.9")}, kStart);
   auto plan = open(ledger, {request("203.0.113.9")}, kStart + 20s);
   CHECK(plan.events.at(0).verb == LedgerEvent::Verb::extend);
-  CHECK(ledger.next_end() == kStart + 50s);
+  CHECK(ledger.book().next_end() == kStart + 50s);
   open(ledger, {request("203.0.113.9")}, kStart + 45s);
-  CHECK(ledger.next_end() == kStart + 60s); // max
+  CHECK(ledger.book().next_end() == kStart + 60s); // max
   auto shorter = request("203.0.113.9");
   shorter.open_for = 1s;
   plan = open(ledger, {shorter}, kStart + 46s);
-  CHECK(ledger.next_end() == kStart + 60s);
+  CHECK(ledger.book().next_end() == kStart + 60s);
   CHECK(plan.batch.at(0).timeout == 14s);
 }
 
@@ -97,14 +97,14 @@ TEST_CASE("two owners of one port: the element ends with the later, closing one 
   CHECK(plan.batch.at(0).timeout == 30s);
   CHECK(plan.batch.at(0).comment == "ssh - knock 1000 1060");
 
-  plan = ledger.plan_close({.id = 1}, "hand", kStart + 1s);
+  plan = plan_close(ledger, {.id = 1}, "hand", kStart + 1s);
   ledger.accept(plan);
   REQUIRE(plan.batch.size() == 1);
   CHECK(plan.batch[0].kind == Change::Kind::put);
   CHECK(plan.batch[0].timeout == 9s);
   CHECK(plan.batch[0].comment == "ssh - hand 1000 1060");
 
-  plan = ledger.plan_close({}, "hand", kStart + 2s);
+  plan = plan_close(ledger, {}, "hand", kStart + 2s);
   ledger.accept(plan);
   REQUIRE(plan.batch.size() == 1);
   CHECK(plan.batch[0].kind == Change::Kind::remove);
@@ -156,7 +156,7 @@ TEST_CASE("after a crash the kernel's elements come back as the grants they were
   Ledger before({});
   open(before, {request("203.0.113.9", "nas", {kSsh, kWeb}), request("2001:db8::9")}, kStart);
   std::vector<Element> elements;
-  for (const auto& change : before.all(kStart + 10s))
+  for (const auto& change : all_open(before, kStart + 10s))
     elements.push_back({change.key, change.timeout, change.comment, {}, {}});
 
   Ledger after({});
@@ -187,7 +187,7 @@ TEST_CASE("a comment that is not ours is kept until its end as foreign") {
                  kStart);
     REQUIRE(ledger.grants().size() == 1);
     CHECK(ledger.grants().begin()->second.via == Via::foreign);
-    CHECK(ledger.next_end() == kStart + 5s);
+    CHECK(ledger.book().next_end() == kStart + 5s);
   }
 }
 
@@ -210,9 +210,9 @@ TEST_CASE("random opens, closes and expiries: the puts and removals add up to wh
         asked.open_for = Millis{1000 + random() % 30'000};
         requests.push_back(asked);
       }
-      plan = ledger.plan_open(requests, now);
+      plan = plan_open(ledger, requests, now);
     } else {
-      plan = ledger.plan_close({.door = random() % 2 != 0 ? "a" : "b"}, "hand", now);
+      plan = plan_close(ledger, {.door = random() % 2 != 0 ? "a" : "b"}, "hand", now);
     }
     ledger.accept(plan);
     for (const auto& change : plan.batch) {

@@ -60,7 +60,7 @@ void ChangeTurn::ask(State& state, Ask& ask) {
   ask.config = change_.verb == Verb::reload;
   ask.connections = changes_config(change_) || change_.verb == Verb::on;
   if (changes_config(change_))
-    ask.elements = state.ledger.keys(); // a set that is made anew forgets what it counted
+    ask.elements = keys_of(state.ledger); // a set that is made anew forgets what it counted
 }
 
 tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& seen, Said& said) {
@@ -122,12 +122,12 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
     open = std::move(left_over_);
     if (!leads) // there may be no map to take them out of, and without rules they lead nowhere
       std::erase_if(open, [](const Change& change) { return change.key.set == GrantSet::forward; });
-    const auto all = state.ledger.all(state.now);
+    const auto all = all_open(state.ledger, state.now);
     open.insert(open.end(), all.begin(), all.end());
   }
   const auto size = seen.table ? (*seen.table)->set_size : 0;
   Batch held;
-  if (size != 0 && size != 2 * next.limits.grants) held = state.ledger.all(state.now);
+  if (size != 0 && size != 2 * next.limits.grants) held = all_open(state.ledger, state.now);
   const bool apart = open.size() >= kLargeBatch;
   steps.push_back(Load{wish_->config, wish_->sets, apart ? Batch{} : open, std::move(held)});
   if (apart) steps.push_back(Commit{std::move(open)});
@@ -171,8 +171,8 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   if (lost_) left_over_ = close_removed(state, said);
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
-                                           state.ledger.sessions().size()))
-      draft_.add(state.ledger, state.ledger.plan_open({&request, 1}, state.now));
+                                           state.ledger.book().sessions().size()))
+      draft_.add(state.ledger, plan_open(state.ledger, {&request, 1}, state.now));
   auto planned = steps(state, seen);
   if (!planned) {
     draft_.revert(state.ledger);
@@ -204,7 +204,7 @@ void ChangeTurn::fail(State& state, const Failure& failure, Said& said) {
 void ChangeTurn::undo_load(State& state) {
   state.table.lose();
   for (const auto& change : draft_.batch())
-    if (!state.ledger.has(change.key)) state.work.left_over.push_back({Change::Kind::remove, change.key});
+    if (!state.ledger.elements().contains(change.key)) state.work.left_over.push_back({Change::Kind::remove, change.key});
 }
 
 void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {

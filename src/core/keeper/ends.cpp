@@ -20,7 +20,7 @@ bool is_due(const std::optional<Instant>& at, Instant now) {
 
 void Ends::hear(Ledger& ledger, const Heard& heard) {
   std::vector<FlowNews> news;
-  const auto wanted = [&](const Address& source, Port port) { return ledger.watches(source, port); };
+  const auto wanted = [&](const Address& source, Port port) { return watches(ledger.book(), source, port); };
   for (const auto& event : heard.flows) flows_.hear(event, wanted, news);
   look_at_flows_ = look_at_flows_ || heard.flows_overran;
   take_in(ledger, news, heard.now);
@@ -33,7 +33,7 @@ void Ends::take_in(Ledger& ledger, const std::vector<FlowNews>& news, Instant no
     switch (event.kind) {
     case FlowEvent::Kind::begun:
       if (!known)
-        for (const auto& key : ledger.counted_uses(flow.source, flow.port)) uses_begun_.push_back(key);
+        for (const auto& key : counted_uses(ledger, flow.source, flow.port)) uses_begun_.push_back(key);
       for (const auto id : ledger.flow_begun(flow.source, flow.port, known, now)) touched_.insert(id);
       break;
     case FlowEvent::Kind::answered: answered_.push_back(flow); break;
@@ -46,28 +46,25 @@ void Ends::take_in(Ledger& ledger, const std::vector<FlowNews>& news, Instant no
 
 void Ends::ask(Ledger& ledger, bool listening, Instant now, Ask& ask) {
   const auto until = now + kLookAhead;
-  const auto ending = ledger.ending(timers_.looked_until, until);
+  const auto& book = ledger.book();
+  const auto ending = counted_keys(book.ending(timers_.looked_until, until));
   timers_.looked_until = until;
   ask.add(ending);
-  if (!ledger.shortest_idle()) timers_.idle.reset();
-  due_.idle = ledger.shortest_idle() && (is_due(timers_.idle, now) || !ending.empty());
-  if (due_.idle) ask.add(ledger.idle_keys());
-  if (!ledger.leases()) timers_.lease.reset();
-  due_.lease = ledger.leases() && is_due(timers_.lease, now);
-  if (is_due(timers_.session, now)) ask.connections = ask.connections || ledger.has_sessions();
+  if (!book.shortest_idle()) timers_.idle.reset();
+  due_.idle = book.shortest_idle() && (is_due(timers_.idle, now) || !ending.empty());
+  if (due_.idle) ask.add(counted_keys(book.idling()));
+  if (book.connected().empty()) timers_.lease.reset();
+  due_.lease = !book.connected().empty() && is_due(timers_.lease, now);
+  if (is_due(timers_.session, now)) ask.connections = ask.connections || !book.sessions().empty();
   asked_.assign(touched_.begin(), touched_.end());
-  for (const auto id : asked_) ask.add(ledger.keys_of(CloseWhich{.id = id}));
-  if (due_.lease) ask.add(ledger.lease_keys());
-  for (const auto id : ledger.used_up(now)) ask.add(ledger.keys_of(CloseWhich{.id = id}));
+  ask.add(keys_of(ledger, book.find_all(asked_)));
+  if (due_.lease) ask.add(counted_keys(book.find_all(book.connected())));
+  ask.add(keys_of(ledger, ledger.used_up(now)));
   outlived_.merge(ledger.outlived());
   ask.add({outlived_.begin(), outlived_.end()});
   ask_uses(ask);
   ask.flows = look_at_flows_ && listening;
   ask.lives = flows_.silent(now);
-}
-
-void Ends::ask_uses(Ask& ask) const {
-  ask.add(uses_begun_);
 }
 
 /// An element that is gone counts no more: each connection is one use then.
@@ -78,44 +75,44 @@ void Ends::count_uses(Ledger& ledger, const Seen& seen, Instant now) {
                        [&](const Element& element) { return element.key == key; }))
         ledger.spend(key, 1);
   uses_begun_.clear();
-  for (const auto& flow : std::exchange(answered_, {})) ledger.flow_answered(flow.source, flow.port, now);
+  for (const auto& flow : std::exchange(answered_, {}))
+    if (!flows_.awaits(flow.source, flow.port)) ledger.flows_answered(flow.source, flow.port, now);
 }
 
 void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
   std::vector<FlowNews> news;
   for (const auto& flow : seen.gone) flows_.ended(flow, news);
   if (seen.flows && *seen.flows) {
+    const auto wanted = [&](const Address& source, Port port) {
+      return watches(ledger.book(), source, port);
+    };
     look_at_flows_ = false;
-    flows_.look(
-        **seen.flows, [&](const Address& source, Port port) { return ledger.watches(source, port); }, now,
-        news);
+    flows_.look(**seen.flows, wanted, now, news);
   }
   take_in(ledger, news, now);
   count_uses(ledger, seen, now);
   if (timers_.again && *timers_.again > now) return;
-  for (const auto id : ledger.used_up(now)) draft.add(ledger, ledger.plan_close({.id = id}, "uses", now));
+  for (const auto* held : ledger.used_up(now))
+    draft.add(ledger, plan_close(ledger, {.id = held->id}, "uses", now));
   if (seen.connections && *seen.connections && is_due(timers_.session, now))
-    for (const auto& key : ledger.sessions())
+    for (const auto& key : keys_of(ledger, ledger.book().find_all(ledger.book().sessions())))
       if (!std::binary_search((*seen.connections)->begin(), (*seen.connections)->end(), key))
-        draft.add(ledger, ledger.plan_close({.key = key}, "disconnect", now));
-  draft.add(ledger, ledger.plan_flows(asked_, now));
-  if (due_.idle) draft.add(ledger, ledger.plan_idle(now));
-  if (due_.lease) draft.add(ledger, ledger.plan_leases(now));
-  if (!outlived_.empty()) draft.add(ledger, ledger.plan_anew(outlived_, now));
+        draft.add(ledger, plan_close(ledger, {.key = key}, "disconnect", now));
+  draft.add(ledger, plan_flows(ledger, asked_, now));
+  if (due_.idle) draft.add(ledger, plan_idle(ledger, now));
+  if (due_.lease) draft.add(ledger, plan_leases(ledger, now));
+  if (!outlived_.empty()) draft.add(ledger, plan_anew(ledger, outlived_, now));
 }
 
 void Ends::settle(const Ledger& ledger, bool taken, Instant now) {
   if (timers_.again && *timers_.again > now) return;
-  timers_.again.reset();
-  if (!taken) {
-    timers_.again = now + kTryAgain;
-    return;
-  }
+  timers_.again = taken ? std::nullopt : std::optional(now + kTryAgain);
+  if (!taken) return;
   for (const auto id : asked_) touched_.erase(id);
   outlived_.clear();
-  if (due_.idle && ledger.shortest_idle()) timers_.idle = now + *ledger.shortest_idle() / 3;
+  if (const auto idle = ledger.book().shortest_idle(); due_.idle && idle) timers_.idle = now + *idle / 3;
   if (due_.lease) timers_.lease = now + kLease / 4;
-  if (!ledger.has_sessions())
+  if (ledger.book().sessions().empty())
     timers_.session.reset();
   else if (is_due(timers_.session, now))
     timers_.session = now + kSessionsEvery;
@@ -129,11 +126,11 @@ void Ends::forget_flows(Ledger& ledger) {
 }
 
 std::optional<Instant> Ends::next(const Ledger& ledger) const {
-  auto next = sooner(ledger.next_used_up(), ledger.next_end());
+  auto next = sooner(ledger.book().next_close(), ledger.book().next_end());
   next = sooner(next, sooner(timers_.idle, timers_.lease));
   next = sooner(next, sooner(timers_.session, flows_.next()));
   if (!touched_.empty() || !uses_begun_.empty()) next = Instant{}; // at once
-  if (const auto ahead = ledger.next_end_after(timers_.looked_until))
+  if (const auto ahead = ledger.book().next_end(timers_.looked_until))
     next = sooner(next, *ahead - kLookAhead);
   if (timers_.again && next) next = std::max(*next, *timers_.again);
   return next;

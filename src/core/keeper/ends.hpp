@@ -26,7 +26,7 @@ class Ends {
   /// `listening`: events of connections are heard; before, a look would miss what comes behind it.
   void ask(Ledger& ledger, bool listening, Instant now, Ask& ask);
   /// Of that, what must be known before a table that is gone comes back: a spent use must not.
-  void ask_uses(Ask& ask) const;
+  void ask_uses(Ask& ask) const { ask.add(uses_begun_); }
   void count_uses(Ledger& ledger, const Seen& seen, Instant now);
   /// Requires: the counters that were read are noted in the ledger.
   void plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft);

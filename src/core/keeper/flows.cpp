@@ -44,6 +44,12 @@ void Flows::look(const std::vector<Flow>& found, const Wanted& wanted, Instant n
   if (!silent_.empty() && !next_) next_ = now + kAskEvery;
 }
 
+bool Flows::awaits(const Address& source, Port port) const {
+  for (auto it = unanswered_.lower_bound({source, 0, {}, {}}); it != unanswered_.end() && it->source == source; ++it)
+    if (it->port == port) return true;
+  return false;
+}
+
 std::vector<Flow> Flows::silent(Instant now) {
   if (!next_ || *next_ > now) return {};
   next_ = silent_.empty() ? std::nullopt : std::optional(now + kAskEvery);

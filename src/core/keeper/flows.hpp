@@ -32,6 +32,8 @@ class Flows {
   /// Takes over the connections there are, sorted: after a start, and when events were lost.
   void look(const std::vector<Flow>& found, const Wanted& wanted, Instant now, std::vector<FlowNews>& news);
   void ended(const Flow& flow, std::vector<FlowNews>& news);
+  /// Whether one of these connections is not answered yet, of those that were seen to begin.
+  [[nodiscard]] bool awaits(const Address& source, Port port) const;
   /// Those that may have ended without an event, when it is time to ask.
   std::vector<Flow> silent(Instant now);
   [[nodiscard]] std::optional<Instant> next() const { return next_; }

@@ -31,16 +31,16 @@ void GrantsTurn::ask(State& state, Ask& ask) {
   auto& ledger = state.ledger;
   removed_ = state.table.take_removed();
   ask.add(removed_);
-  for (const auto& key : removed_) ask.add(ledger.keys_of(CloseWhich{.key = key}));
+  for (const auto& key : removed_) ask.add(keys_of(ledger, matching(ledger.book(), {.key = key})));
   if (state.finishing) gone_ = gone_grants(*state.settings.config, ledger);
-  for (const auto& [reason, ids] : gone_) ask.add(ledger.keys_of(CloseWhich{.ids = ids}));
+  for (const auto& [reason, ids] : gone_) ask.add(keys_of(ledger, matching(ledger.book(), {.ids = ids})));
   const auto requests = requests_of(state.work);
-  for (const auto& request : requests) ask.add(ledger.keys_of(request));
+  for (const auto& request : requests) ask.add(keys_of(ledger, request));
   if (const auto spare = ledger.spare(requests); !spare.empty())
-    for (const auto id : ledger.spare(requests, spare.size() + kLongLook))
-      ask.add(ledger.keys_of(CloseWhich{.id = id}));
+    ask.add(keys_of(ledger, ledger.book().find_all(ledger.spare(requests, spare.size() + kLongLook))));
   for (const auto& job : state.work.jobs)
-    if (const auto* closing = std::get_if<Closing>(&job)) ask.add(ledger.keys_of(closing->which));
+    if (const auto* closing = std::get_if<Closing>(&job))
+      ask.add(keys_of(ledger, matching(ledger.book(), closing->which)));
   state.ends.ask(ledger, state.standing.listen.flows, state.now, ask);
 }
 
@@ -50,9 +50,10 @@ void GrantsTurn::take_back(State& state, const Seen& seen) {
   if (removed_.empty()) return;
   std::set<GrantKey> there;
   for (const auto& element : seen.elements) there.insert(element.key);
-  std::erase_if(removed_, [&](const GrantKey& key) { return !state.ledger.has(key) || there.contains(key); });
+  const auto& held = state.ledger.elements();
+  std::erase_if(removed_, [&](const GrantKey& key) { return !held.contains(key) || there.contains(key); });
   for (const auto& key : removed_)
-    draft_.add(state.ledger, state.ledger.plan_close({.key = key}, "foreign", state.now));
+    draft_.add(state.ledger, plan_close(state.ledger, {.key = key}, "foreign", state.now));
 }
 
 void GrantsTurn::open(State& state) {
@@ -60,7 +61,7 @@ void GrantsTurn::open(State& state) {
   std::set<std::string> running; // of several that come at once, one starts the command
   for (auto& job : state.work.jobs) {
     if (const auto* closing = std::get_if<Closing>(&job)) {
-      draft_.add(ledger, ledger.plan_close(closing->which, "hand", state.now), closing->job);
+      draft_.add(ledger, plan_close(ledger, closing->which, "hand", state.now), closing->job);
       continue;
     }
     auto& opening = std::get<Opening>(job);
@@ -68,7 +69,7 @@ void GrantsTurn::open(State& state) {
     auto& request = opening.request;
     if (request.terms.says_close) request.terms.says_close = running.insert(request.door).second;
     const auto spare = ledger.spare({&request, 1});
-    draft_.add(ledger, ledger.plan_open({&request, 1}, state.now, spare), opening.job);
+    draft_.add(ledger, plan_open(ledger, {&request, 1}, state.now, spare), opening.job);
   }
 }
 
@@ -81,16 +82,16 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   } else {
     take_back(state, seen);
     for (const auto& [reason, ids] : gone_)
-      draft_.add(ledger, ledger.plan_close({.ids = ids}, reason, state.now));
+      draft_.add(ledger, plan_close(ledger, {.ids = ids}, reason, state.now));
     state.ends.plan(ledger, seen, state.now, draft_);
     open(state);
   }
   auto listen = state.standing.listen;
   if (!state.settings.started && any_door(*state.settings.config)) listen.table = true; // before it is read
-  const bool deaf = state.standing.deaf_flows && ledger.needs_flows(); // asked once, until no grant needs it
-  if (!deaf) listen.flows = ledger.needs_flows();
+  const bool needs_flows = !ledger.book().watching().empty();
+  if (!needs_flows) state.standing.deaf_flows.reset(); // asked once, until no grant needs it
+  if (!state.standing.deaf_flows) listen.flows = needs_flows;
   if (listen != state.standing.listen) steps_.push_back(listen);
-  if (!ledger.needs_flows()) state.standing.deaf_flows.reset();
   if (auto batch = draft_.batch(); !batch.empty()) steps_.push_back(Commit{std::move(batch)});
   // Last: a full disk must not keep a knock out.
   if (!state.kept.not_before || *state.kept.not_before <= state.now) {

@@ -129,7 +129,8 @@ std::optional<Instant> Machine::next() const {
   auto next = sooner(state_.ends.next(state_.ledger), next_ended(state_.kept.memory.unconfirmed));
   if (any_door(config()) && !state_.kept.memory.off_since) next = sooner(next, state_.table.next(now));
   if (state_.ends.wants_flows() && state_.standing.listen.flows) return now;
-  if (state_.standing.listen.flows != state_.ledger.needs_flows() && !state_.standing.deaf_flows) return now;
+  const bool needs_flows = !state_.ledger.book().watching().empty();
+  if (state_.standing.listen.flows != needs_flows && !state_.standing.deaf_flows) return now;
   if (!state_.kept.disk.remember(state_.kept.memory).empty())
     next = sooner(next, state_.kept.not_before.value_or(now));
   return next;

@@ -75,7 +75,7 @@ bool is_stuck(const State& state) {
 Batch close_removed(State& state, Said& said) {
   auto left_over = std::exchange(state.work.left_over, {});
   const auto close = [&](const CloseWhich& which, std::string_view reason) {
-    const auto plan = state.ledger.plan_close(which, reason, state.now);
+    const auto plan = plan_close(state.ledger, which, reason, state.now);
     (void)state.ledger.accept(plan);
     for (const auto& event : plan.events) report(state, event, said);
     for (const auto& change : plan.batch)

@@ -45,7 +45,7 @@ void add_traffic(StatusGrant& one, const OpenGrant& grant, const Ledger& ledger,
   auto left = grant.uses_left;
   for (Port port : grant.ports) {
     const GrantKey key{grant.source, port, grant.set, grant.source_port};
-    const auto known = ledger.counted(key);
+    const auto known = knock::counted(ledger.elements(), key);
     const auto found = counted.find(key);
     const auto now = found == counted.end() ? known : found->second;
     if (grant.set == GrantSet::open || grant.set == GrantSet::net) {
@@ -137,7 +137,7 @@ void warn(Status& status, const State& state, Instant now) {
 
 Ask ask_status(const State& state) {
   Ask ask;
-  ask.elements = state.ledger.keys();
+  ask.elements = keys_of(state.ledger);
   ask.table = ask.boot_file = true;
   return ask;
 }

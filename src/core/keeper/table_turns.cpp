@@ -23,7 +23,7 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
   // The maps are there while a door needs them: what may fail comes last.
   const Batch led(leads, left_over.end());
   left_over.erase(leads, left_over.end());
-  open_ = state.ledger.all(state.now);
+  open_ = all_open(state.ledger, state.now);
   elements_ = open_.size();
   open_.insert(open_.end(), left_over.begin(), left_over.end());
   with_elements_ = !state.table.is_apart() && open_.size() < kLargeBatch;
