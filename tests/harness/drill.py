@@ -5,7 +5,7 @@ Usage: drill.py SOCKET SECONDS RATE SEED STATE-FILE
 A key is a door and what it opens for: a source, or its /24 or /64. A request whose answer is lost may have been done or
 not: its key is `maybe` open until its longest time passed. Ends on time and writes a JSON file: open and maybe (key ->
 latest end), made (key -> when it was last promised), missing (closes that found nothing, and should have), counts,
-refusals by text, ended. Times are milliseconds of CLOCK_MONOTONIC, as in /proc/uptime."""
+refusals by text, slowest (the longest that an answer took), ended. Times are milliseconds of CLOCK_MONOTONIC, as in /proc/uptime."""
 import ipaddress
 import json
 import random
@@ -21,6 +21,7 @@ sources += [f"2001:db8:{0x1000 + i:x}:{j:x}::1" for i in range(15) for j in rang
 open_until, maybe, made, missing = {}, {}, {}, []
 counts = {"asked": 0, "open": 0, "close": 0, "refused": 0, "lost": 0}
 refusals = {}
+slowest = 0
 
 
 def ask(request):
@@ -55,6 +56,8 @@ while (now := time.monotonic()) < begun + seconds:
     closing = dice.random() < 0.3
     answer = ask(f"close what={door} source={source}" if closing else f"open door={door} source={source}")
     after = time.monotonic()
+    if answer is not None:
+        slowest = max(slowest, (after - now) * 1000)
     end = (after + FOR[door]) * 1000
     if answer is None:
         counts["lost"] += 1
@@ -85,4 +88,4 @@ while (now := time.monotonic()) < begun + seconds:
         time.sleep(ahead)  # a pace, not a wait
 
 json.dump({"open": open_until, "maybe": maybe, "made": made, "missing": missing, "counts": counts,
-           "refusals": refusals, "ended": time.monotonic() * 1000}, open(state, "w"))
+           "refusals": refusals, "slowest": slowest, "ended": time.monotonic() * 1000}, open(state, "w"))

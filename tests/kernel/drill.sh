@@ -88,11 +88,12 @@ expect '.gate.loaded'
 
 cat >"$TMP/compare" <<'PY'
 import json, subprocess, sys, time
-LATE = 100 # ms
 PORTS = {"a": [22], "b": [22, 80], "net": [23], "once": [24], "web": [8443]}
 def run(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 model = json.load(open(sys.argv[1]))
+# ms. An element that is put back ends later by what lies between the keeper's clock and the kernel's: an answer waits as long.
+LATE = max(100, model["slowest"])
 happened = [(what, float(at) * 1000) for what, at in (line.split() for line in open(sys.argv[2]))]
 kills = [at for what, at in happened if what == "kill"]
 def killed_since(made):
@@ -144,7 +145,7 @@ sets, maps = {}, {}
 for name in ("open4", "open6", "net4", "net6", "uses4", "uses6"): sets.update(listed("set", name))
 for name in ("forward4", "forward6"): maps.update(listed("map", name))
 for key, left in sets.items():
-    if key not in holders: wrong.append(f"in the kernel alone: {key}, {left} ms")
+    if key not in holders and left >= LATE - 100: wrong.append(f"in the kernel alone: {key}, {left} ms")
 for key, left in holders.items():
     if left > 1500 and key not in sets: wrong.append(f"in the status alone: {key}")
     if left > 1500 and key[1] == 8443 and key not in maps: wrong.append(f"leads nowhere: {key}")
@@ -174,9 +175,16 @@ in_ns router env PATH="$PATH" python3 "$TMP/compare" "$TMP/model" "$TMP/happened
 ok "what is open in the kernel, in status and in the promises is the same, nothing twice, nothing past its end"
 ! ps -o stat= --ppid "$DAEMON" | grep -q Z || fail "a zombie"
 ok "no zombie"
-none() { [ "$(for name in open4 open6 net4 net6 uses4 uses6 forward4 forward6; do in_ns router nft -j list set inet knockgate $name 2>/dev/null || in_ns router nft -j list map inet knockgate $name; done | jq -s '[.[].nftables[] | (.set? // .map? // empty) | .elem // [] | length] | add')" = 0 ]; }
+uptime_ms() { awk '{printf "%d\n", $1 * 1000}' /proc/uptime; }
+none() {
+  local at
+  at=$(uptime_ms)
+  [ "$(for name in open4 open6 net4 net6 uses4 uses6 forward4 forward6; do in_ns router nft -j list set inet knockgate $name 2>/dev/null || in_ns router nft -j list map inet knockgate $name; done | jq -s '[.[].nftables[] | (.set? // .map? // empty) | .elem // [] | length] | add')" = 0 ] ||
+    { echo "$at" >"$TMP/last"; false; }
+}
+uptime_ms >"$TMP/last"
 await none # the kernel first: a look at the status makes the keeper look, too
-took=$(jq --argjson now "$(cut -d' ' -f1 /proc/uptime)" '$now * 1000 - .ended | floor' "$TMP/model")
-[ "$took" -lt $((9000 + 1000 * SLOW)) ] || fail "something was open for $took ms after the last request"
+took=$(jq --argjson last "$(cat "$TMP/last")" '$last - .ended | floor' "$TMP/model") # then something was still open
+[ "$took" -lt $((9000 + 1000 * SLOW)) ] || fail "something was open $took ms after the last request"
 await status '.grants == []'
-ok "then everything ends by itself, within $took ms"
+ok "then everything ends by itself; the last look that found something was $took ms after the last request"

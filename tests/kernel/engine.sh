@@ -25,8 +25,8 @@ done
 [ "$(field $DAEMON CapEff)" = 00000000000010c0 ] || fail "the keeper holds $(field $DAEMON CapEff)" # net_admin setgid setuid
 links=$(find "/proc/$(engine)/fd" -mindepth 1 -lname '*' -printf '%f ' | sort)
 [ "$links" = "0 1 2 3 4 5 " ] || fail "descriptors of the engine: $links"
-at() { readlink "/proc/$1/fd/$2"; }
-[ "$(at "$(engine)" 0) $(at "$(engine)" 1)" = "/dev/null /dev/null" ] && [[ $(at "$(engine)" 2) == pipe:* ]] || fail "stdin, stdout, stderr of the engine: $(at "$(engine)" 0) $(at "$(engine)" 1) $(at "$(engine)" 2)"
+behind() { readlink "/proc/$1/fd/$2"; }
+[ "$(behind "$(engine)" 0) $(behind "$(engine)" 1)" = "/dev/null /dev/null" ] && [[ $(behind "$(engine)" 2) == pipe:* ]] || fail "stdin, stdout, stderr of the engine: $(behind "$(engine)" 0) $(behind "$(engine)" 1) $(behind "$(engine)" 2)"
 limit() { awk -v name="Max $1 " 'index($0, name) == 1 {sub(name, ""); print $1, $2}' "/proc/$(engine)/limits"; }
 [ "$(limit processes), $(limit 'file size'), $(limit 'core file size'), $(limit 'open files')" = "0 0, 0 0, 0 0, 16 16" ] || fail "limits: $(cat "/proc/$(engine)/limits")"
 grep -qF __asan_init "$KNOCKGATE_BUILD/knockgated" || [ "$(limit 'address space' | cut -d' ' -f1)" -lt 400000000 ] || fail "it may map $(limit 'address space')"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The units as installed, under a booted systemd of its own: who may do what, watchdog, runner, reload, stop, reboot.
-# Its root is built once (KNOCKGATE_ROOT, default BUILD/system-root) and stays below an overlay that lives in memory.
+# Its root is built once for what the programs are linked to (KNOCKGATE_ROOT-*, default BUILD/system-root-*) and stays below an overlay that lives in memory.
 skip() { echo "skip: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root"
 if [ -z "${IN_MOUNTS-}" ]; then # whatever is mounted from here on ends with this script, also when it is killed
@@ -76,6 +76,7 @@ packages() { # by the libraries they are linked to
   ldd "$KNOCKGATE_BUILD/knockgated" "$KNOCKGATE_BUILD/knockctl" | awk '$3 ~ "^/" {print $3}' | sort -u |
     while read -r library; do dpkg -S "$library" "/usr$library" "${library#/usr}" 2>/dev/null; done | cut -d: -f1 | sort -u | tr '\n' ','
 }
+BASE=$BASE-$(packages | cksum | cut -d' ' -f1)
 exec 9>"$BASE.lock"; flock 9
 if [ ! -d "$BASE" ]; then
   suite=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
