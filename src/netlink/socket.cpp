@@ -14,7 +14,11 @@ Result<NetlinkSocket> NetlinkSocket::open(int protocol, std::uint32_t groups) {
   const sockaddr_nl any{AF_NETLINK, 0, 0, groups};
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0)
     return tl::unexpected(system::system_error("bind a netlink socket"));
-  return NetlinkSocket(std::move(fd));
+  NetlinkSocket socket(std::move(fd));
+  sockaddr_nl own{};
+  socklen_t size = sizeof own;
+  if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&own), &size) == 0) socket.port_id_ = own.nl_pid;
+  return socket;
 }
 
 std::uint32_t set_receive_buffer(int fd, std::uint32_t bytes) {
@@ -43,12 +47,6 @@ Result<void> NetlinkSocket::ignore_overruns() {
   if (::setsockopt(fd_.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0)
     return tl::unexpected(system::system_error("set NETLINK_NO_ENOBUFS"));
   return {};
-}
-
-std::uint32_t NetlinkSocket::port_id() const {
-  sockaddr_nl own{};
-  socklen_t size = sizeof own;
-  return ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&own), &size) == 0 ? own.nl_pid : 0;
 }
 
 Result<void> NetlinkSocket::send(std::span<const std::byte> bytes) {

@@ -55,8 +55,8 @@ class NetlinkSocket {
   Result<int> dump(const wire::Bytes& message, Visit&& visit);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
-  /// What the kernel calls this socket in nlmsg_pid; 0 when it would not say.
-  [[nodiscard]] std::uint32_t port_id() const;
+  /// What the kernel calls this socket in nlmsg_pid; 0 when it would not say, or another process opened it.
+  [[nodiscard]] std::uint32_t port_id() const { return port_id_; }
   [[nodiscard]] std::uint32_t next_sequence() { return ++sequence_; }
 
  private:
@@ -68,6 +68,7 @@ class NetlinkSocket {
   system::Fd fd_;
   wire::Bytes buffer_;
   std::uint32_t sequence_ = 0;
+  std::uint32_t port_id_ = 0;
 };
 
 template<class Visit>

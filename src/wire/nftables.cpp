@@ -217,10 +217,10 @@ bool is_message(const nlmsghdr* message, std::uint16_t type) {
 
 EncodedBatch encode(const Batch& batch, const std::string& table, std::uint32_t sequence,
                     bool removals_there) {
-  const auto messages = 3 * (batch.size() / kElementsPerMessage + 2 * kGrantSets.size()) + 2;
-  BatchWriter writer(messages * (kMessageBytes + table.size()) + 3 * batch.size() * kElementBytes, table,
-                     sequence);
-  for (const auto& part : parts_of(batch, kElementsPerMessage, removals_there)) writer.put(part);
+  const auto parts = parts_of(batch, kElementsPerMessage, removals_there); // a message each
+  BatchWriter writer((parts.size() + 2) * (kMessageBytes + table.size()) + 3 * batch.size() * kElementBytes,
+                     table, sequence);
+  for (const auto& part : parts) writer.put(part);
   return std::move(writer).finish(sequence, removals_there);
 }
 
