@@ -49,7 +49,7 @@ std::uint32_t draw_ms(Draw& draw) {
   return 1 + draw.below(kMost[draw.below(draw.one_in(8) ? 6 : 5)]);
 }
 
-constexpr std::array kErrors{ENOENT, EPERM, ENFILE, ENOBUFS, ENOMEM, EAGAIN};
+constexpr std::array kErrors{EPERM, ENFILE, ENOBUFS, ENOMEM, EAGAIN};
 constexpr std::uint32_t kForeignKinds = 9;
 
 void draw_words(Draw& draw, Event& event) {

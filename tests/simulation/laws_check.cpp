@@ -9,8 +9,8 @@
 namespace knock::simulation {
 namespace {
 
-constexpr Millis kRounding{1};
 constexpr Millis kForwardOutlives{1'000};
+constexpr Millis kSilence{2'000}; // the end of a connection may be noticed so late: it is asked for once a second
 constexpr Millis kLease{60'000};
 constexpr Millis kPatience{75'000}; // a failed step is tried again within: the pause of healing, and a little
 
@@ -28,14 +28,18 @@ bool any_enabled(const Config& config) {
   return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
 }
 
+bool is_within(const Address& source, const GrantKey& key) {
+  const auto length = key.set != GrantSet::net            ? std::uint8_t{128}
+                      : key.source.family == Family::ipv4 ? std::uint8_t{24}
+                                                          : std::uint8_t{64};
+  return masked(source, length) == key.source;
+}
+
 bool has_connection(const Promise& promise, const Straw& straw) {
   return std::any_of(
       straw.connections.alive.begin(), straw.connections.alive.end(), [&](const Connection& one) {
         return one.tracked && std::any_of(promise.keys.begin(), promise.keys.end(), [&](const GrantKey& key) {
-                 const auto length = key.set != GrantSet::net            ? std::uint8_t{128}
-                                     : key.source.family == Family::ipv4 ? std::uint8_t{24}
-                                                                         : std::uint8_t{64};
-                 return key.port == one.flow.port && masked(one.flow.source, length) == key.source;
+                 return key.port == one.flow.port && is_within(one.flow.source, key);
                });
       });
 }
@@ -49,8 +53,6 @@ void Laws::rest(const Config& config, bool off, const Straw& straw) {
       if (waits.at + kPatience < straw.now)
         return breach("told", fmt::format("{} has no answer", waits.asked.request.verb));
   if (!std::exchange(lately_.changed, false)) return;
-  unexplained_ += knocked_.size();
-  knocked_.clear();
   check_elements(straw);
   if (!off) check_promises(config, straw); // what others do is not heeded then
   check_guard(config, off, straw);
@@ -91,15 +93,28 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
   if (!may_go_on(promise, placed.ends - (grace - kRounding), straw))
     return breach("outlives", fmt::format("{}, promised for {} ms", what, ms(now, promise.bound)));
   promise.bound = std::max(promise.bound, placed.ends - grace);
+  if (promise.close == Close::on_idle) // once for what came until then
+    promise.used = promise.last + kRounding >= placed.ends - (grace - kRounding) - promise.idle;
 }
 
 /// The end of an on-idle grant moves while packets come, that of an on-disconnect one while connections live.
 bool Laws::may_go_on(const Promise& promise, Instant ends, const Straw& straw) const {
   if (ends > promise.cap + kRounding) return false;
   if (promise.close == Close::on_idle && promise.used) return ends <= straw.now + promise.idle + kRounding;
-  if (promise.close == Close::on_disconnect && (promise.used || has_connection(promise, straw)))
+  const auto ended = last_end(promise);
+  if (promise.close == Close::on_disconnect &&
+      (has_connection(promise, straw) || (ended && (*ended == Instant::max() || *ended + kSilence >= straw.now))))
     return ends <= straw.now + std::max(kLease, promise.linger) + kRounding;
   return false;
+}
+
+/// When the last connection to its ports ended.
+std::optional<Instant> Laws::last_end(const Promise& promise) const {
+  std::optional<Instant> last;
+  for (const auto& [flow, at] : ended_)
+    for (const auto& key : promise.keys)
+      if (key.port == flow.second && is_within(flow.first, key)) last = std::max(last.value_or(at), at);
+  return last;
 }
 
 bool Laws::is_shared(const Owner& owner, const GrantKey& key) const {
@@ -116,11 +131,8 @@ void Laws::check_promises(const Config& config, const Straw& straw) {
   if (!straw.table || straw.table->rules != straw.bindings.rules_loaded || unheard || troubled) return;
   for (const auto& [owner, promise] : book_) {
     if (promise.state != Promise::State::open || promise.vague) continue;
-    const bool heard = std::any_of(promise.keys.begin(), promise.keys.end(), [&](const GrantKey& key) {
-      return std::find(removals_heard_.begin(), removals_heard_.end(), key) != removals_heard_.end();
-    });
     if (promise.removed) {
-      if (heard && straw.bindings.listens)
+      if (promise.heard && straw.bindings.listens)
         breach("came-back", to_string(owner) + " was removed by another process, and is still told open");
       continue;
     }
@@ -139,7 +151,7 @@ void Laws::check_promise(const Owner& owner, const Promise& promise, const Straw
   auto until = promise.told;
   if (owner.via == Via::session && !has_connection(promise, straw)) return;
   if (!promise.uses && promise.close == Close::on_disconnect &&
-      (promise.used || has_connection(promise, straw))) {
+      (promise.came || has_connection(promise, straw))) {
     if (!straw.connections.listening || !has_connection(promise, straw)) return;
     until = std::min(promise.cap, now + kRounding);
   }
@@ -209,7 +221,9 @@ void Laws::check_trials(const Config& config, bool off, const Straw& straw) {
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
   const auto since = std::max(lately_.trouble, lately_.broke);
   const bool hurt = since != Instant{} && since + kPatience > straw.now;
-  if (!straw.table || !straw.table->guarded || unheard || hurt || (lately_.loaded && off)) return;
+  if (!straw.table || !straw.table->guarded || unheard || hurt ||
+      (lately_.loaded && (off || !straw.bindings.listens)))
+    return;
   for (const auto& [port, ends] : *straw.table->guarded) {
     if ((ends && *ends <= straw.now) || either_.contains(port)) continue;
     const auto trial = trials_.find(port);
@@ -246,25 +260,47 @@ void Laws::disturbed(Straw& straw, bool alive) {
 
 void Laws::lost_events(bool table, bool flows) {
   if (table)
-    for (auto& [owner, promise] : book_)
-      if (promise.removed) promise.vague = true;
-  if (flows) uses_left_.clear();
+    for (auto& [owner, promise] : book_) {
+      promise.doubted = promise.doubted || lately_.lost || (promise.removed && !promise.heard);
+      if (!promise.heard) promise.removed = false;
+    }
+  (void)flows;
+}
+
+void Laws::count(std::uint64_t refused, bool waits, Instant now) {
+  if (waits) {
+    if (!knocks_.since) knocks_.since = now;
+    if (*knocks_.since + kPatience < now) breach("told", "knocks wait, and are neither opened nor refused");
+    return;
+  }
+  const auto counted = static_cast<std::int64_t>(refused - knocks_.refused);
+  if (counted != knocks_.silent && !knocks_.unsure)
+    breach("told", fmt::format("{} of the knocks and openings by hand opened nothing, and {} are counted",
+                               knocks_.silent, counted));
+  knocks_.silent = 0;
+  knocks_.refused = refused;
+  knocks_.since.reset();
+  knocks_.unsure = knocks_.lines >= kAuditLines && now - knocks_.lines_begun < Seconds{2};
 }
 
 void Laws::started(const Straw& straw, const Config& config) {
   for (auto& [owner, promise] : book_) {
     if (promise.state == Promise::State::over) continue;
+    // Of what it adopts, it knows no terms but those of the door now; and not when a packet came.
+    if (const auto* door = enabled_door(config, owner.door)) take_terms(promise, *door);
     bool named = true, there = true, any = false;
     for (const auto& key : promise.keys) {
       const auto* placed = straw.table ? straw.table->find(key, straw.now) : nullptr;
       const auto said = placed != nullptr ? parse_comment(placed->comment) : std::nullopt;
       there = there && placed != nullptr;
       any = any || placed != nullptr;
+      promise.came = promise.came || has_connection(promise, straw); // it may have come before or behind the word
+      promise.used = promise.used || (placed != nullptr && placed->traffic.packets != 0);
       named = named && said && said->door == owner.door && said->via == owner.via;
     }
     if (there && named) continue;
     const bool due = promise.told > straw.now && promise.state == Promise::State::open && !promise.used;
-    if (!there && due && !promise.vague && !promise.removed && !lately_.lost)
+    if (!there && due && !promise.vague && !promise.removed && !promise.doubted && !lately_.lost)
       breach("lost", to_string(owner) + " went in a crash");
     promise.vague = true;
     if (!any && (promise.removed || promise.bound <= straw.now)) promise.state = Promise::State::over;
@@ -277,7 +313,7 @@ void Laws::started(const Straw& straw, const Config& config) {
   for (const auto port : ports) {
     if (trials_.contains(port)) continue;
     // A reload that was killed before its rules were loaded: on trial, but it never showed.
-    if (straw.disk.unconfirmed.find(knock::to_string(port) + ' ') != std::string::npos) either_.insert(port);
+    if (has_line_of(straw.disk.unconfirmed, port)) either_.insert(port);
     for_good_.insert(port);
   }
   lately_.loaded = false;
@@ -289,29 +325,39 @@ void Laws::rebooted() {
   uses_left_.clear();
   foreign_.clear();
   connected_.clear();
+  ended_.clear();
+  waiting_.clear();
+  removals_heard_.clear();
+  knocks_ = {};
   for (auto& [port, until] : trials_) until = {};
   lately_.trouble = lately_.broke = {};
 }
 
-void Laws::let_in(const Address& source, Port port, bool by_use, bool counted) {
+void Laws::let_in(const Address& source, Port port, const Passed& passed, Instant now) {
   for (auto& [owner, promise] : book_) {
     const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
     for (const auto& key : promise.keys)
       if (key.port == port && (key.source == source || (key.set == GrantSet::net && key.source == around))) {
         promise.used = true;
-        promise.counted = promise.counted || counted;
+        promise.last = now;
+        promise.counted = promise.counted || passed.counted;
+        promise.came = promise.came || passed.began;
       }
   }
-  if (!by_use) return;
+  if (!passed.by_use) return;
   const auto left = uses_left_.find({source, port});
   if (left != uses_left_.end() && --left->second < 0)
     breach("let-in", fmt::format("{} came in at {} more often than was promised", knock::to_string(source),
                                  knock::to_string(port)));
 }
 
-void Laws::added(const Change& element, Instant now) {
+void Laws::added(const Change& element, const Straw& straw) {
   auto& ends = foreign_[element.key];
-  ends = std::max(ends, now + element.timeout);
+  ends = std::max(ends, straw.now + element.timeout);
+  if (!straw.table || straw.table->find(element.key, straw.now) == nullptr) return;
+  for (auto& [owner, promise] : book_) // in the place of one that was removed
+    if (promise.removed && std::find(promise.keys.begin(), promise.keys.end(), element.key) != promise.keys.end())
+      promise.vague = true;
 }
 
 } // namespace knock::simulation

@@ -119,7 +119,7 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   if (lost_) {
     const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
                                    [](const Door& door) { return door.enabled && !door.forwards.empty(); });
-    open = std::move(left_over_);
+    open = left_over_;
     if (!leads) // there may be no map to take them out of, and without rules they lead nowhere
       std::erase_if(open, [](const Change& change) { return change.key.set == GrantSet::forward; });
     const auto all = state.ledger.all(state.now);
@@ -176,6 +176,7 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   auto planned = steps(state, seen);
   if (!planned) {
     draft_.revert(state.ledger);
+    state.work.left_over = std::move(left_over_);
     wish_.reset();
     fail(state, failure_of(planned.error()), said);
     return {};
@@ -214,6 +215,7 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
     const auto load = std::find_if(steps_.begin(), steps_.end(),
                                    [](const Step& step) { return std::holds_alternative<Load>(step); });
     draft_.revert(state.ledger);
+    state.work.left_over.insert(state.work.left_over.end(), left_over_.begin(), left_over_.end());
     if (outcome.done > static_cast<std::size_t>(load - steps_.begin())) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }

@@ -72,6 +72,17 @@ bool is_stuck(const State& state) {
   return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
 }
 
+void look_at_table(State& state, const Result<TableSeen>& table, const Result<std::vector<Element>>& grants) {
+  const bool seen = table && grants;
+  state.table.look(seen ? std::optional(*table) : std::nullopt,
+                   sets_of(*state.settings.config, state.kept.memory, state.now), state.now);
+  if (!seen || state.table.is_lost()) return;
+  std::set<GrantKey> there;
+  for (const auto& element : *grants) there.insert(element.key);
+  for (const auto& change : state.ledger.all(state.now))
+    if (!there.contains(change.key)) state.table.keep_removed({change.key});
+}
+
 Batch close_removed(State& state, Said& said) {
   auto left_over = std::exchange(state.work.left_over, {});
   const auto close = [&](const CloseWhich& which, std::string_view reason) {
@@ -86,6 +97,7 @@ Batch close_removed(State& state, Said& said) {
   if (state.finishing)
     for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger))
       state.finishing->applied.closed += close({.ids = ids}, reason);
+  std::erase_if(left_over, [&](const Change& change) { return state.ledger.has(change.key); });
   return left_over;
 }
 

@@ -97,6 +97,8 @@ void report(State& state, const LedgerEvent& event, Said& said);
 void refuse_jobs(State& state, const Error& error, Said& said, const std::set<JobId>* ids = nullptr);
 /// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
 bool is_stuck(const State& state);
+/// What a look at the table says, behind lost events: it is lost, or stands and lacks what others removed.
+void look_at_table(State& state, const Result<TableSeen>& table, const Result<std::vector<Element>>& grants);
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
 /// configuration does not give any more. Returns the elements that may still be there and have
 /// no owner.

@@ -22,7 +22,7 @@ void Table::hear(const Disturbance& disturbance, Mode mode) {
   if (broken || (mode == Mode::embed && set_made)) {
     lose();
   } else if (overran) {
-    doubted_ = true;
+    doubt();
   } else {
     removed_.insert(removed_.end(), removed.begin(), removed.end());
   }
@@ -33,9 +33,12 @@ void Table::lose() {
   not_before_.reset();
 }
 
-void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted) {
-  doubted_ = false;
-  if (!seen) return;
+void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted, Instant now) {
+  look_at_.reset();
+  if (!seen) {
+    look_at_ = now + kTryAgain;
+    return;
+  }
   const auto same = [](const Guarded& a, const Guarded& b) { return a.port == b.port; };
   const bool intact = seen->there && seen->rules_as_loaded &&
                       std::equal(seen->guarded.begin(), seen->guarded.end(), wanted.guarded.begin(),
@@ -81,7 +84,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
        fmt::format("healed by={}: table inet {} was gone, {} back", by_.empty() ? "-" : by_, config.nft.table,
                    elements == 1 ? "1 element is" : fmt::format("{} elements are", elements))});
   lost_ = false;
-  doubted_ = true; // nothing was heard during the load
+  doubt(); // nothing was heard during the load
   apart_ = false;
   not_before_.reset();
   by_.clear();
@@ -98,15 +101,14 @@ void Table::settle_load() {
 
 void Table::forget() {
   settle_load();
-  doubted_ = false;
+  look_at_.reset();
   removed_.clear();
 }
 
 std::optional<Instant> Table::next(Instant now) const {
-  if (doubted_) return now;
-  if (!lost_) return std::nullopt;
-  if (const auto until = budget_.paused_until(now)) return until;
-  return not_before_ == Instant::max() ? std::nullopt : std::optional(not_before_.value_or(now));
+  if (!lost_) return look_at_;
+  if (const auto until = budget_.paused_until(now)) return sooner(look_at_, until);
+  return not_before_ == Instant::max() ? look_at_ : sooner(look_at_, not_before_.value_or(now));
 }
 
 } // namespace knock::keeper
