@@ -185,6 +185,12 @@ void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, bool
       if (asked.request.verb == "open") hear_open(asked, *one, now);
   }
   for (const auto& asked : heard.asked) hear_request(asked, config, straw, now);
+  const bool changes = std::any_of(waiting_.begin(), waiting_.end(), [](const auto& entry) {
+    return entry.second.asked.request.verb == "reload" || entry.second.asked.request.verb == "on";
+  });
+  if (changes && straw.table) // what the kernel guards already is not new
+    for (const auto& [port, left] : straw.table->guarded_now(now))
+      if (!left) for_good_.insert(port);
   for (const auto& key : straw.connections.tcp()) connected_.insert(key);
 }
 
@@ -229,10 +235,6 @@ void Laws::hear_request(const keeper::Asked& asked, const Config& config, const 
                        : straw.disk.config->config ? &*straw.disk.config->config
                                                    : nullptr;
     if (next == nullptr) return;
-    // What the kernel guards already is not new.
-    if (straw.table)
-      for (const auto& [port, left] : straw.table->guarded_now(straw.now))
-        if (!left) for_good_.insert(port);
     if (!has_flag(request, "now")) return;
     for (const auto& guarded : static_sets_of(*next).guarded) {
       for_good_.insert(guarded.port);

@@ -70,13 +70,12 @@ void Ends::ask_uses(Ask& ask) const {
   ask.add(uses_begun_);
 }
 
-/// An element that is gone counts no more: each connection is one use then.
+/// An element that is gone, or put anew unread, counts no more: each connection is one use then.
 void Ends::count_uses(Ledger& ledger, const Seen& seen, Instant now) {
-  if (!seen.elements_error)
-    for (const auto& key : uses_begun_)
-      if (std::none_of(seen.elements.begin(), seen.elements.end(),
-                       [&](const Element& element) { return element.key == key; }))
-        ledger.spend(key, 1);
+  for (const auto& key : uses_begun_)
+    if (std::none_of(seen.elements.begin(), seen.elements.end(),
+                     [&](const Element& element) { return element.key == key; }))
+      ledger.spend(key, 1);
   uses_begun_.clear();
   for (const auto& flow : std::exchange(answered_, {})) ledger.flow_answered(flow.source, flow.port, now);
 }
@@ -91,7 +90,7 @@ void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
         news);
   }
   take_in(ledger, news, now);
-  count_uses(ledger, seen, now);
+  if (!seen.elements_error) count_uses(ledger, seen, now); // else it is asked for again
   if (timers_.again && *timers_.again > now) return;
   for (const auto id : ledger.used_up(now)) draft.add(ledger, ledger.plan_close({.id = id}, "uses", now));
   if (seen.connections && *seen.connections && is_due(timers_.session, now))
