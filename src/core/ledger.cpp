@@ -44,7 +44,7 @@ bool matches(const CloseWhich& which, const OpenGrant& grant) {
 
 void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now) {
   *this = Ledger(limits_);
-  // Elements of one owner carry one comment, to the byte; each connection that goes on is an owner.
+  // Elements of one owner carry one comment, to the byte; a connection, and what we did not write, stands alone.
   std::map<std::tuple<Address, GrantSet, std::string_view, std::uint16_t, Port>, OpenGrant> owners;
   std::map<std::pair<Address, std::string_view>, std::vector<Lead>> leads;
   for (const auto& [key, left, comment, traffic, target] : elements) {
@@ -53,8 +53,9 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
       leads[{key.source, owner_of(comment, key.set)}].push_back({key.port, target});
       continue;
     }
-    auto& grant = owners[{key.source, key.set, owner_of(comment, key.set), key.source_port,
-                          key.set == GrantSet::session ? key.port : kNoPort}];
+    const auto owner = owner_of(comment, key.set);
+    const bool alone = key.set == GrantSet::session || !parse_comment(owner);
+    auto& grant = owners[{key.source, key.set, owner, key.source_port, alone ? key.port : kNoPort}];
     if (const auto known = key.set == GrantSet::uses ? parse_comment(comment) : std::nullopt)
       grant.uses_left = std::max(grant.uses_left, left_of(known->uses_left, traffic.packets));
     if (key.port != kNoPort || grant.ports.empty()) grant.ports.push_back(key.port);
