@@ -176,7 +176,7 @@ std::string to_string(const Event& event) {
 
 History draw_history(std::uint64_t seed, std::size_t events) {
   Draw draw{seed};
-  History history{seed, 0, !draw.one_in(3), {}};
+  History history{seed, 0, !draw.one_in(3), draw.one_in(4), {}};
   history.config = draw.one_in(2) ? 0 : draw.below(static_cast<std::uint32_t>(configs().size()));
   // Some histories are calm, so that what takes minutes gets them.
   const bool calm = draw.one_in(3);

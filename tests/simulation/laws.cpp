@@ -349,8 +349,8 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
   // The arrival that was awaited may have come: from now on another one is.
   const bool awaits = promise.close != Close::on_disconnect || !promise.came;
   promise.told = std::max(goes_on && awaits ? promise.told : Instant{}, told);
-  if (owner->via != Via::session) begin_anew(promise, verb == "open");
   promise.state = Promise::State::open;
+  if (owner->via != Via::session) begin_anew(promise, verb == "open");
   promise.vague = false;
   promise.id = number_of(value_of(text, "id")).value_or(0);
   auto ports = value_of(text, "ports");

@@ -163,6 +163,7 @@ class Laws {
   struct {
     Instant trouble{};   ///< something failed last
     Instant broke{};     ///< another process broke the table last
+    bool flows_lost = false; ///< events, since the last rest
     bool lost = false;   ///< and it was not seen whole since
     bool loaded = false; ///< the boot file, by another process, while nobody listened
     bool changed = true; ///< there is something to look at

@@ -53,7 +53,9 @@ void Laws::rest(const Config& config, bool off, const Straw& straw) {
       if (waits.at + kPatience < straw.now)
         return breach("told", fmt::format("{} has no answer", waits.asked.request.verb));
   if (!std::exchange(lately_.changed, false)) return;
-  check_elements(straw);
+  lately_.flows_lost = false;
+  // Off, nothing is guarded, and an element means nothing; what stands when it is on again is judged then.
+  if (!off || (straw.table && !straw.table->guarded_now(straw.now).empty())) check_elements(straw);
   if (!off) check_promises(config, straw); // what others do is not heeded then
   check_guard(config, off, straw);
   removals_heard_.clear();
@@ -128,7 +130,7 @@ bool Laws::is_shared(const Owner& owner, const GrantKey& key) const {
 void Laws::check_promises(const Config& config, const Straw& straw) {
   const bool troubled = lately_.trouble != Instant{} && lately_.trouble + kPatience > straw.now;
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
-  if (!straw.table || straw.table->rules != straw.bindings.rules_loaded || unheard || troubled) return;
+  if (!straw.is_whole() || unheard || troubled) return;
   for (const auto& [owner, promise] : book_) {
     if (promise.state != Promise::State::open || promise.vague) continue;
     if (promise.removed) {
@@ -178,7 +180,8 @@ void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
   const bool hurt = since != Instant{} && since + kPatience > straw.now;
   if (unheard || hurt) return;
   if (!any_enabled(config)) {
-    if (straw.table && !lately_.loaded) breach("guard", "no door is enabled, and there is a table");
+    const bool holds = straw.table && (!straw.embed || !straw.table->guarded_now(straw.now).empty());
+    if (holds && !lately_.loaded) breach("guard", "no door is enabled, and there is a table");
     return;
   }
   if (off) { // nothing is put back then
@@ -187,7 +190,8 @@ void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
     return;
   }
   if (!straw.bindings.listens) return;
-  if (!straw.table || straw.table->rules != rules_of(config) || !straw.table->guarded)
+  if (straw.embed && !straw.is_whole()) return; // the admin's own hand brings it back
+  if (!straw.is_whole() || (!straw.embed && straw.table->rules != rules_of(config)) || !straw.table->guarded)
     return breach("guard", "the table is not whole");
   lately_.lost = false;
   std::vector<Port> wanted;
@@ -250,6 +254,8 @@ void Laws::disturbed(Straw& straw, bool alive) {
   if (others.broke) {
     lately_.broke = straw.now;
     lately_.lost = true;
+    // Counters went with the elements, and no connection was heard of that they counted.
+    if (!straw.connections.listening || lately_.flows_lost) uses_left_.clear();
     for (auto& [owner, promise] : book_) promise.counted = false;
     if (alive && !straw.bindings.listens)
       for (auto& [owner, promise] : book_) promise.vague = true;
@@ -264,7 +270,7 @@ void Laws::lost_events(bool table, bool flows) {
       promise.doubted = promise.doubted || lately_.lost || (promise.removed && !promise.heard);
       if (!promise.heard) promise.removed = false;
     }
-  (void)flows;
+  lately_.flows_lost = lately_.flows_lost || flows;
 }
 
 void Laws::count(std::uint64_t refused, bool waits, Instant now) {

@@ -24,7 +24,9 @@ class Player {
   Player(const History& history, bool tell) : tell_(tell) {
     straw_.now = Instant{Seconds{1'000}};
     straw_.resizes = history.resizes;
-    straw_.disk.config = configs()[history.config];
+    straw_.embed = history.embed;
+    if (history.embed) straw_.load_admins();
+    straw_.disk.config = configs(history.embed)[history.config];
     straw_.connections.here = own_address();
   }
   void play(const Event& event);
@@ -154,7 +156,7 @@ void Player::request(std::string verb, std::map<std::string, std::string, std::l
 }
 
 void Player::reload(const Event& event) {
-  straw_.disk.config = configs()[event.a];
+  straw_.disk.config = configs(straw_.embed)[event.a];
   if (event.b == 0) return request("reload");
   if (event.b == 2) return request("reload", {{"now", "1"}});
   request("reload", {{"confirm", fmt::format("{}s", event.c)}});
@@ -223,7 +225,7 @@ void Player::kill() {
 }
 
 void Player::save() {
-  if (!machine_ || is_off()) return;
+  if (!machine_ || is_off() || straw_.embed) return;
   auto sets = static_sets_of(machine_->config());
   std::erase_if(sets.guarded, [&](const Guarded& one) {
     return machine_->state().kept.memory.unconfirmed.contains(one.port);
@@ -264,7 +266,7 @@ void Player::play(const Event& event) {
     break;
   }
   case Kind::reload: reload(event); break;
-  case Kind::edit: straw_.disk.config = configs()[event.a]; break;
+  case Kind::edit: straw_.disk.config = configs(straw_.embed)[event.a]; break;
   case Kind::confirm:
     if (event.a == 1)
       request("confirm", {{"anyway", "1"}});

@@ -63,6 +63,7 @@ void Ends::ask(Ledger& ledger, bool listening, Instant now, Ask& ask) {
   ask.add({outlived_.begin(), outlived_.end()});
   ask_uses(ask);
   ask.flows = look_at_flows_ && listening;
+  if (ask.flows) ask.add(ledger.keys()); // uses that nothing was heard of
   ask.lives = flows_.silent(now);
 }
 
