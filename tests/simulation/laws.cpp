@@ -140,6 +140,7 @@ void Laws::begin_anew(Promise& promise, bool opened) {
     if (key.set == GrantSet::uses) give_uses(key, promise.uses);
   promise.removed = promise.heard = promise.doubted = false;
   promise.used = promise.came = false;
+  promise.adopted = promise.adopted && !opened;
   if (opened) promise.counted = false;
 }
 

@@ -65,6 +65,7 @@ struct Promise {
   bool close_asked = false; ///< a request waits that may close it
   bool used = false;        ///< a packet came in since it was asked for, or since its end moved last
   Instant last{};           ///< that packet
+  bool adopted = false;     ///< at a start since
   bool came = false;        ///< a connection began since it was asked for
   bool counted = false;     ///< by an element, and it is not lost
   Instant ended{};
@@ -94,6 +95,7 @@ class Laws {
     bool by_use = false;  ///< it took one use
     bool counted = false; ///< some element did count it
     bool began = false;   ///< a connection, which conntrack knows from now on
+    bool heard = false;   ///< the keeper listens to these
   };
   void let_in(const Address& source, Port port, const Passed& passed, Instant now);
   void added(const Change& element, const Straw& straw);
@@ -134,6 +136,7 @@ class Laws {
   void check_elements(const Straw& straw);
   void check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw);
   [[nodiscard]] std::optional<Instant> last_end(const Promise& promise) const;
+  [[nodiscard]] bool lingers(const Promise& promise, const Straw& straw) const;
   [[nodiscard]] bool may_go_on(const Promise& promise, Instant ends, const Straw& straw) const;
   void check_promises(const Config& config, const Straw& straw);
   void check_promise(const Owner& owner, const Promise& promise, const Straw& straw);

@@ -54,8 +54,9 @@ void Laws::rest(const Config& config, bool off, const Straw& straw) {
         return breach("told", fmt::format("{} has no answer", waits.asked.request.verb));
   if (!std::exchange(lately_.changed, false)) return;
   lately_.flows_lost = false;
-  // Off, nothing is guarded, and an element means nothing; what stands when it is on again is judged then.
-  if (!off || (straw.table && !straw.table->guarded_now(straw.now).empty())) check_elements(straw);
+  // Where nothing is guarded an element means nothing; what still stands when something is, is judged then.
+  const bool guards = straw.table && !straw.table->guarded_now(straw.now).empty();
+  if (guards || (!off && any_enabled(config))) check_elements(straw);
   if (!off) check_promises(config, straw); // what others do is not heeded then
   check_guard(config, off, straw);
   removals_heard_.clear();
@@ -91,6 +92,8 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
   if (promise.state == Promise::State::over)
     return breach(promise.why == "hand" || promise.why == "foreign" ? "came-back" : "outlives",
                   what + ", closed by " + promise.why);
+  if (lingers(promise, straw))
+    promise.bound = std::min(promise.bound, std::max(*last_end(promise) + kSilence + promise.linger, promise.arrive));
   if (placed.ends <= promise.bound + grace) return;
   if (!may_go_on(promise, placed.ends - (grace - kRounding), straw))
     return breach("outlives", fmt::format("{}, promised for {} ms", what, ms(now, promise.bound)));
@@ -108,6 +111,16 @@ bool Laws::may_go_on(const Promise& promise, Instant ends, const Straw& straw) c
       (has_connection(promise, straw) || (ended && (*ended == Instant::max() || *ended + kSilence >= straw.now))))
     return ends <= straw.now + std::max(kLease, promise.linger) + kRounding;
   return false;
+}
+
+/// Whether the connection that was awaited came, and all have ended, as the keeper knows by now.
+bool Laws::lingers(const Promise& promise, const Straw& straw) const {
+  const bool troubled = lately_.trouble != Instant{} && lately_.trouble + kPatience > straw.now;
+  if (promise.close != Close::on_disconnect || !promise.came || promise.vague || troubled ||
+      !straw.connections.listening || has_connection(promise, straw))
+    return false;
+  const auto ended = last_end(promise);
+  return ended && *ended != Instant::max() && *ended > promise.asked && *ended + kSilence < straw.now;
 }
 
 /// When the last connection to its ports ended.
@@ -293,7 +306,9 @@ void Laws::started(const Straw& straw, const Config& config) {
   for (auto& [owner, promise] : book_) {
     if (promise.state == Promise::State::over) continue;
     // Of what it adopts, it knows no terms but those of the door now; and not when a packet came.
-    if (const auto* door = enabled_door(config, owner.door)) take_terms(promise, *door);
+    if (const auto* door = enabled_door(config, owner.door); door != nullptr && owner.via != Via::session)
+      take_terms(promise, *door);
+    promise.adopted = true;
     bool named = true, there = true, any = false;
     for (const auto& key : promise.keys) {
       const auto* placed = straw.table ? straw.table->find(key, straw.now) : nullptr;
@@ -347,7 +362,7 @@ void Laws::let_in(const Address& source, Port port, const Passed& passed, Instan
         promise.used = true;
         promise.last = now;
         promise.counted = promise.counted || passed.counted;
-        promise.came = promise.came || passed.began;
+        promise.came = promise.came || (passed.began && (passed.heard || promise.adopted));
       }
   }
   if (!passed.by_use) return;

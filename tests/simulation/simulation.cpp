@@ -176,7 +176,8 @@ void Player::send(const Address& source, std::uint16_t source_port, Port port, b
   laws_.let_in(source, port,
                {.by_use = uses_then != uses,
                 .counted = uses_then + packets(source, GrantSet::open) + packets(around, GrantSet::net) != all,
-                .began = straw_.connections.last_id != tracked},
+                .began = straw_.connections.last_id != tracked,
+                .heard = straw_.connections.listening},
                straw_.now);
 }
 

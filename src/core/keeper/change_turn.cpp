@@ -115,16 +115,13 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
 void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const auto& next = *wish_->config;
   wish_->applied.changed = wish_->applied.changed || (lost_ && change_.verb != RuleChange::Verb::start);
-  auto open = draft_.batch();
-  if (lost_) {
-    const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
-                                   [](const Door& door) { return door.enabled && !door.forwards.empty(); });
-    open = left_over_;
-    if (!leads) // there may be no map to take them out of, and without rules they lead nowhere
-      std::erase_if(open, [](const Change& change) { return change.key.set == GrantSet::forward; });
-    const auto all = state.ledger.all(state.now);
-    open.insert(open.end(), all.begin(), all.end());
-  }
+  const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
+                                 [](const Door& door) { return door.enabled && !door.forwards.empty(); });
+  auto open = left_over_;
+  if (!leads) // there may be no map to take them out of, and without rules they lead nowhere
+    std::erase_if(open, [](const Change& change) { return change.key.set == GrantSet::forward; });
+  const auto all = lost_ ? state.ledger.all(state.now) : draft_.batch();
+  open.insert(open.end(), all.begin(), all.end());
   const auto size = seen.table ? (*seen.table)->set_size : 0;
   Batch held;
   if (size != 0 && size != 2 * next.limits.grants) held = state.ledger.all(state.now);
@@ -168,11 +165,12 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   wish_ = std::move(*wished);
   state.ledger.note(seen.elements);
   lost_ = state.table.is_lost() || (seen.table && !(*seen.table)->there);
-  if (lost_) left_over_ = close_removed(state, said);
+  left_over_ = lost_ ? close_removed(state, said) : std::exchange(state.work.left_over, {});
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
                                            state.ledger.sessions().size()))
       draft_.add(state.ledger, state.ledger.plan_open({&request, 1}, state.now));
+  std::erase_if(left_over_, [&](const Change& change) { return state.ledger.has(change.key); });
   auto planned = steps(state, seen);
   if (!planned) {
     draft_.revert(state.ledger);

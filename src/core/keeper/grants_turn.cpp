@@ -183,10 +183,9 @@ void GrantsTurn::settle(State& state, const Outcome& outcome, Said& said) {
                                    [](const Step& step) { return std::holds_alternative<Commit>(step); });
   const auto reached = static_cast<std::size_t>(commit - steps_.begin());
   // Without a door, or off, the table may be gone, and its elements with it.
-  const bool off = state.kept.memory.off_since.has_value();
   const bool moot = outcome.error && outcome.error->code == ENOENT && outcome.refused.empty() &&
-                    (off || !any_door(*state.settings.config));
-  if (moot && off) leave_over(state);
+                    (state.kept.memory.off_since || !any_door(*state.settings.config));
+  if (moot) leave_over(state);
   if (commit == steps_.end() || outcome.done > reached || moot) {
     if (!is_stuck(state)) say(state, said);
   } else {

@@ -97,7 +97,6 @@ Batch close_removed(State& state, Said& said) {
   if (state.finishing)
     for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger))
       state.finishing->applied.closed += close({.ids = ids}, reason);
-  std::erase_if(left_over, [&](const Change& change) { return state.ledger.has(change.key); });
   return left_over;
 }
 

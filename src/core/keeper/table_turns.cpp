@@ -21,6 +21,7 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
   state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
   left_over_ = close_removed(state, said);
+  std::erase_if(left_over_, [&](const Change& change) { return state.ledger.has(change.key); });
   const auto leads = std::stable_partition(left_over_.begin(), left_over_.end(), [](const Change& change) {
     return change.key.set != GrantSet::forward;
   });
