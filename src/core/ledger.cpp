@@ -26,8 +26,7 @@ std::uint32_t left_of(std::uint32_t uses, std::uint64_t counted) {
   return counted < uses ? uses - static_cast<std::uint32_t>(counted) : 0;
 }
 
-/// Whose element it is. The comment's sixth word is of the element, not of its owner; `uses` alone always has
-/// it.
+/// Whose element it is. The comment's sixth word is the element's own; `uses` alone always has it.
 std::string_view owner_of(std::string_view comment, GrantSet set) {
   const bool more = set == GrantSet::forward && std::count(comment.begin(), comment.end(), ' ') == 5;
   return more || set == GrantSet::uses ? comment.substr(0, comment.rfind(' ')) : comment;
@@ -58,6 +57,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     auto& grant = owners[{key.source, key.set, owner, key.source_port, alone ? key.port : kNoPort}];
     if (const auto known = key.set == GrantSet::uses ? parse_comment(comment) : std::nullopt)
       grant.uses_left = std::max(grant.uses_left, left_of(known->uses_left, traffic.packets));
+    grant.used = grant.used || (key.set == GrantSet::uses && traffic.packets != 0);
     if (key.port != kNoPort || grant.ports.empty()) grant.ports.push_back(key.port);
     grant.ends = std::max(grant.ends, now + left);
   }
@@ -71,6 +71,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     grant.set = set;
     grant.source_port = source_port;
     grant.uses_left = held.uses_left;
+    grant.used = held.used;
     grant.ports = std::move(held.ports);
     std::sort(grant.ports.begin(), grant.ports.end());
     grant.ends = held.ends;
@@ -138,8 +139,7 @@ Change Ledger::put_change(const Pointers& holders, const GrantKey& key, Instant 
   return change;
 }
 
-/// What becomes of an element nobody holds any more. A forward without a comment is nobody's, and ends by
-/// itself.
+/// What becomes of an element that no grant holds. A forward without a comment ends by itself.
 Change Ledger::end_change(const GrantKey& key) const {
   if (key.set != GrantSet::forward) return {Change::Kind::remove, key};
   Change change{Change::Kind::put, key, kForwardOutlives};

@@ -165,9 +165,9 @@ void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, bool
       for (const auto& key : disturbance.removed) {
         removals_heard_.push_back(key);
         for (auto& [owner, promise] : book_)
-          promise.heard =
-              promise.heard || (promise.removed && std::find(promise.keys.begin(), promise.keys.end(),
-                                                             key) != promise.keys.end());
+          promise.heard = promise.heard ||
+                          (promise.removed &&
+                           std::find(promise.keys.begin(), promise.keys.end(), key) != promise.keys.end());
       }
   if (off) // nothing of others is heeded then
     for (auto& [owner, promise] : book_) promise.vague = promise.vague || promise.removed;
@@ -262,7 +262,8 @@ void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const
     if (const auto* remember = std::get_if<keeper::Remember>(&steps[at]);
         remember != nullptr && remember->file == keeper::Remember::File::unconfirmed)
       for (const auto& trial : trials_) // its end is on disk, and no word of it
-        if ((killed || outcome.error) && !has_line_of(remember->text, trial.first)) either_.insert(trial.first);
+        if ((killed || outcome.error) && !has_line_of(remember->text, trial.first))
+          either_.insert(trial.first);
   for (std::size_t at = 0; at < outcome.done; ++at)
     if (const auto* load = std::get_if<keeper::Load>(&steps[at]))
       for (const auto& [port, left] : load->sets.guarded)

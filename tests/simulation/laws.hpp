@@ -156,20 +156,20 @@ class Laws {
   std::vector<GrantKey> removals_heard_;
   std::set<GrantKey> untold_; ///< connections that go on: the daemon was killed between its load and its word
   struct {
-    std::int64_t silent = 0;       ///< that opened nothing, as far as was told
-    std::uint64_t refused = 0;     ///< counted until then
+    std::int64_t silent = 0;        ///< that opened nothing, as far as was told
+    std::uint64_t refused = 0;      ///< counted until then
     std::optional<Instant> since{}; ///< they wait
-    bool unsure = false;           ///< off, or sums instead of lines
+    bool unsure = false;            ///< off, or sums instead of lines
     Instant lines_begun{};
     std::uint32_t lines = 0; ///< in this second
   } knocks_;                 ///< since they were last compared
   struct {
-    Instant trouble{};   ///< something failed last
-    Instant broke{};     ///< another process broke the table last
+    Instant trouble{};       ///< something failed last
+    Instant broke{};         ///< another process broke the table last
     bool flows_lost = false; ///< events, since the last rest
-    bool lost = false;   ///< and it was not seen whole since
-    bool loaded = false; ///< the boot file, by another process, while nobody listened
-    bool changed = true; ///< there is something to look at
+    bool lost = false;       ///< and it was not seen whole since
+    bool loaded = false;     ///< the boot file, by another process, while nobody listened
+    bool changed = true;     ///< there is something to look at
   } lately_;
   std::optional<Violation> broken_;
 };

@@ -93,6 +93,9 @@ void Player::one_round() {
   laws_.disturbed(straw_, !straw_.killed());
   laws_.act(steps, outcome, straw_, straw_.killed());
   if (straw_.killed()) return kill();
+  if (tell_ && outcome.error)
+    std::printf("      step %zu of %zu fails: %s\n", outcome.done, steps.size(),
+                to_string(*outcome.error).c_str());
   auto said = machine_->settle(outcome);
   digest_.add(said);
   if (tell_)
@@ -173,12 +176,13 @@ void Player::send(const Address& source, std::uint16_t source_port, Port port, b
   const auto tracked = straw_.connections.last_id;
   if (!straw_.packet(source, source_port, port, syn)) return;
   const auto uses_then = packets(source, GrantSet::uses);
-  laws_.let_in(source, port,
-               {.by_use = uses_then != uses,
-                .counted = uses_then + packets(source, GrantSet::open) + packets(around, GrantSet::net) != all,
-                .began = straw_.connections.last_id != tracked,
-                .heard = straw_.connections.listening},
-               straw_.now);
+  laws_.let_in(
+      source, port,
+      {.by_use = uses_then != uses,
+       .counted = uses_then + packets(source, GrantSet::open) + packets(around, GrantSet::net) != all,
+       .began = straw_.connections.last_id != tracked,
+       .heard = straw_.connections.listening},
+      straw_.now);
 }
 
 void Player::use_connection(const Event& event) {

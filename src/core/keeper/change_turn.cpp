@@ -225,7 +225,10 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
     state.knocks.follow(*wish_->config);
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }
-  if (any_door(*wish_->config)) state.table.settle_load();
+  if (any_door(*wish_->config))
+    state.table.settle_load();
+  else
+    state.work.left_over = std::move(left_over_); // nothing was loaded
   if (change_.verb == RuleChange::Verb::start) state.ends.look_at_flows();
   for (const auto& part : draft_.parts())
     for (const auto& event : part.plan.events) {

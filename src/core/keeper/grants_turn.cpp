@@ -183,7 +183,8 @@ void GrantsTurn::settle(State& state, const Outcome& outcome, Said& said) {
                                    [](const Step& step) { return std::holds_alternative<Commit>(step); });
   const auto reached = static_cast<std::size_t>(commit - steps_.begin());
   // Without a door, or off, the table may be gone, and its elements with it.
-  const bool moot = outcome.error && outcome.error->code == ENOENT && outcome.refused.empty() &&
+  const bool moot = outcome.done == reached && outcome.error && outcome.error->code == ENOENT &&
+                    outcome.refused.empty() &&
                     (state.kept.memory.off_since || !any_door(*state.settings.config));
   if (moot) leave_over(state);
   if (commit == steps_.end() || outcome.done > reached || moot) {

@@ -89,16 +89,16 @@ Ask Machine::ask(Heard heard) {
   turn_ = next_turn();
   Ask ask;
   std::visit([&](auto& turn) { turn.ask(state_, ask); }, turn_);
-  if (state_.table.is_doubted(state_.now) && !state_.kept.memory.off_since)
+  if (state_.table.is_doubted() && !state_.kept.memory.off_since)
     ask.table = ask.grants = true;
   return ask;
 }
 
 Steps Machine::decide(const Seen& seen) {
-  if (state_.table.is_doubted(state_.now) && seen.table && seen.grants && any_door(config()))
+  if (state_.table.is_doubted() && seen.table && seen.grants && any_door(config()))
     look_at_table(state_, *seen.table, *seen.grants);
-  if (seen.elements_error) ++failures_;
-  look_failed_ = seen.elements_error.has_value();
+  look_failed_ = seen.elements_error || (seen.table && !*seen.table) || (seen.grants && !*seen.grants);
+  if (look_failed_) ++failures_;
   return std::visit([&](auto& turn) { return turn.decide(state_, seen, said_); }, turn_);
 }
 

@@ -75,7 +75,7 @@ bool is_stuck(const State& state) {
 void look_at_table(State& state, const Result<TableSeen>& table, const Result<std::vector<Element>>& grants) {
   const bool seen = table && grants;
   state.table.look(seen ? std::optional(*table) : std::nullopt,
-                   sets_of(*state.settings.config, state.kept.memory, state.now), state.now);
+                   sets_of(*state.settings.config, state.kept.memory, state.now));
   if (!seen || state.table.is_lost()) return;
   std::set<GrantKey> there;
   for (const auto& element : *grants) there.insert(element.key);

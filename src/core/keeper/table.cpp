@@ -22,7 +22,7 @@ void Table::hear(const Disturbance& disturbance, Mode mode) {
   if (broken || (mode == Mode::embed && set_made)) {
     lose();
   } else if (overran) {
-    doubt();
+    doubted_ = true;
   } else {
     removed_.insert(removed_.end(), removed.begin(), removed.end());
   }
@@ -33,12 +33,9 @@ void Table::lose() {
   not_before_.reset();
 }
 
-void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted, Instant now) {
-  look_at_.reset();
-  if (!seen) {
-    look_at_ = now + kTryAgain;
-    return;
-  }
+void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted) {
+  if (!seen) return;
+  doubted_ = false;
   const auto same = [](const Guarded& a, const Guarded& b) { return a.port == b.port; };
   const bool intact = seen->there && seen->rules_as_loaded &&
                       std::equal(seen->guarded.begin(), seen->guarded.end(), wanted.guarded.begin(),
@@ -64,7 +61,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
     apart_ = true; // the guard comes back whatever the elements are
     return lines;
   }
-  if (error && config.nft.mode == Mode::embed) {
+  if (error && error->code == ENOENT && config.nft.mode == Mode::embed) {
     not_before_ = Instant::max(); // until the admin's sets are back
     return lines;
   }
@@ -84,7 +81,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
        fmt::format("healed by={}: table inet {} was gone, {} back", by_.empty() ? "-" : by_, config.nft.table,
                    elements == 1 ? "1 element is" : fmt::format("{} elements are", elements))});
   lost_ = false;
-  doubt(); // nothing was heard during the load
+  doubted_ = true; // nothing was heard during the load
   apart_ = false;
   not_before_.reset();
   by_.clear();
@@ -101,14 +98,15 @@ void Table::settle_load() {
 
 void Table::forget() {
   settle_load();
-  look_at_.reset();
+  doubted_ = false;
   removed_.clear();
 }
 
 std::optional<Instant> Table::next(Instant now) const {
-  if (!lost_) return look_at_;
-  if (const auto until = budget_.paused_until(now)) return sooner(look_at_, until);
-  return not_before_ == Instant::max() ? look_at_ : sooner(look_at_, not_before_.value_or(now));
+  if (doubted_) return now;
+  if (!lost_) return std::nullopt;
+  if (const auto until = budget_.paused_until(now)) return until;
+  return not_before_ == Instant::max() ? std::nullopt : std::optional(not_before_.value_or(now));
 }
 
 } // namespace knock::keeper

@@ -26,10 +26,10 @@ class Table {
   /// A commit found no table or no set; or a look did.
   void lose();
   /// Anything may have happened to it: it must be looked at.
-  void doubt() { look_at_ = Instant{}; }
-  [[nodiscard]] bool is_doubted(Instant now) const { return look_at_ && *look_at_ <= now; }
+  void doubt() { doubted_ = true; }
+  [[nodiscard]] bool is_doubted() const { return doubted_; }
   /// Nothing: it could not be looked at, and the doubt stays.
-  void look(const std::optional<TableSeen>& seen, const StaticSets& wanted, Instant now);
+  void look(const std::optional<TableSeen>& seen, const StaticSets& wanted);
 
   /// Whether it has to be loaded, and may be: now.
   [[nodiscard]] bool heals(Instant now) const;
@@ -60,11 +60,11 @@ class Table {
 
  private:
   bool lost_ = false;
+  bool doubted_ = false;
   bool apart_ = false;
   std::string by_; // who removed what is ours, until it is back
   HealBudget budget_;
   std::optional<Instant> not_before_;
-  std::optional<Instant> look_at_; // anything may have happened to it
   std::vector<GrantKey> removed_;
   std::uint64_t healed_ = 0;
   Instant healed_at_{};

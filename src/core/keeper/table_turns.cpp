@@ -48,6 +48,8 @@ void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
   auto lines = state.table.settle_heal(error, elements_, with_elements_, *state.settings.config, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
   if (error && !state.table.heals(state.now) && !state.work.jobs.empty()) refuse_jobs(state, *error, said);
+  // The admin's hand alone brings it back: a change that is done waits no longer.
+  if (error && state.finishing && !state.table.next(state.now)) finish(state, said);
 }
 
 void UnloadTurn::ask(State&, Ask&) {}
