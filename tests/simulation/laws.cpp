@@ -189,7 +189,11 @@ void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, bool
   const bool changes = std::any_of(waiting_.begin(), waiting_.end(), [](const auto& entry) {
     return entry.second.asked.request.verb == "reload" || entry.second.asked.request.verb == "on";
   });
-  if (changes && straw.table) // what the kernel guards already is not new
+  // What the kernel guards already is not new; others may have loaded it while a request waits.
+  const bool asked_now = std::any_of(heard.asked.begin(), heard.asked.end(), [](const auto& asked) {
+    return asked.request.verb == "reload" || asked.request.verb == "on";
+  });
+  if ((asked_now || (changes && lately_.loaded)) && straw.table)
     for (const auto& [port, left] : straw.table->guarded_now(now))
       if (!left) for_good_.insert(port);
   for (const auto& key : straw.connections.tcp()) connected_.insert(key);
