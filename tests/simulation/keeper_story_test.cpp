@@ -101,6 +101,17 @@ TEST_CASE("a look that fails leaves the doubt: the table that was broken meanwhi
   CHECK(story.straw.is_whole());
 }
 
+TEST_CASE("who begins to listen late looks at what was not heard") {
+  Story story(4); // no door
+  story.straw.faults.deaf = true;
+  story.reload(0);
+  story.disturb(Kind::unguard);
+  story.fail<keeper::Load>(ENOMEM);
+  story.reload(9);
+  CHECK(story.straw.bindings.listens);
+  CHECK(story.straw.table->guarded_now(story.straw.now).size() == 7);
+}
+
 TEST_CASE("what went while events were lost is told closed, although the boot file made the table whole") {
   Story story(0);
   story.save();

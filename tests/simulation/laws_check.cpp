@@ -82,7 +82,8 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
   const auto found = book_.find(owner);
   if (untold_.contains(key)) return;
   // Of very many sessions that begin at once, the last have no line.
-  if (found == book_.end() && said->via == Via::session && knocks_.lines >= kAuditLines &&
+  const bool over = found == book_.end() || found->second.state == Promise::State::over;
+  if (over && said->via == Via::session && knocks_.lines >= kAuditLines &&
       now - knocks_.lines_begun < Seconds{2}) {
     untold_.insert(key);
     return;

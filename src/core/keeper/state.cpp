@@ -19,6 +19,7 @@ void take(State& state, const Dismiss&) {
 }
 void take(State& state, const Listen& step) {
   if (state.standing.listen.flows && !step.flows) state.ends.forget_flows(state.ledger);
+  if (step.table && !state.standing.listen.table && state.settings.started) state.table.doubt();
   state.standing.listen = step;
 }
 void take(State& state, const Remember& step) {
