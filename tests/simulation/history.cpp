@@ -91,7 +91,11 @@ void draw_words(Draw& draw, Event& event) {
     event.b = draw.below(64);
     event.c = event.kind == Kind::meanwhile ? draw.below(4) : draw.below(1'000);
     break;
-  case Kind::lose: event.a = draw.below(3); break;
+  case Kind::lose:
+    event.a = draw.below(3);
+    event.b = draw.one_in(2) ? 0 : 1 + draw.below(kForeignKinds);
+    event.c = draw.below(64);
+    break;
   case Kind::fail:
     event.a = draw.below(static_cast<std::uint32_t>(std::variant_size_v<keeper::Step>));
     event.b = static_cast<std::uint32_t>(kErrors[draw.below(kErrors.size())]);
@@ -147,7 +151,12 @@ std::string text_of(const Event& event) {
   case Kind::disturb: return fmt::format("nft {} ({}, {})", kForeignNames[a], b, c);
   case Kind::meanwhile:
     return fmt::format("nft {} ({}) before step {} of the next round", kForeignNames[a], b, c);
-  case Kind::lose: return fmt::format("events lost: {}", a == 0 ? "table" : a == 1 ? "flows" : "both");
+  case Kind::lose:
+    return fmt::format("events lost: {}{}",
+                       a == 0   ? "table"
+                       : a == 1 ? "flows"
+                                : "both",
+                       b == 0 ? "" : fmt::format("; nft {} ({})", kForeignNames[b - 1], c));
   case Kind::fail:
     return fmt::format("the next {} fails: {}", kStepNames[a], std::strerror(static_cast<int>(b)));
   case Kind::fail_look: return fmt::format("the next look fails: {}", std::strerror(static_cast<int>(a)));

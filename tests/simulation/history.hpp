@@ -46,7 +46,7 @@ struct Event {
     end,        ///< of the connection a
     disturb,    ///< Foreign: a kind, b pick, c element
     meanwhile,  ///< the same in the middle of the next round, before step c
-    lose,       ///< events of a 0: table, 1: connections, 2: both
+    lose,       ///< events of a 0: table, 1: connections, 2: both; among them: Foreign b - 1, pick c
     fail,       ///< the next step of kind a with the errno b
     fail_look,  ///< the next look at the kernel with the errno a
     disk_full,  ///< once

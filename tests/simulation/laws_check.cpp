@@ -10,7 +10,8 @@ namespace knock::simulation {
 namespace {
 
 constexpr Millis kForwardOutlives{1'000};
-constexpr Millis kSilence{2'000}; // the end of a connection is asked for once a second, where no event tells it
+constexpr Millis kSilence{
+    2'000}; // the end of a connection is asked for once a second, where no event tells it
 constexpr Millis kLease{60'000};
 constexpr Millis kPatience{75'000}; // a failed step is tried again within: the pause of healing, and a little
 

@@ -210,6 +210,7 @@ void Player::fault(const Event& event) {
     straw_.faults.meanwhile.emplace_back(event.c, foreign_of(event, straw_.now));
     break;
   case Kind::lose:
+    if (event.b != 0) disturb(foreign_of({Kind::disturb, true, event.b - 1, event.c, 0}, straw_.now));
     straw_.lose_events(event.a != 1, event.a != 0);
     if (straw_.bindings.listens) laws_.lost_events(event.a != 1, event.a != 0);
     break;
