@@ -101,6 +101,19 @@ TEST_CASE("a look that fails leaves the doubt: the table that was broken meanwhi
   CHECK(story.straw.is_whole());
 }
 
+TEST_CASE("a boot file that took its end from a trial is noticed although its events were lost") {
+  Story story(0);
+  story.save();
+  story.reload(4); // no door
+  story.straw.disk.config = configs()[0];
+  story.ask("reload", {{"confirm", "90s"}});
+  story.disturb(Kind::load_over);
+  story.straw.lose_events(true, false);
+  story.rest();
+  CHECK(story.straw.table->is_guarded(kSsh, story.straw.now));
+  CHECK_FALSE(story.straw.table->is_guarded(kSsh, story.straw.now + 91s));
+}
+
 TEST_CASE("who begins to listen late looks at what was not heard") {
   Story story(4); // no door
   story.straw.faults.deaf = true;
@@ -169,6 +182,8 @@ TEST_CASE("what was taken back does not come back by a heal whose first try fail
   story.straw.disturb({Kind::delete_element, 0, {}});
   story.disturb(Kind::flush_rules);
   story.fail<keeper::Load>(ENOBUFS);
+  story.round();
+  CHECK_FALSE(story.says("reason=foreign")); // not before it is true
   story.rest();
   CHECK(story.straw.is_whole());
   CHECK(story.says("reason=foreign"));

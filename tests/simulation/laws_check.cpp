@@ -97,8 +97,6 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
       fmt::format("{}: {} stands for {} ms", to_string(owner), text_of(key), ms(now, placed.ends));
   if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end() && !promise.vague)
     return breach("let-in", what + ", not promised");
-  // In the admin's table nothing can be changed while one of the sets is missing.
-  if (promise.state == Promise::State::over && straw.embed && !straw.is_whole()) return;
   if (promise.state == Promise::State::over)
     return breach(promise.why == "hand" || promise.why == "foreign" ? "came-back" : "outlives",
                   what + ", closed by " + promise.why);

@@ -165,7 +165,7 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   wish_ = std::move(*wished);
   state.ledger.note(seen.elements);
   lost_ = state.table.is_lost() || (seen.table && !(*seen.table)->there);
-  left_over_ = lost_ ? close_removed(state, said) : std::exchange(state.work.left_over, {});
+  left_over_ = lost_ ? close_removed(state) : std::exchange(state.work.left_over, {});
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
                                            state.ledger.sessions().size()))
@@ -217,6 +217,7 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
     if (outcome.done > static_cast<std::size_t>(load - steps_.begin())) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }
+  say_closed(state, said);
   const auto before = std::exchange(state.kept.memory, wish_->memory);
   if (changes_config(change_)) {
     state.settings.config = wish_->config;

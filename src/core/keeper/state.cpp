@@ -84,12 +84,12 @@ void look_at_table(State& state, const Result<TableSeen>& table, const Result<st
     if (!there.contains(change.key)) state.table.keep_removed({change.key});
 }
 
-Batch close_removed(State& state, Said& said) {
+Batch close_removed(State& state) {
   auto left_over = std::exchange(state.work.left_over, {});
   const auto close = [&](const CloseWhich& which, std::string_view reason) {
     const auto plan = state.ledger.plan_close(which, reason, state.now);
     (void)state.ledger.accept(plan);
-    for (const auto& event : plan.events) report(state, event, said);
+    for (const auto& event : plan.events) report(state, event, state.work.unsaid);
     for (const auto& change : plan.batch)
       if (change.comment.empty()) left_over.push_back(change);
     return plan.closed.size();
@@ -99,6 +99,12 @@ Batch close_removed(State& state, Said& said) {
     for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger))
       state.finishing->applied.closed += close({.ids = ids}, reason);
   return left_over;
+}
+
+void say_closed(State& state, Said& said) {
+  const auto unsaid = std::exchange(state.work.unsaid, {});
+  said.lines.insert(said.lines.end(), unsaid.lines.begin(), unsaid.lines.end());
+  said.runs.insert(said.runs.end(), unsaid.runs.begin(), unsaid.runs.end());
 }
 
 void take_steps(State& state, const Steps& steps, const Outcome& outcome) {

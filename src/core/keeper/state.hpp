@@ -34,6 +34,7 @@ struct Work {
   std::vector<Job> jobs;
   JobId last_job = 0;
   Batch left_over; ///< elements without an owner, to go with the next load
+  Said unsaid;     ///< whose they were, to be told then
 };
 
 /// What stands outside of the table: who reads, and who is listened to.
@@ -102,7 +103,9 @@ void look_at_table(State& state, const Result<TableSeen>& table, const Result<st
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
 /// configuration does not give any more. Returns the elements that may still be there and have
 /// no owner.
-Batch close_removed(State& state, Said& said);
+Batch close_removed(State& state);
+/// These are gone now.
+void say_closed(State& state, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.
 void take_steps(State& state, const Steps& steps, const Outcome& outcome);
 

@@ -36,7 +36,9 @@ void Table::lose() {
 void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted) {
   if (!seen) return;
   doubted_ = false;
-  const auto same = [](const Guarded& a, const Guarded& b) { return a.port == b.port; };
+  const auto same = [](const Guarded& a, const Guarded& b) { // a trial that lost its end is another thing
+    return a.port == b.port && a.left.has_value() == b.left.has_value();
+  };
   const bool intact = seen->there && seen->rules_as_loaded &&
                       std::equal(seen->guarded.begin(), seen->guarded.end(), wanted.guarded.begin(),
                                  wanted.guarded.end(), same);

@@ -16,11 +16,11 @@ void HealTurn::ask(State& state, Ask& ask) {
 
 /// One transaction, unless nft would take seconds over its text, or did not take it: then elements follow in a
 /// batch of their own. The guard comes back whatever they are.
-Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
+Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
   state.ledger.note(seen.elements);
   state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
-  left_over_ = close_removed(state, said);
+  left_over_ = close_removed(state);
   std::erase_if(left_over_, [&](const Change& change) { return state.ledger.has(change.key); });
   const auto leads = std::stable_partition(left_over_.begin(), left_over_.end(), [](const Change& change) {
     return change.key.set != GrantSet::forward;
@@ -44,7 +44,10 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
 void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
   const bool healed = outcome.done >= needed_ && (!outcome.error || outcome.error->code == ENOENT);
   const auto error = healed ? std::nullopt : outcome.error;
-  if (error) state.work.left_over = std::move(left_over_);
+  if (error)
+    state.work.left_over = std::move(left_over_);
+  else
+    say_closed(state, said);
   auto lines = state.table.settle_heal(error, elements_, with_elements_, *state.settings.config, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
   if (error && !state.table.heals(state.now) && !state.work.jobs.empty()) refuse_jobs(state, *error, said);
