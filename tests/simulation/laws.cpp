@@ -254,9 +254,11 @@ void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* commit = std::get_if<keeper::Commit>(&steps[at]))
       for (auto& [owner, promise] : book_)
-        for (const auto& change : commit->batch) // closed, and no word of it
-          if (change.kind == Change::Kind::remove &&
-              std::find(promise.keys.begin(), promise.keys.end(), change.key) != promise.keys.end())
+        for (const auto& change : commit->batch) // closed, or given anew, and no word of it
+          if (change.kind == Change::Kind::put && change.key.set == GrantSet::uses)
+            uses_left_[{change.key.source, change.key.port}] = change.uses;
+          else if (change.kind == Change::Kind::remove &&
+                   std::find(promise.keys.begin(), promise.keys.end(), change.key) != promise.keys.end())
             promise.vague = true;
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* load = std::get_if<keeper::Load>(&steps[at]))

@@ -116,6 +116,9 @@ bool Laws::may_go_on(const Promise& promise, Instant ends, const Straw& straw) c
   if (ends > promise.cap + kRounding) return false;
   if (promise.close == Close::on_idle && promise.used) return ends <= straw.now + promise.idle + kRounding;
   const auto ended = last_end(promise);
+  if (promise.close == Close::on_disconnect && ended && *ended != Instant::max() &&
+      ends <= *ended + kSilence + promise.linger)
+    return true;
   if (promise.close == Close::on_disconnect &&
       (has_connection(promise, straw) ||
        (ended && (*ended == Instant::max() || *ended + kSilence >= straw.now))))
@@ -156,6 +159,7 @@ void Laws::check_promises(const Config& config, const Straw& straw) {
   if (!straw.is_whole() || unheard || troubled) return;
   for (const auto& [owner, promise] : book_) {
     if (promise.state != Promise::State::open || promise.vague) continue;
+    if (promise.doubted && lately_.broke + kSilence > straw.now) continue; // it is healed once a second
     if (promise.removed) {
       if (promise.heard && straw.bindings.listens)
         breach("came-back", to_string(owner) + " was removed by another process, and is still told open");

@@ -118,8 +118,10 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
                                  [](const Door& door) { return door.enabled && !door.forwards.empty(); });
   auto open = left_over_;
-  if (!leads) // there may be no map to take them out of, and without rules they lead nowhere
-    std::erase_if(open, [](const Change& change) { return change.key.set == GrantSet::forward; });
+  std::erase_if(open,
+                [&](const Change& change) { // there may be no map, and without rules a forward leads nowhere
+                  return state.ledger.has(change.key) || (!leads && change.key.set == GrantSet::forward);
+                });
   const auto all = lost_ ? state.ledger.all(state.now) : draft_.batch();
   open.insert(open.end(), all.begin(), all.end());
   const auto size = seen.table ? (*seen.table)->set_size : 0;
@@ -170,7 +172,6 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
                                            state.ledger.sessions().size()))
       draft_.add(state.ledger, state.ledger.plan_open({&request, 1}, state.now));
-  std::erase_if(left_over_, [&](const Change& change) { return state.ledger.has(change.key); });
   auto planned = steps(state, seen);
   if (!planned) {
     draft_.revert(state.ledger);

@@ -77,6 +77,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   auto& ledger = state.ledger;
   ledger.note(seen.elements);
   if (is_stuck(state)) {
+    state.table.keep_removed(std::exchange(removed_, {})); // it was lost only now
     if (!state.work.jobs.empty())
       refuse_jobs(state, state.table.absence(state.settings.config->nft.table), said);
   } else {
