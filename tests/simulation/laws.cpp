@@ -248,18 +248,23 @@ void Laws::hear_request(const keeper::Asked& asked, const Config& config, const 
   }
 }
 
+/// The daemon was killed behind this commit.
+void Laws::not_said(const Change& change) {
+  if (change.kind == Change::Kind::put) {
+    if (change.key.set == GrantSet::uses) uses_left_[{change.key.source, change.key.port}] = change.uses;
+    return;
+  }
+  for (auto& [owner, promise] : book_)
+    if (std::find(promise.keys.begin(), promise.keys.end(), change.key) != promise.keys.end())
+      promise.vague = true;
+}
+
 void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed) {
   lately_.changed = lately_.changed || !steps.empty();
   if (outcome.error) lately_.trouble = straw.now;
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* commit = std::get_if<keeper::Commit>(&steps[at]))
-      for (auto& [owner, promise] : book_)
-        for (const auto& change : commit->batch) // closed, or given anew, and no word of it
-          if (change.kind == Change::Kind::put && change.key.set == GrantSet::uses)
-            uses_left_[{change.key.source, change.key.port}] = change.uses;
-          else if (change.kind == Change::Kind::remove &&
-                   std::find(promise.keys.begin(), promise.keys.end(), change.key) != promise.keys.end())
-            promise.vague = true;
+      for (const auto& change : commit->batch) not_said(change);
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* load = std::get_if<keeper::Load>(&steps[at]))
       for (const auto& change : load->grants)

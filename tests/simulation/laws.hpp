@@ -127,6 +127,7 @@ class Laws {
   static void take_terms(Promise& promise, const Door& door);
   void begin_anew(Promise& promise, bool opened);
   void not_told();
+  void not_said(const Change& change);
   void note_line(std::string_view text, Instant now);
   void read_line(const std::string& text, const Config& config, const Straw& straw);
   void end(const Owner& owner, Promise& promise, std::string_view verb, std::string_view reason,
