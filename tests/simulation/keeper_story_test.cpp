@@ -227,6 +227,42 @@ TEST_CASE("a use is counted although the look at its counter failed, and the tab
   CHECK_FALSE(story.straw.packet(kClient, 40'001, kMail, true));
 }
 
+TEST_CASE("a use is counted although a heal began its counter again") {
+  Story story(0);
+  story.knock("uses", kClient); // twice
+  CHECK(story.straw.packet(kClient, 40'000, kMail, true));
+  story.disturb(Kind::flush_rules);
+  story.rest();
+  CHECK(story.straw.packet(kClient, 40'001, kMail, true));
+  story.rest();
+  story.disturb(Kind::delete_table);
+  story.rest();
+  CHECK_FALSE(story.straw.packet(kClient, 40'002, kMail, true));
+}
+
+TEST_CASE("in the admin's own table the guard comes back although nothing was heard of the sets") {
+  Story story(0, true);
+  story.disturb(Kind::delete_set, 7);
+  story.rest();
+  story.disturb(Kind::load_over);
+  story.disturb(Kind::unguard);
+  story.straw.lose_events(true, false);
+  story.straw.now += 2s;
+  story.rest();
+  CHECK(story.straw.table->guarded_now(story.straw.now).size() == 7);
+  story.knock("ssh", kClient);
+  CHECK(story.find(kClient, kSsh) != nullptr);
+}
+
+TEST_CASE("what went while it was off is told closed when it is on") {
+  Story story(0);
+  story.knock("ssh", kClient);
+  story.ask("off");
+  story.disturb(Kind::flush_set);
+  story.ask("on");
+  CHECK(story.says("reason=foreign"));
+}
+
 TEST_CASE("a use is counted although the events of connections were lost") {
   Story story(0);
   story.knock("use2", kClient);

@@ -169,8 +169,11 @@ void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, bool
                           (promise.removed &&
                            std::find(promise.keys.begin(), promise.keys.end(), key) != promise.keys.end());
       }
-  if (off) // nothing of others is heeded then
-    for (auto& [owner, promise] : book_) promise.vague = promise.vague || promise.removed;
+  if (off) // nothing of others is heeded then, but looked for when it is on again
+    for (auto& [owner, promise] : book_) {
+      promise.doubted = promise.doubted || promise.removed;
+      promise.removed = promise.heard = false;
+    }
   // What comes behind a reload is judged by the next configuration.
   std::vector<const Config*> configs{&config};
   const auto reloads = [](const auto& asked) { return asked.request.verb == "reload"; };
@@ -450,7 +453,10 @@ void Laws::answered(const keeper::Told& told, const Config& config, const Straw&
     if (verb == "open" && done && !closed_again &&
         (promise.state != Promise::State::open || promise.told <= straw.now))
       breach("told", to_string(owner) + " was answered open, and is not");
-    if (verb == "open" && !done && promise.state == Promise::State::asked) promise.bound = {};
+    const bool again = std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& entry) {
+      return entry.second.asked.request.verb == "open" && entry.second.means == waits.means;
+    });
+    if (verb == "open" && !done && !again && promise.state == Promise::State::asked) promise.bound = {};
     if (verb != "close") continue;
     if (done && waits.exact && promise.state == Promise::State::open && !promise.vague &&
         promise.asked < waits.at)

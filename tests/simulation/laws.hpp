@@ -166,6 +166,7 @@ class Laws {
   } knocks_;                 ///< since they were last compared
   struct {
     Instant trouble{};       ///< something failed last
+    Instant started{};       ///< the daemon; it knows of no connection that ended before
     Instant broke{};         ///< another process broke the table last
     bool flows_lost = false; ///< events, since the last rest
     bool lost = false;       ///< and it was not seen whole since

@@ -133,7 +133,8 @@ bool Laws::lingers(const Promise& promise, const Straw& straw) const {
       !straw.connections.listening || has_connection(promise, straw))
     return false;
   const auto ended = last_end(promise);
-  return ended && *ended != Instant::max() && *ended > promise.asked && *ended + kSilence < straw.now;
+  return ended && *ended != Instant::max() && *ended > promise.asked && *ended > lately_.started &&
+         *ended + kSilence < straw.now;
 }
 
 /// When the last connection to its ports ended.
@@ -333,7 +334,7 @@ void Laws::started(const Straw& straw, const Config& config) {
       promise.used = promise.used || (placed != nullptr && placed->traffic.packets != 0);
       named = named && said && said->door == owner.door && said->via == owner.via;
     }
-    promise.came = has_connection(promise, straw); // one that ended meanwhile ends nothing
+    promise.came = promise.came || has_connection(promise, straw);
     if (there && named) continue;
     const bool due = promise.told > straw.now && promise.state == Promise::State::open && !promise.used;
     if (!there && due && !promise.vague && !promise.removed && !promise.doubted && !lately_.lost)
@@ -352,6 +353,7 @@ void Laws::started(const Straw& straw, const Config& config) {
     if (has_line_of(straw.disk.unconfirmed, port)) either_.insert(port);
     for_good_.insert(port);
   }
+  lately_.started = straw.now;
   lately_.loaded = false;
   lately_.changed = true;
 }

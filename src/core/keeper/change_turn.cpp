@@ -122,11 +122,13 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
                 [&](const Change& change) { // there may be no map, and without rules a forward leads nowhere
                   return state.ledger.has(change.key) || (!leads && change.key.set == GrantSet::forward);
                 });
-  const auto all = lost_ ? state.ledger.all(state.now) : draft_.batch();
+  if (lost_) anew_ = state.ledger.all(state.now);
+  const auto all = lost_ ? anew_ : draft_.batch();
   open.insert(open.end(), all.begin(), all.end());
   const auto size = seen.table ? (*seen.table)->set_size : 0;
   Batch held;
-  if (size != 0 && size != 2 * next.limits.grants) held = state.ledger.all(state.now);
+  if (next.nft.mode == Mode::gate && size != 0 && size != 2 * next.limits.grants)
+    held = anew_ = state.ledger.all(state.now);
   const bool apart = open.size() >= kLargeBatch;
   steps.push_back(Load{wish_->config, wish_->sets, apart ? Batch{} : open, std::move(held)});
   if (apart) steps.push_back(Commit{std::move(open)});
@@ -218,7 +220,7 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
     if (outcome.done > static_cast<std::size_t>(load - steps_.begin())) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }
-  say_closed(state, said);
+  settle_anew(state, std::move(anew_), said);
   const auto before = std::exchange(state.kept.memory, wish_->memory);
   if (changes_config(change_)) {
     state.settings.config = wish_->config;
@@ -237,6 +239,7 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
       report(state, event, said);
       wish_->applied.sessions.push_back(event.grant);
     }
+  if (change_.verb == RuleChange::Verb::on) state.table.doubt(); // what others did while it was off
   state.finishing = Finishing{change_, std::move(wish_->applied), before.unconfirmed, std::move(texts_)};
 }
 

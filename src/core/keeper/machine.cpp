@@ -89,8 +89,7 @@ Ask Machine::ask(Heard heard) {
   turn_ = next_turn();
   Ask ask;
   std::visit([&](auto& turn) { turn.ask(state_, ask); }, turn_);
-  if (state_.table.is_doubted() && !state_.kept.memory.off_since)
-    ask.table = ask.grants = true;
+  if (state_.table.is_doubted() && !state_.kept.memory.off_since) ask.table = ask.grants = true;
   return ask;
 }
 

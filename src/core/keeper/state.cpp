@@ -101,7 +101,10 @@ Batch close_removed(State& state) {
   return left_over;
 }
 
-void say_closed(State& state, Said& said) {
+void settle_anew(State& state, Batch open, Said& said) {
+  Plan plan;
+  plan.batch = std::move(open);
+  (void)state.ledger.accept(plan);
   const auto unsaid = std::exchange(state.work.unsaid, {});
   said.lines.insert(said.lines.end(), unsaid.lines.begin(), unsaid.lines.end());
   said.runs.insert(said.runs.end(), unsaid.runs.begin(), unsaid.runs.end());

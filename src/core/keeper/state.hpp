@@ -104,8 +104,8 @@ void look_at_table(State& state, const Result<TableSeen>& table, const Result<st
 /// configuration does not give any more. Returns the elements that may still be there and have
 /// no owner.
 Batch close_removed(State& state);
-/// These are gone now.
-void say_closed(State& state, Said& said);
+/// A load put all that is open anew, and what `close_removed` closed is gone: counters begin again.
+void settle_anew(State& state, Batch open, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.
 void take_steps(State& state, const Steps& steps, const Outcome& outcome);
 

@@ -42,7 +42,7 @@ void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted)
   const bool intact = seen->there && seen->rules_as_loaded &&
                       std::equal(seen->guarded.begin(), seen->guarded.end(), wanted.guarded.begin(),
                                  wanted.guarded.end(), same);
-  if (intact) return;
+  if (intact && !lost_) return; // lost, what it waits for may have come unheard
   lost_ = true;
   not_before_ = healed_at_ + kTryAgain; // it changed while nothing was heard
 }

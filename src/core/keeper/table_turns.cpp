@@ -47,7 +47,7 @@ void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
   if (error)
     state.work.left_over = std::move(left_over_);
   else
-    say_closed(state, said);
+    settle_anew(state, std::move(open_), said);
   auto lines = state.table.settle_heal(error, elements_, with_elements_, *state.settings.config, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
   if (error && !state.table.heals(state.now) && !state.work.jobs.empty()) refuse_jobs(state, *error, said);

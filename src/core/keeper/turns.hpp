@@ -41,6 +41,7 @@ class ChangeTurn {
   Draft draft_;                    // sessions
   bool lost_ = false;              // the table; then all that is open comes with the rules
   Batch left_over_;
+  Batch anew_; // elements that stand again from here on
   Steps steps_;
 };
 
