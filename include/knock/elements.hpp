@@ -16,6 +16,7 @@ namespace knock {
 struct HeldElement {
   Traffic traffic{};
   Target target{};
+  bool unread = false; ///< put anew while its counter could not be read: it may have counted more
 };
 using Elements = std::map<GrantKey, HeldElement>;
 /// How many, by who and whereto.

@@ -30,6 +30,7 @@ struct Plan {
   std::vector<LedgerEvent> events;
   std::vector<OpenGrant> after;      ///< grants as they are then
   std::vector<std::uint64_t> closed; ///< grants that are gone then
+  bool unread = false;               ///< the counters of its elements could not be read
   [[nodiscard]] bool empty() const { return batch.empty() && after.empty() && closed.empty(); }
 };
 

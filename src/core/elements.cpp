@@ -32,8 +32,10 @@ Traffic traffic(const Elements& elements, const OpenGrant& grant) {
 
 bool is_unused(const Elements& elements, const OpenGrant& grant) {
   const auto keys = keys_of(grant);
-  return !grant.used && std::all_of(keys.begin(), keys.end(),
-                                    [&](const GrantKey& key) { return counted(elements, key) == Traffic{}; });
+  return !grant.used && std::all_of(keys.begin(), keys.end(), [&](const GrantKey& key) {
+    const auto* element = held(elements, key);
+    return element == nullptr || (element->traffic == Traffic{} && !element->unread);
+  });
 }
 
 bool is_connected(const Connections& connections, const OpenGrant& grant) {

@@ -11,7 +11,7 @@ std::uint32_t spent(std::uint32_t uses, std::uint64_t connections) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(uses, connections));
 }
 
-/// Whose element it is. The comment's sixth word is of the element, not of its owner; `uses` alone always has it.
+/// Whose element it is. The comment's sixth word is the element's own; `uses` alone always has it.
 std::string_view owner_of(std::string_view comment, GrantSet set) {
   const bool more = set == GrantSet::forward && std::count(comment.begin(), comment.end(), ' ') == 5;
   return more || set == GrantSet::uses ? comment.substr(0, comment.rfind(' ')) : comment;
@@ -27,7 +27,7 @@ std::string_view reason_of(const OpenGrant& grant) {
 
 void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now) {
   *this = Ledger(shares_.limits());
-  // Elements of one owner carry one comment, to the byte; each connection that goes on is an owner.
+  // Elements of one owner carry one comment, to the byte; a connection, and what we did not write, stands alone.
   std::map<std::tuple<Address, GrantSet, std::string_view, std::uint16_t, Port>, OpenGrant> owners;
   std::map<std::pair<Address, std::string_view>, std::vector<Lead>> leads;
   for (const auto& [key, left, comment, traffic, target] : elements) {
@@ -36,11 +36,13 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
       leads[{key.source, owner_of(comment, key.set)}].push_back({key.port, target});
       continue;
     }
-    auto& grant = owners[{key.source, key.set, owner_of(comment, key.set), key.source_port,
-                          key.set == GrantSet::session ? key.port : kNoPort}];
+    const auto owner = owner_of(comment, key.set);
+    const bool alone = key.set == GrantSet::session || !parse_comment(owner);
+    auto& grant = owners[{key.source, key.set, owner, key.source_port, alone ? key.port : kNoPort}];
     if (const auto known = key.set == GrantSet::uses ? parse_comment(comment) : std::nullopt)
       grant.uses_left =
           std::max(grant.uses_left, known->uses_left - spent(known->uses_left, traffic.packets));
+    grant.used = grant.used || (key.set == GrantSet::uses && traffic.packets != 0);
     if (key.port != kNoPort || grant.ports.empty()) grant.ports.push_back(key.port);
     grant.ends = std::max(grant.ends, now + left);
   }
@@ -54,6 +56,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     grant.set = set;
     grant.source_port = source_port;
     grant.uses_left = held.uses_left;
+    grant.used = held.used;
     grant.ports = std::move(held.ports);
     std::sort(grant.ports.begin(), grant.ports.end());
     grant.arrive = grant.ends = held.ends;
@@ -78,8 +81,9 @@ Undo Ledger::accept(const Plan& plan) {
   for (const auto& change : plan.batch) {
     const auto* element = held(elements_, change.key);
     undo.elements.emplace_back(change.key, element == nullptr ? std::nullopt : std::optional(*element));
+    const bool unread = element != nullptr && (plan.unread || element->unread);
     if (change.kind == Change::Kind::put && !change.comment.empty())
-      elements_[change.key] = {change.traffic, change.target};
+      elements_[change.key] = {change.traffic, change.target, unread};
     else
       elements_.erase(change.key);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Who knocks, and what the files may say, in the histories.
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 
@@ -51,6 +52,20 @@ std::string limits(unsigned grants, unsigned per_source) {
   return fmt::format("[limits]\ngrants = {}\nper_source = {}\n", grants, per_source);
 }
 
+/// The same doors in the admin's own table, as far as it can have them.
+std::string embedded(std::string text) {
+  constexpr std::array<std::array<std::string_view, 2>, 5> kInstead{
+      {{"close = \"on-idle\"\nidle", "for"},
+       {"forward = { \"tcp/8443\" = \"192.0.2.20:443\" }", "opens = [\"tcp/8443\"]"},
+       {"flows = \"cut\"\n", ""},
+       {"opens = [\"any\"]", "opens = [\"tcp/22\", \"tcp/443\"]"},
+       {"[limits]", "[nft]\nmode = \"embed\"\ntable = \"inet fw\"\n[limits]"}}};
+  for (const auto& [gate, embed] : kInstead)
+    for (auto at = text.find(gate); at != text.npos; at = text.find(gate, at + embed.size()))
+      text.replace(at, gate.size(), embed);
+  return text;
+}
+
 std::shared_ptr<const ParsedConfig> parsed(const std::string& text, bool good = true) {
   const std::vector texts{ConfigText{"knockgate.toml", text, ConfigText::Part::main}};
   auto config = std::make_shared<ParsedConfig>(parse_config(texts));
@@ -73,19 +88,28 @@ const Address& own_address() {
   return kOwn;
 }
 
-const std::vector<std::shared_ptr<const ParsedConfig>>& configs() {
+const std::vector<std::shared_ptr<const ParsedConfig>>& configs(bool embed) {
   static const std::string kMost = kAdm + kIdle + kDisc + kUses + kUse2 + kNet + kFwd + kRun + kBare;
-  static const std::vector kConfigs{parsed(limits(64, 16) + kSsh + kMost + kCut + kLong),
-                                    parsed(limits(64, 16) + kSsh + kIdle + kLong),
-                                    parsed(limits(64, 16) + kMoved + kMost + kCut),
-                                    parsed(limits(64, 16) + kSshOff + kMost + kLong),
-                                    parsed(limits(64, 16)),
-                                    parsed(limits(3, 2) + kSsh + kMost + kCut + kLong),
-                                    parsed(limits(16, 16) + kSsh + kMost + kCut + kLong),
-                                    parsed("[door.ssh]\nknok = 1\n", false),
-                                    parsed(limits(64, 4) + kSsh + kAdm + kUses + kAny),
-                                    parsed(limits(64, 16) + kIdleSsh + kMost + kCut)};
-  return kConfigs;
+  static const std::vector kTexts{limits(64, 16) + kSsh + kMost + kCut + kLong,
+                                  limits(64, 16) + kSsh + kIdle + kLong,
+                                  limits(64, 16) + kMoved + kMost + kCut,
+                                  limits(64, 16) + kSshOff + kMost + kLong,
+                                  limits(64, 16),
+                                  limits(3, 2) + kSsh + kMost + kCut + kLong,
+                                  limits(16, 16) + kSsh + kMost + kCut + kLong,
+                                  std::string("[door.ssh]\nknok = 1\n"),
+                                  limits(64, 4) + kSsh + kAdm + kUses + kAny,
+                                  limits(64, 16) + kIdleSsh + kMost + kCut};
+  static const auto kConfigs = [] {
+    std::array<std::vector<std::shared_ptr<const ParsedConfig>>, 2> both;
+    for (const auto& text : kTexts) {
+      const bool good = text.find("knok") == text.npos;
+      both[0].push_back(parsed(text, good));
+      both[1].push_back(parsed(embedded(text), good));
+    }
+    return both;
+  }();
+  return kConfigs[embed ? 1 : 0];
 }
 
 } // namespace knock::simulation

@@ -49,7 +49,7 @@ std::uint32_t draw_ms(Draw& draw) {
   return 1 + draw.below(kMost[draw.below(draw.one_in(8) ? 6 : 5)]);
 }
 
-constexpr std::array kErrors{ENOENT, EPERM, ENFILE, ENOBUFS, ENOMEM, EAGAIN};
+constexpr std::array kErrors{EPERM, ENFILE, ENOBUFS, ENOMEM, EAGAIN};
 constexpr std::uint32_t kForeignKinds = 9;
 
 void draw_words(Draw& draw, Event& event) {
@@ -91,7 +91,11 @@ void draw_words(Draw& draw, Event& event) {
     event.b = draw.below(64);
     event.c = event.kind == Kind::meanwhile ? draw.below(4) : draw.below(1'000);
     break;
-  case Kind::lose: event.a = draw.below(3); break;
+  case Kind::lose:
+    event.a = draw.below(3);
+    event.b = draw.one_in(2) ? 0 : 1 + draw.below(kForeignKinds);
+    event.c = draw.below(64);
+    break;
   case Kind::fail:
     event.a = draw.below(static_cast<std::uint32_t>(std::variant_size_v<keeper::Step>));
     event.b = static_cast<std::uint32_t>(kErrors[draw.below(kErrors.size())]);
@@ -147,7 +151,12 @@ std::string text_of(const Event& event) {
   case Kind::disturb: return fmt::format("nft {} ({}, {})", kForeignNames[a], b, c);
   case Kind::meanwhile:
     return fmt::format("nft {} ({}) before step {} of the next round", kForeignNames[a], b, c);
-  case Kind::lose: return fmt::format("events lost: {}", a == 0 ? "table" : a == 1 ? "flows" : "both");
+  case Kind::lose:
+    return fmt::format("events lost: {}{}",
+                       a == 0   ? "table"
+                       : a == 1 ? "flows"
+                                : "both",
+                       b == 0 ? "" : fmt::format("; nft {} ({})", kForeignNames[b - 1], c));
   case Kind::fail:
     return fmt::format("the next {} fails: {}", kStepNames[a], std::strerror(static_cast<int>(b)));
   case Kind::fail_look: return fmt::format("the next look fails: {}", std::strerror(static_cast<int>(a)));
@@ -176,7 +185,7 @@ std::string to_string(const Event& event) {
 
 History draw_history(std::uint64_t seed, std::size_t events) {
   Draw draw{seed};
-  History history{seed, 0, !draw.one_in(3), {}};
+  History history{seed, 0, !draw.one_in(3), draw.one_in(4), {}};
   history.config = draw.one_in(2) ? 0 : draw.below(static_cast<std::uint32_t>(configs().size()));
   // Some histories are calm, so that what takes minutes gets them.
   const bool calm = draw.one_in(3);

@@ -46,7 +46,7 @@ struct Event {
     end,        ///< of the connection a
     disturb,    ///< Foreign: a kind, b pick, c element
     meanwhile,  ///< the same in the middle of the next round, before step c
-    lose,       ///< events of a 0: table, 1: connections, 2: both
+    lose,       ///< events of a 0: table, 1: connections, 2: both; among them: Foreign b - 1, pick c
     fail,       ///< the next step of kind a with the errno b
     fail_look,  ///< the next look at the kernel with the errno a
     disk_full,  ///< once
@@ -67,6 +67,7 @@ struct History {
   std::uint64_t seed = 0;
   std::uint32_t config = 0; ///< it begins with
   bool resizes = true;      ///< Straw::resizes
+  bool embed = false;       ///< in the admin's own table
   std::vector<Event> events{};
 };
 History draw_history(std::uint64_t seed, std::size_t events);
@@ -80,7 +81,7 @@ inline constexpr std::array kPorts{
 const std::vector<Address>& sources();
 const Address& own_address();
 /// What the files may say; one of them is no config.
-const std::vector<std::shared_ptr<const ParsedConfig>>& configs();
+const std::vector<std::shared_ptr<const ParsedConfig>>& configs(bool embed = false);
 /// What `disturb` and `meanwhile` do.
 Foreign foreign_of(const Event& event, Instant now);
 

@@ -71,6 +71,15 @@ std::optional<Owner> owner_in(std::string_view line) {
   return owner;
 }
 
+/// A hand's refusal that is counted: by a limit, or by the kernel; not one of the desk, or of the runner.
+bool is_counted(const Failure& failure) {
+  const auto& text = failure.text;
+  return failure.exit != ExitCode::done && failure.exit != ExitCode::usage &&
+         !text.starts_with("there is no door") && !text.starts_with("knockgate is off") &&
+         text.find("leads nowhere") == text.npos && text != "nothing open matches" &&
+         !text.starts_with("no runner");
+}
+
 bool is_ours(const Owner& owner) {
   return owner.via != Via::foreign;
 }
@@ -84,6 +93,10 @@ bool has_flag(const Request& request, std::string_view key) {
 std::string to_string(const Owner& owner) {
   return fmt::format("{} of {} by {}", owner.door, knock::to_string(owner.source),
                      knock::to_string(owner.via));
+}
+
+bool has_line_of(const std::string& unconfirmed, Port port) {
+  return unconfirmed.find(knock::to_string(port) + ' ') != std::string::npos;
 }
 
 void Laws::breach(std::string law, std::string what) {
@@ -101,6 +114,7 @@ void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for
   if (!alive || again || promise.vague) promise.cap = std::max(promise.cap, now + door.max);
   if (!alive && !promise.vague) promise.cap = now + door.max;
   if (!alive && !promise.vague) promise.bound = {};
+  if (!alive) take_terms(promise, door);
   if (!alive) promise.keys = gift.keys;
   for (const auto& key : gift.keys)
     if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end())
@@ -109,14 +123,25 @@ void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for
   promise.asked = now;
   promise.bound = std::max(promise.bound, std::min(promise.cap, now + open_for));
   promise.arrive = std::min(promise.cap, now + open_for);
+  lately_.changed = true;
+}
+
+/// As the door says when it is opened or extended; another configuration changes nothing of it.
+void Laws::take_terms(Promise& promise, const Door& door) {
   promise.close = door.close;
   promise.idle = door.idle;
   promise.linger = door.linger;
   promise.uses = door.uses;
-  promise.removed = promise.used = promise.counted = false;
-  for (const auto& key : gift.keys)
-    if (key.set == GrantSet::uses) give_uses(key, door.uses);
-  lately_.changed = true;
+}
+
+/// Opened or extended on request.
+void Laws::begin_anew(Promise& promise, bool opened) {
+  for (const auto& key : promise.keys)
+    if (key.set == GrantSet::uses) give_uses(key, promise.uses);
+  promise.removed = promise.heard = promise.doubted = false;
+  promise.used = promise.came = false;
+  promise.adopted = promise.adopted && !opened;
+  if (opened) promise.counted = false;
 }
 
 /// Asked for anew, an owner has all of its uses again, and never more.
@@ -126,18 +151,29 @@ void Laws::give_uses(const GrantKey& key, std::uint32_t uses) {
     if (promise.state != Promise::State::over &&
         std::find(promise.keys.begin(), promise.keys.end(), key) != promise.keys.end())
       most += promise.uses;
-  auto& left = uses_left_[{key.source, key.port}];
-  left = std::min(left + uses, most);
+  const auto [left, fresh] = uses_left_.try_emplace({key.source, key.port}, most);
+  if (!fresh) left->second = std::min(left->second + uses, most);
 }
 
 void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, bool started,
                 const Straw& straw) {
   const auto now = heard.now;
+  for (auto& [flow, at] : ended_)
+    if (at == Instant::max()) at = now;
   if (started) // before, what is gone is not adopted
     for (const auto& disturbance : heard.disturbances)
-      for (const auto& key : disturbance.removed) removals_heard_.push_back(key);
-  if (off) // nothing of others is heeded then
-    for (auto& [owner, promise] : book_) promise.vague = promise.vague || promise.removed;
+      for (const auto& key : disturbance.removed) {
+        removals_heard_.push_back(key);
+        for (auto& [owner, promise] : book_)
+          promise.heard = promise.heard ||
+                          (promise.removed &&
+                           std::find(promise.keys.begin(), promise.keys.end(), key) != promise.keys.end());
+      }
+  if (off) // nothing of others is heeded then, but looked for when it is on again
+    for (auto& [owner, promise] : book_) {
+      promise.doubted = promise.doubted || promise.removed;
+      promise.removed = promise.heard = false;
+    }
   // What comes behind a reload is judged by the next configuration.
   std::vector<const Config*> configs{&config};
   const auto reloads = [](const auto& asked) { return asked.request.verb == "reload"; };
@@ -145,12 +181,24 @@ void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, bool
                       std::any_of(waiting_.begin(), waiting_.end(),
                                   [&](const auto& entry) { return reloads(entry.second.asked); });
   if (reload && straw.disk.config->config) configs.push_back(&*straw.disk.config->config);
+  knocks_.silent += static_cast<std::int64_t>(heard.completed.size());
+  if (!heard.completed.empty() && off) knocks_.unsure = true;
   for (const auto* one : configs) {
     for (const auto& record : heard.completed) hear_knock(record, *one, off, now);
     for (const auto& asked : heard.asked)
       if (asked.request.verb == "open") hear_open(asked, *one, now);
   }
   for (const auto& asked : heard.asked) hear_request(asked, config, straw, now);
+  const bool changes = std::any_of(waiting_.begin(), waiting_.end(), [](const auto& entry) {
+    return entry.second.asked.request.verb == "reload" || entry.second.asked.request.verb == "on";
+  });
+  // What the kernel guards already is not new; others may have loaded it while a request waits.
+  const bool asked_now = std::any_of(heard.asked.begin(), heard.asked.end(), [](const auto& asked) {
+    return asked.request.verb == "reload" || asked.request.verb == "on";
+  });
+  if ((asked_now || (changes && lately_.loaded)) && straw.table)
+    for (const auto& [port, left] : straw.table->guarded_now(now))
+      if (!left) for_good_.insert(port);
   for (const auto& key : straw.connections.tcp()) connected_.insert(key);
 }
 
@@ -160,8 +208,6 @@ void Laws::hear_knock(const Completed& record, const Config& config, bool off, I
   if (off || found == config.doors.end() || record.source == own_address() || !grantable(record.source))
     return;
   ask(*found, record.source, Via::knock, found->close == Close::on_idle ? found->idle : found->open_for, now);
-  if (const auto gift = gift_of(*found, record.source); !gift.keys.empty())
-    knocked_.push_back({found->name, Via::knock, gift.source, 0, kNoPort});
 }
 
 void Laws::hear_open(const keeper::Asked& asked, const Config& config, Instant now) {
@@ -197,10 +243,6 @@ void Laws::hear_request(const keeper::Asked& asked, const Config& config, const 
                        : straw.disk.config->config ? &*straw.disk.config->config
                                                    : nullptr;
     if (next == nullptr) return;
-    // What the kernel guards already is not new.
-    if (straw.table)
-      for (const auto& [port, left] : straw.table->guarded_now(straw.now))
-        if (!left) for_good_.insert(port);
     if (!has_flag(request, "now")) return;
     for (const auto& guarded : static_sets_of(*next).guarded) {
       for_good_.insert(guarded.port);
@@ -209,20 +251,33 @@ void Laws::hear_request(const keeper::Asked& asked, const Config& config, const 
   }
 }
 
+/// The daemon was killed behind this commit.
+void Laws::not_said(const Change& change) {
+  if (change.kind == Change::Kind::put) {
+    if (change.key.set == GrantSet::uses) uses_left_[{change.key.source, change.key.port}] = change.uses;
+    return;
+  }
+  for (auto& [owner, promise] : book_)
+    if (std::find(promise.keys.begin(), promise.keys.end(), change.key) != promise.keys.end())
+      promise.vague = true;
+}
+
 void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed) {
   lately_.changed = lately_.changed || !steps.empty();
   if (outcome.error) lately_.trouble = straw.now;
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* commit = std::get_if<keeper::Commit>(&steps[at]))
-      for (auto& [owner, promise] : book_)
-        for (const auto& change : commit->batch) // closed, and no word of it
-          if (change.kind == Change::Kind::remove &&
-              std::find(promise.keys.begin(), promise.keys.end(), change.key) != promise.keys.end())
-            promise.vague = true;
+      for (const auto& change : commit->batch) not_said(change);
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* load = std::get_if<keeper::Load>(&steps[at]))
       for (const auto& change : load->grants)
         if (change.key.set == GrantSet::session) untold_.insert(change.key);
+  for (std::size_t at = 0; at < outcome.done; ++at)
+    if (const auto* remember = std::get_if<keeper::Remember>(&steps[at]);
+        remember != nullptr && remember->file == keeper::Remember::File::unconfirmed)
+      for (const auto& trial : trials_) // its end is on disk, and no word of it
+        if ((killed || outcome.error) && !has_line_of(remember->text, trial.first))
+          either_.insert(trial.first);
   for (std::size_t at = 0; at < outcome.done; ++at)
     if (const auto* load = std::get_if<keeper::Load>(&steps[at]))
       for (const auto& [port, left] : load->sets.guarded)
@@ -244,8 +299,7 @@ void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const
     if (waits.asked.request.verb == "confirm" || waits.now)
       for (const auto& trial : trials_) either_.insert(trial.first);
   waiting_.clear();
-  knocked_.clear();
-  unexplained_ = 0;
+  knocks_ = {};
   removals_heard_.clear();
 }
 
@@ -255,14 +309,32 @@ void Laws::say(const keeper::Said& said, const Config& config, const Straw& stra
   if (!said.told.empty() || !said.lines.empty()) lately_.changed = true;
 }
 
+/// Of very many, the keeper says only sums, and a second later.
+void Laws::note_line(std::string_view text, Instant now) {
+  if (value_of(text, "via") == "knock" && (text.starts_with("open ") || text.starts_with("extend ")))
+    --knocks_.silent;
+  if (now - knocks_.lines_begun >= Seconds{1}) {
+    knocks_.lines_begun = now;
+    knocks_.lines = 0;
+  }
+  if (++knocks_.lines >= kAuditLines) not_told();
+}
+
+/// Something happened, and there is no line of it.
+void Laws::not_told() {
+  for (auto& [owner, promise] : book_) promise.vague = true;
+  uses_left_.clear();
+  knocks_.unsure = true;
+}
+
 void Laws::read_line(const std::string& text, const Config& config, const Straw& straw) {
   const auto verb = std::string_view(text).substr(0, text.find(' '));
   if (verb == "summed") {
-    for (auto& [owner, promise] : book_) promise.vague = true;
-    unexplained_ = 0;
+    not_told();
     return;
   }
   if (verb != "open" && verb != "extend" && verb != "close" && verb != "expire") return;
+  note_line(text, straw.now);
   const auto owner = owner_in(text);
   if (!owner || !is_ours(*owner)) return;
   const auto now = straw.now;
@@ -271,23 +343,30 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
     if (found != book_.end()) end(*owner, found->second, verb, value_of(text, "reason"), config, straw);
     return;
   }
-  std::erase(knocked_, *owner);
   const auto span = value_of(text, "for");
   auto told = now + Millis{static_cast<std::int64_t>(number_of(span).value_or(0))};
   auto& promise = book_[*owner];
+  const auto* door = enabled_door(config, owner->door);
+  if (door != nullptr && owner->via != Via::session) take_terms(promise, *door);
   if (owner->via == Via::session) {
-    const auto* door = enabled_door(config, owner->door);
     promise.asked = now;
+    promise.removed = promise.heard = false;
     promise.bound = promise.cap = std::max(promise.bound, now + (door != nullptr ? door->max : Millis{0}));
   }
-  if (told > promise.bound && !may_go_on(promise, told, straw))
+  if (told > promise.bound + kRounding && !may_go_on(promise, told, straw))
     breach("outlives", fmt::format("{} was told {}, asked for were {} ms", to_string(*owner), span,
                                    std::chrono::floor<Millis>(promise.bound - now).count()));
   if (promise.close == Close::on_disconnect) told = std::min(told, promise.arrive); // the rest is a lease
-  // One that a start did not find is another one.
-  const bool goes_on = promise.state == Promise::State::open && !(promise.vague && owner->via == Via::session);
-  promise.told = std::max(goes_on ? promise.told : Instant{}, told);
+  // One that a start did not find is opened anew; else each is open once.
+  const bool goes_on = verb == "extend" && promise.state == Promise::State::open;
+  if (verb == "open" && promise.state == Promise::State::open && promise.told > now && !promise.vague)
+    breach("lost", fmt::format("{} was open for {} ms more, and is opened anew", to_string(*owner),
+                               std::chrono::floor<Millis>(promise.told - now).count()));
+  // The arrival that was awaited may have come: from now on another one is.
+  const bool awaits = promise.close != Close::on_disconnect || !promise.came;
+  promise.told = std::max(goes_on && awaits ? promise.told : Instant{}, told);
   promise.state = Promise::State::open;
+  if (owner->via != Via::session) begin_anew(promise, verb == "open");
   promise.vague = false;
   promise.id = number_of(value_of(text, "id")).value_or(0);
   auto ports = value_of(text, "ports");
@@ -324,7 +403,7 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
     const auto heard = [&](const GrantKey& key) {
       return std::find(removals_heard_.begin(), removals_heard_.end(), key) != removals_heard_.end();
     };
-    if (!promise.removed && std::none_of(promise.keys.begin(), promise.keys.end(), heard))
+    if (!promise.removed && !promise.doubted && std::none_of(promise.keys.begin(), promise.keys.end(), heard))
       lost("nobody removed it");
   } else if (reason == "door-removed") {
     if (door != nullptr) lost("the door is there");
@@ -354,7 +433,7 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
   promise.state = Promise::State::over;
   promise.ended = now;
   promise.why = reason;
-  promise.vague = promise.close_asked = promise.removed = false;
+  promise.vague = promise.close_asked = promise.removed = promise.heard = promise.doubted = false;
 }
 
 void Laws::answered(const keeper::Told& told, const Config& config, const Straw& straw) {
@@ -366,13 +445,18 @@ void Laws::answered(const keeper::Told& told, const Config& config, const Straw&
   waiting_.erase(found);
   const auto& verb = waits.asked.request.verb;
   const bool done = told.reply.failure.exit == ExitCode::done;
+  if ((verb == "open" || verb == "close") && is_counted(told.reply.failure)) ++knocks_.silent;
+  if (verb == "off" || verb == "on" || verb == "start") knocks_.unsure = true;
   for (const auto& owner : waits.means) {
     auto& promise = book_[owner];
     const bool closed_again = promise.state == Promise::State::over && promise.ended == straw.now;
     if (verb == "open" && done && !closed_again &&
         (promise.state != Promise::State::open || promise.told <= straw.now))
       breach("told", to_string(owner) + " was answered open, and is not");
-    if (verb == "open" && !done && promise.state == Promise::State::asked) promise.bound = {};
+    const bool again = std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& entry) {
+      return entry.second.asked.request.verb == "open" && entry.second.means == waits.means;
+    });
+    if (verb == "open" && !done && !again && promise.state == Promise::State::asked) promise.bound = {};
     if (verb != "close") continue;
     if (done && waits.exact && promise.state == Promise::State::open && !promise.vague &&
         promise.asked < waits.at)

@@ -60,11 +60,20 @@ struct Promise {
   std::string why{};        ///< it is over
   bool vague = false;       ///< it may have ended without a word: in a crash, while nobody listened
   bool removed = false;     ///< by another process, and not asked for since
+  bool heard = false;       ///< and the keeper was told so
+  bool doubted = false;     ///< it may be gone: events were lost. It stands, or is told closed
   bool close_asked = false; ///< a request waits that may close it
-  bool used = false;        ///< a packet came in since it was asked for
+  bool used = false;        ///< a packet came in since it was asked for, or since its end moved last
+  Instant last{};           ///< that packet
+  bool adopted = false;     ///< at a start since
+  bool came = false;        ///< a connection began since it was asked for
   bool counted = false;     ///< by an element, and it is not lost
   Instant ended{};
 };
+
+inline constexpr Millis kRounding{1};
+/// Whether the state file says that the port is on trial.
+bool has_line_of(const std::string& unconfirmed, Port port);
 
 class Laws {
  public:
@@ -81,14 +90,24 @@ class Laws {
   void lost_events(bool table, bool flows);
   void started(const Straw& straw, const Config& config);
   void rebooted();
-  /// A packet came in. `by_use`: it took one use; `counted`: some element did count it.
-  void let_in(const Address& source, Port port, bool by_use, bool counted);
-  void added(const Change& element, Instant now);
+  /// What one packet that came in did.
+  struct Passed {
+    bool by_use = false;  ///< it took one use
+    bool counted = false; ///< some element did count it
+    bool began = false;   ///< a connection, which conntrack knows from now on
+    bool heard = false;   ///< the keeper listens to these
+  };
+  void let_in(const Address& source, Port port, const Passed& passed, Instant now);
+  void added(const Change& element, const Straw& straw);
+  /// A connection ended; the next round may hear it.
+  void ended(const Flow& flow) { ended_[{flow.source, flow.port}] = Instant::max(); }
 
   void breach(std::string law, std::string what);
   [[nodiscard]] const std::optional<Violation>& broken() const { return broken_; }
-  /// Knocks that must be among the refused of a status.
-  [[nodiscard]] std::uint64_t unexplained() const { return unexplained_; }
+  /// A look at the kernel failed.
+  void blind(Instant now) { lately_.trouble = now; }
+  /// When nothing is left to do at once: `refused` as status counts them; `waits`: knocks or requests still do.
+  void count(std::uint64_t refused, bool waits, Instant now);
   [[nodiscard]] std::size_t promises() const { return book_.size(); }
 
  private:
@@ -105,6 +124,11 @@ class Laws {
   void hear_knock(const Completed& record, const Config& config, bool off, Instant now);
   void hear_open(const keeper::Asked& asked, const Config& config, Instant now);
   void hear_request(const keeper::Asked& asked, const Config& config, const Straw& straw, Instant now);
+  static void take_terms(Promise& promise, const Door& door);
+  void begin_anew(Promise& promise, bool opened);
+  void not_told();
+  void not_said(const Change& change);
+  void note_line(std::string_view text, Instant now);
   void read_line(const std::string& text, const Config& config, const Straw& straw);
   void end(const Owner& owner, Promise& promise, std::string_view verb, std::string_view reason,
            const Config& config, const Straw& straw);
@@ -112,6 +136,8 @@ class Laws {
   // laws_check.cpp: the kernel against the book
   void check_elements(const Straw& straw);
   void check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw);
+  [[nodiscard]] std::optional<Instant> last_end(const Promise& promise) const;
+  [[nodiscard]] bool lingers(const Promise& promise, const Straw& straw) const;
   [[nodiscard]] bool may_go_on(const Promise& promise, Instant ends, const Straw& straw) const;
   void check_promises(const Config& config, const Straw& straw);
   void check_promise(const Owner& owner, const Promise& promise, const Straw& straw);
@@ -122,6 +148,7 @@ class Laws {
   std::map<Owner, Promise> book_;
   std::map<std::pair<Address, Port>, std::int64_t> uses_left_; ///< at most
   std::map<GrantKey, Instant> foreign_;                        ///< elements that others added
+  std::map<std::pair<Address, Port>, Instant> ended_;          ///< when the end of the last was heard
   std::set<GrantKey> connected_;                               ///< connections that ever were
   std::map<Port, Instant> trials_;                             ///< ports guarded until then
   std::set<Port> either_;                                      ///< on trial or for good: a crash hid which
@@ -129,15 +156,23 @@ class Laws {
   std::map<std::uint64_t, Request> waiting_;                   ///< by ticket
   std::vector<GrantKey> removals_heard_;
   std::set<GrantKey> untold_; ///< connections that go on: the daemon was killed between its load and its word
-  std::vector<Owner> knocked_; ///< in this round and not told yet
   struct {
-    Instant trouble{};   ///< something failed last
-    Instant broke{};     ///< another process broke the table last
-    bool lost = false;   ///< and it was not seen whole since
-    bool loaded = false; ///< the boot file, by another process, while nobody listened
-    bool changed = true; ///< there is something to look at
+    std::int64_t silent = 0;        ///< that opened nothing, as far as was told
+    std::uint64_t refused = 0;      ///< counted until then
+    std::optional<Instant> since{}; ///< they wait
+    bool unsure = false;            ///< off, or sums instead of lines
+    Instant lines_begun{};
+    std::uint32_t lines = 0; ///< in this second
+  } knocks_;                 ///< since they were last compared
+  struct {
+    Instant trouble{};       ///< something failed last
+    Instant started{};       ///< the daemon; it knows of no connection that ended before
+    Instant broke{};         ///< another process broke the table last
+    bool flows_lost = false; ///< events, since the last rest
+    bool lost = false;       ///< and it was not seen whole since
+    bool loaded = false;     ///< the boot file, by another process, while nobody listened
+    bool changed = true;     ///< there is something to look at
   } lately_;
-  std::uint64_t unexplained_ = 0;
   std::optional<Violation> broken_;
 };
 

@@ -9,8 +9,9 @@
 namespace knock::simulation {
 namespace {
 
-constexpr Millis kRounding{1};
 constexpr Millis kForwardOutlives{1'000};
+constexpr Millis kSilence{
+    2'000}; // the end of a connection is asked for once a second, where no event tells it
 constexpr Millis kLease{60'000};
 constexpr Millis kPatience{75'000}; // a failed step is tried again within: the pause of healing, and a little
 
@@ -28,14 +29,18 @@ bool any_enabled(const Config& config) {
   return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
 }
 
+bool is_within(const Address& source, const GrantKey& key) {
+  const auto length = key.set != GrantSet::net            ? std::uint8_t{128}
+                      : key.source.family == Family::ipv4 ? std::uint8_t{24}
+                                                          : std::uint8_t{64};
+  return masked(source, length) == key.source;
+}
+
 bool has_connection(const Promise& promise, const Straw& straw) {
   return std::any_of(
       straw.connections.alive.begin(), straw.connections.alive.end(), [&](const Connection& one) {
         return one.tracked && std::any_of(promise.keys.begin(), promise.keys.end(), [&](const GrantKey& key) {
-                 const auto length = key.set != GrantSet::net            ? std::uint8_t{128}
-                                     : key.source.family == Family::ipv4 ? std::uint8_t{24}
-                                                                         : std::uint8_t{64};
-                 return key.port == one.flow.port && masked(one.flow.source, length) == key.source;
+                 return key.port == one.flow.port && is_within(one.flow.source, key);
                });
       });
 }
@@ -49,9 +54,10 @@ void Laws::rest(const Config& config, bool off, const Straw& straw) {
       if (waits.at + kPatience < straw.now)
         return breach("told", fmt::format("{} has no answer", waits.asked.request.verb));
   if (!std::exchange(lately_.changed, false)) return;
-  unexplained_ += knocked_.size();
-  knocked_.clear();
-  check_elements(straw);
+  lately_.flows_lost = false;
+  // Where nothing is guarded an element means nothing; what still stands when something is, is judged then.
+  const bool guards = straw.table && !straw.table->guarded_now(straw.now).empty();
+  if (guards || (!off && any_enabled(config))) check_elements(straw);
   if (!off) check_promises(config, straw); // what others do is not heeded then
   check_guard(config, off, straw);
   removals_heard_.clear();
@@ -76,6 +82,13 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
                     key.set == GrantSet::session ? key.port : kNoPort};
   const auto found = book_.find(owner);
   if (untold_.contains(key)) return;
+  // Of very many sessions that begin at once, the last have no line.
+  const bool over = found == book_.end() || found->second.state == Promise::State::over;
+  if (over && said->via == Via::session && knocks_.lines >= kAuditLines &&
+      now - knocks_.lines_begun < Seconds{2}) {
+    untold_.insert(key);
+    return;
+  }
   if (found == book_.end())
     return breach("let-in", fmt::format("{} is open for {} ms, nobody asked for it: {}", text_of(key),
                                         ms(now, placed.ends), placed.comment));
@@ -87,19 +100,50 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
   if (promise.state == Promise::State::over)
     return breach(promise.why == "hand" || promise.why == "foreign" ? "came-back" : "outlives",
                   what + ", closed by " + promise.why);
+  if (lingers(promise, straw))
+    promise.bound =
+        std::min(promise.bound, std::max(*last_end(promise) + kSilence + promise.linger, promise.arrive));
   if (placed.ends <= promise.bound + grace) return;
   if (!may_go_on(promise, placed.ends - (grace - kRounding), straw))
     return breach("outlives", fmt::format("{}, promised for {} ms", what, ms(now, promise.bound)));
   promise.bound = std::max(promise.bound, placed.ends - grace);
+  if (promise.close == Close::on_idle) // once for what came until then
+    promise.used = promise.last + kRounding >= placed.ends - (grace - kRounding) - promise.idle;
 }
 
 /// The end of an on-idle grant moves while packets come, that of an on-disconnect one while connections live.
 bool Laws::may_go_on(const Promise& promise, Instant ends, const Straw& straw) const {
   if (ends > promise.cap + kRounding) return false;
   if (promise.close == Close::on_idle && promise.used) return ends <= straw.now + promise.idle + kRounding;
-  if (promise.close == Close::on_disconnect && (promise.used || has_connection(promise, straw)))
+  const auto ended = last_end(promise);
+  if (promise.close == Close::on_disconnect && ended && *ended != Instant::max() &&
+      ends <= *ended + kSilence + promise.linger)
+    return true;
+  if (promise.close == Close::on_disconnect &&
+      (has_connection(promise, straw) ||
+       (ended && (*ended == Instant::max() || *ended + kSilence >= straw.now))))
     return ends <= straw.now + std::max(kLease, promise.linger) + kRounding;
   return false;
+}
+
+/// Whether the connection that was awaited came, and all have ended, as the keeper knows by now.
+bool Laws::lingers(const Promise& promise, const Straw& straw) const {
+  const bool troubled = lately_.trouble != Instant{} && lately_.trouble + kPatience > straw.now;
+  if (promise.close != Close::on_disconnect || !promise.came || promise.vague || troubled ||
+      !straw.connections.listening || has_connection(promise, straw))
+    return false;
+  const auto ended = last_end(promise);
+  return ended && *ended != Instant::max() && *ended > promise.asked && *ended > lately_.started &&
+         *ended + kSilence < straw.now;
+}
+
+/// When the last connection to its ports ended.
+std::optional<Instant> Laws::last_end(const Promise& promise) const {
+  std::optional<Instant> last;
+  for (const auto& [flow, at] : ended_)
+    for (const auto& key : promise.keys)
+      if (key.port == flow.second && is_within(flow.first, key)) last = std::max(last.value_or(at), at);
+  return last;
 }
 
 bool Laws::is_shared(const Owner& owner, const GrantKey& key) const {
@@ -113,14 +157,12 @@ bool Laws::is_shared(const Owner& owner, const GrantKey& key) const {
 void Laws::check_promises(const Config& config, const Straw& straw) {
   const bool troubled = lately_.trouble != Instant{} && lately_.trouble + kPatience > straw.now;
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
-  if (!straw.table || straw.table->rules != straw.bindings.rules_loaded || unheard || troubled) return;
+  if (!straw.is_whole() || unheard || troubled) return;
   for (const auto& [owner, promise] : book_) {
     if (promise.state != Promise::State::open || promise.vague) continue;
-    const bool heard = std::any_of(promise.keys.begin(), promise.keys.end(), [&](const GrantKey& key) {
-      return std::find(removals_heard_.begin(), removals_heard_.end(), key) != removals_heard_.end();
-    });
+    if (promise.doubted && lately_.broke + kSilence > straw.now) continue; // it is healed once a second
     if (promise.removed) {
-      if (heard && straw.bindings.listens)
+      if (promise.heard && straw.bindings.listens)
         breach("came-back", to_string(owner) + " was removed by another process, and is still told open");
       continue;
     }
@@ -139,7 +181,7 @@ void Laws::check_promise(const Owner& owner, const Promise& promise, const Straw
   auto until = promise.told;
   if (owner.via == Via::session && !has_connection(promise, straw)) return;
   if (!promise.uses && promise.close == Close::on_disconnect &&
-      (promise.used || has_connection(promise, straw))) {
+      (promise.came || has_connection(promise, straw))) {
     if (!straw.connections.listening || !has_connection(promise, straw)) return;
     until = std::min(promise.cap, now + kRounding);
   }
@@ -166,7 +208,8 @@ void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
   const bool hurt = since != Instant{} && since + kPatience > straw.now;
   if (unheard || hurt) return;
   if (!any_enabled(config)) {
-    if (straw.table && !lately_.loaded) breach("guard", "no door is enabled, and there is a table");
+    const bool holds = straw.table && (!straw.embed || !straw.table->guarded_now(straw.now).empty());
+    if (holds && !lately_.loaded) breach("guard", "no door is enabled, and there is a table");
     return;
   }
   if (off) { // nothing is put back then
@@ -175,7 +218,8 @@ void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
     return;
   }
   if (!straw.bindings.listens) return;
-  if (!straw.table || straw.table->rules != rules_of(config) || !straw.table->guarded)
+  if (straw.embed && !straw.is_whole()) return; // the admin's own hand brings it back
+  if (!straw.is_whole() || (!straw.embed && straw.table->rules != rules_of(config)) || !straw.table->guarded)
     return breach("guard", "the table is not whole");
   lately_.lost = false;
   std::vector<Port> wanted;
@@ -209,7 +253,9 @@ void Laws::check_trials(const Config& config, bool off, const Straw& straw) {
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
   const auto since = std::max(lately_.trouble, lately_.broke);
   const bool hurt = since != Instant{} && since + kPatience > straw.now;
-  if (!straw.table || !straw.table->guarded || unheard || hurt || (lately_.loaded && off)) return;
+  if (!straw.table || !straw.table->guarded || unheard || hurt ||
+      (lately_.loaded && (off || !straw.bindings.listens)))
+    return;
   for (const auto& [port, ends] : *straw.table->guarded) {
     if ((ends && *ends <= straw.now) || either_.contains(port)) continue;
     const auto trial = trials_.find(port);
@@ -236,6 +282,8 @@ void Laws::disturbed(Straw& straw, bool alive) {
   if (others.broke) {
     lately_.broke = straw.now;
     lately_.lost = true;
+    // Counters went with the elements, and no connection was heard of that they counted.
+    if (!straw.connections.listening || lately_.flows_lost) uses_left_.clear();
     for (auto& [owner, promise] : book_) promise.counted = false;
     if (alive && !straw.bindings.listens)
       for (auto& [owner, promise] : book_) promise.vague = true;
@@ -246,25 +294,50 @@ void Laws::disturbed(Straw& straw, bool alive) {
 
 void Laws::lost_events(bool table, bool flows) {
   if (table)
-    for (auto& [owner, promise] : book_)
-      if (promise.removed) promise.vague = true;
-  if (flows) uses_left_.clear();
+    for (auto& [owner, promise] : book_) {
+      promise.doubted = promise.doubted || lately_.lost || (promise.removed && !promise.heard);
+      if (!promise.heard) promise.removed = false;
+    }
+  lately_.flows_lost = lately_.flows_lost || flows;
+}
+
+void Laws::count(std::uint64_t refused, bool waits, Instant now) {
+  if (waits) {
+    if (!knocks_.since) knocks_.since = now;
+    if (*knocks_.since + kPatience < now) breach("told", "knocks wait, and are neither opened nor refused");
+    return;
+  }
+  const auto counted = static_cast<std::int64_t>(refused - knocks_.refused);
+  if (counted != knocks_.silent && !knocks_.unsure)
+    breach("told", fmt::format("{} of the knocks and openings by hand opened nothing, and {} are counted",
+                               knocks_.silent, counted));
+  knocks_.silent = 0;
+  knocks_.refused = refused;
+  knocks_.since.reset();
+  knocks_.unsure = knocks_.lines >= kAuditLines && now - knocks_.lines_begun < Seconds{2};
 }
 
 void Laws::started(const Straw& straw, const Config& config) {
   for (auto& [owner, promise] : book_) {
     if (promise.state == Promise::State::over) continue;
+    // Of what it adopts, it knows no terms but those of the door now; and not when a packet came.
+    if (const auto* door = enabled_door(config, owner.door); door != nullptr && owner.via != Via::session)
+      take_terms(promise, *door);
+    promise.adopted = true;
     bool named = true, there = true, any = false;
     for (const auto& key : promise.keys) {
       const auto* placed = straw.table ? straw.table->find(key, straw.now) : nullptr;
       const auto said = placed != nullptr ? parse_comment(placed->comment) : std::nullopt;
       there = there && placed != nullptr;
       any = any || placed != nullptr;
+      if (placed != nullptr) promise.arrive = std::max(promise.arrive, placed->ends);
+      promise.used = promise.used || (placed != nullptr && placed->traffic.packets != 0);
       named = named && said && said->door == owner.door && said->via == owner.via;
     }
+    promise.came = promise.came || has_connection(promise, straw);
     if (there && named) continue;
     const bool due = promise.told > straw.now && promise.state == Promise::State::open && !promise.used;
-    if (!there && due && !promise.vague && !promise.removed && !lately_.lost)
+    if (!there && due && !promise.vague && !promise.removed && !promise.doubted && !lately_.lost)
       breach("lost", to_string(owner) + " went in a crash");
     promise.vague = true;
     if (!any && (promise.removed || promise.bound <= straw.now)) promise.state = Promise::State::over;
@@ -277,9 +350,10 @@ void Laws::started(const Straw& straw, const Config& config) {
   for (const auto port : ports) {
     if (trials_.contains(port)) continue;
     // A reload that was killed before its rules were loaded: on trial, but it never showed.
-    if (straw.disk.unconfirmed.find(knock::to_string(port) + ' ') != std::string::npos) either_.insert(port);
+    if (has_line_of(straw.disk.unconfirmed, port)) either_.insert(port);
     for_good_.insert(port);
   }
+  lately_.started = straw.now;
   lately_.loaded = false;
   lately_.changed = true;
 }
@@ -289,29 +363,40 @@ void Laws::rebooted() {
   uses_left_.clear();
   foreign_.clear();
   connected_.clear();
+  ended_.clear();
+  waiting_.clear();
+  removals_heard_.clear();
+  knocks_ = {};
   for (auto& [port, until] : trials_) until = {};
   lately_.trouble = lately_.broke = {};
 }
 
-void Laws::let_in(const Address& source, Port port, bool by_use, bool counted) {
+void Laws::let_in(const Address& source, Port port, const Passed& passed, Instant now) {
   for (auto& [owner, promise] : book_) {
     const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
     for (const auto& key : promise.keys)
       if (key.port == port && (key.source == source || (key.set == GrantSet::net && key.source == around))) {
         promise.used = true;
-        promise.counted = promise.counted || counted;
+        promise.last = now;
+        promise.counted = promise.counted || passed.counted;
+        promise.came = promise.came || (passed.began && (passed.heard || promise.adopted));
       }
   }
-  if (!by_use) return;
+  if (!passed.by_use) return;
   const auto left = uses_left_.find({source, port});
   if (left != uses_left_.end() && --left->second < 0)
     breach("let-in", fmt::format("{} came in at {} more often than was promised", knock::to_string(source),
                                  knock::to_string(port)));
 }
 
-void Laws::added(const Change& element, Instant now) {
+void Laws::added(const Change& element, const Straw& straw) {
   auto& ends = foreign_[element.key];
-  ends = std::max(ends, now + element.timeout);
+  ends = std::max(ends, straw.now + element.timeout);
+  if (!straw.table || straw.table->find(element.key, straw.now) == nullptr) return;
+  for (auto& [owner, promise] : book_) // in the place of one that was removed
+    if (promise.removed &&
+        std::find(promise.keys.begin(), promise.keys.end(), element.key) != promise.keys.end())
+      promise.vague = true;
 }
 
 } // namespace knock::simulation

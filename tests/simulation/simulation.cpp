@@ -24,7 +24,9 @@ class Player {
   Player(const History& history, bool tell) : tell_(tell) {
     straw_.now = Instant{Seconds{1'000}};
     straw_.resizes = history.resizes;
-    straw_.disk.config = configs()[history.config];
+    straw_.embed = history.embed;
+    if (history.embed) straw_.load_admins();
+    straw_.disk.config = configs(history.embed)[history.config];
     straw_.connections.here = own_address();
   }
   void play(const Event& event);
@@ -78,17 +80,22 @@ void Player::one_round() {
   heard.wall = kWall + std::chrono::floor<Seconds>(straw_.now.time_since_epoch()).count();
   laws_.hear(heard, machine_->config(), is_off(), machine_->is_started(), straw_);
   const auto ask = machine_->ask(std::move(heard));
-  if (ask.grants) { // it adopts what is there now
+  if (ask.memory) { // it adopts what is there now
     laws_.disturbed(straw_, false);
     laws_.started(straw_, machine_->config());
   }
+  const bool blinded = straw_.faults.look != 0;
   const auto steps = machine_->decide(straw_.look(ask));
+  if (blinded && straw_.faults.look == 0) laws_.blind(straw_.now);
   const auto outcome = straw_.carry_out(steps);
   digest_.add(steps);
   ++rounds_;
   laws_.disturbed(straw_, !straw_.killed());
   laws_.act(steps, outcome, straw_, straw_.killed());
   if (straw_.killed()) return kill();
+  if (tell_ && outcome.error)
+    std::printf("      step %zu of %zu fails: %s\n", outcome.done, steps.size(),
+                to_string(*outcome.error).c_str());
   auto said = machine_->settle(outcome);
   digest_.add(said);
   if (tell_)
@@ -118,7 +125,12 @@ void Player::rounds() {
                       !straw_.connections.events.empty();
     if (!more) break;
   }
-  if (machine_) laws_.rest(machine_->config(), is_off(), straw_);
+  if (!machine_) return;
+  std::uint64_t refused = 0;
+  for (const auto& [reason, count] : machine_->state().tally.refused) refused += count;
+  const auto& work = machine_->state().work;
+  laws_.count(refused, !work.completed.empty() || !work.jobs.empty(), straw_.now);
+  laws_.rest(machine_->config(), is_off(), straw_);
 }
 
 void Player::round() {
@@ -147,7 +159,7 @@ void Player::request(std::string verb, std::map<std::string, std::string, std::l
 }
 
 void Player::reload(const Event& event) {
-  straw_.disk.config = configs()[event.a];
+  straw_.disk.config = configs(straw_.embed)[event.a];
   if (event.b == 0) return request("reload");
   if (event.b == 2) return request("reload", {{"now", "1"}});
   request("reload", {{"confirm", fmt::format("{}s", event.c)}});
@@ -161,10 +173,16 @@ void Player::send(const Address& source, std::uint16_t source_port, Port port, b
   };
   const auto uses = packets(source, GrantSet::uses);
   const auto all = uses + packets(source, GrantSet::open) + packets(around, GrantSet::net);
+  const auto tracked = straw_.connections.last_id;
   if (!straw_.packet(source, source_port, port, syn)) return;
   const auto uses_then = packets(source, GrantSet::uses);
-  laws_.let_in(source, port, uses_then != uses,
-               uses_then + packets(source, GrantSet::open) + packets(around, GrantSet::net) != all);
+  laws_.let_in(
+      source, port,
+      {.by_use = uses_then != uses,
+       .counted = uses_then + packets(source, GrantSet::open) + packets(around, GrantSet::net) != all,
+       .began = straw_.connections.last_id != tracked,
+       .heard = straw_.connections.listening},
+      straw_.now);
 }
 
 void Player::use_connection(const Event& event) {
@@ -172,13 +190,16 @@ void Player::use_connection(const Event& event) {
   if (alive.empty()) return;
   const auto flow = alive[event.a % alive.size()].flow;
   if (event.kind == Kind::answer) straw_.connections.answer(flow.source, flow.source_port, flow.port);
-  if (event.kind == Kind::end) straw_.connections.end(flow.source, flow.source_port, flow.port);
+  if (event.kind == Kind::end) {
+    straw_.connections.end(flow.source, flow.source_port, flow.port);
+    laws_.ended(flow);
+  }
   if (event.kind == Kind::data) send(flow.source, flow.source_port, flow.port, false);
 }
 
 void Player::disturb(const Foreign& foreign) {
-  if (foreign.kind == Foreign::Kind::add_element) laws_.added(foreign.element, straw_.now);
   straw_.disturb(foreign);
+  if (foreign.kind == Foreign::Kind::add_element) laws_.added(foreign.element, straw_);
   laws_.disturbed(straw_, machine_ != nullptr);
 }
 
@@ -189,8 +210,9 @@ void Player::fault(const Event& event) {
     straw_.faults.meanwhile.emplace_back(event.c, foreign_of(event, straw_.now));
     break;
   case Kind::lose:
+    if (event.b != 0) disturb(foreign_of({Kind::disturb, true, event.b - 1, event.c, 0}, straw_.now));
     straw_.lose_events(event.a != 1, event.a != 0);
-    laws_.lost_events(event.a != 1, event.a != 0);
+    if (straw_.bindings.listens) laws_.lost_events(event.a != 1, event.a != 0);
     break;
   case Kind::fail: straw_.faults.fail[event.a] = static_cast<int>(event.b); break;
   case Kind::fail_look: straw_.faults.look = static_cast<int>(event.a); break;
@@ -209,7 +231,7 @@ void Player::kill() {
 }
 
 void Player::save() {
-  if (!machine_ || is_off()) return;
+  if (!machine_ || is_off() || straw_.embed) return;
   auto sets = static_sets_of(machine_->config());
   std::erase_if(sets.guarded, [&](const Guarded& one) {
     return machine_->state().kept.memory.unconfirmed.contains(one.port);
@@ -250,7 +272,7 @@ void Player::play(const Event& event) {
     break;
   }
   case Kind::reload: reload(event); break;
-  case Kind::edit: straw_.disk.config = configs()[event.a]; break;
+  case Kind::edit: straw_.disk.config = configs(straw_.embed)[event.a]; break;
   case Kind::confirm:
     if (event.a == 1)
       request("confirm", {{"anyway", "1"}});

@@ -22,14 +22,6 @@ Result<T> or_error(int code, T value) {
   return value;
 }
 
-/// The sets of the contract, in the admin's table.
-bool has_all_sets(const Table& table) {
-  for (const auto kind : {GrantSet::open, GrantSet::net, GrantSet::uses, GrantSet::session})
-    for (const auto family : {Family::ipv4, Family::ipv6})
-      if (!table.sets[Table::index_of(kind, family)]) return false;
-  return table.guarded.has_value();
-}
-
 } // namespace
 
 keeper::Seen Straw::look(const keeper::Ask& ask) {
@@ -47,7 +39,7 @@ keeper::Seen Straw::look(const keeper::Ask& ask) {
     TableSeen found;
     found.there = table && table->sets[Table::index_of(GrantSet::open, Family::ipv4)];
     if (table) {
-      found.rules_as_loaded = table->rules == bindings.rules_loaded;
+      found.rules_as_loaded = embed || table->rules == bindings.rules_loaded;
       found.guarded = table->guarded_now(now);
       if (found.there) found.set_size = table->sets[Table::index_of(GrantSet::open, Family::ipv4)]->size;
     }
@@ -140,7 +132,7 @@ int Straw::act(const keeper::Load& load) {
   const auto& config = *load.config;
   auto next = table.value_or(Table{});
   if (config.nft.mode == Mode::embed) {
-    if (!table || !has_all_sets(*table)) return ENOENT;
+    if (!table || !table->has_all_sets()) return ENOENT;
     next.load(config, load.sets, now, resizes);
   } else {
     const auto& open4 = next.sets[Table::index_of(GrantSet::open, Family::ipv4)];
@@ -241,6 +233,15 @@ void Straw::lose_events(bool of_table, bool of_flows) {
   if (of_flows) connections.lose_events();
 }
 
+void Straw::load_admins() {
+  if (!table) table.emplace();
+  table->load_admins();
+}
+
+bool Straw::is_whole() const {
+  return table && (embed ? table->has_all_sets() : table->rules == bindings.rules_loaded);
+}
+
 void Straw::kill() {
   bindings = {};
   connections.listen(false);
@@ -252,6 +253,7 @@ void Straw::reboot() {
   kill();
   table.reset();
   connections.alive.clear();
+  if (embed) load_admins();
 }
 
 } // namespace knock::simulation

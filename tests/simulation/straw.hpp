@@ -92,6 +92,10 @@ class Straw : public keeper::World {
   /// SIGKILL.
   void kill();
   void reboot();
+  /// The admin's ruleset, with our sets in it, over what is there.
+  void load_admins();
+  /// Whether all is there that the last load needed, but for elements.
+  [[nodiscard]] bool is_whole() const;
   [[nodiscard]] bool killed() const { return killed_; }
   /// A daemon starts.
   void start() { killed_ = false; }
@@ -107,6 +111,7 @@ class Straw : public keeper::World {
     bool broke = false;              ///< table, set, rules or what is guarded
     bool loaded = false;             ///< the boot file
   } others{};                        ///< what they did, for the laws; nobody else reads it
+  bool embed = false;                ///< our sets are in a table of the admin's, who loads it at boot
   bool resizes = true;               ///< a load can change the size of a set (Linux 6.5 and newer)
 
  private:

@@ -74,6 +74,10 @@ void add_element(Table& table, const Change& element, Instant now) {
 void Straw::disturb(const Foreign& foreign) {
   using Kind = Foreign::Kind;
   const auto boot_file = [&](bool broken) {
+    if (embed) {
+      load_admins();
+      return tell({.broken = broken, .set_made = true, .removed = {}, .by = {}, .overran = false});
+    }
     if (!disk.saved.config) { // flush ruleset alone
       if (broken) tell({.broken = true, .set_made = false, .removed = {}, .by = {}, .overran = false});
       return;
@@ -84,7 +88,7 @@ void Straw::disturb(const Foreign& foreign) {
     tell({.broken = broken, .set_made = true, .removed = {}, .by = {}, .overran = false});
   };
   if (foreign.kind == Kind::load_over)
-    return disk.saved.config ? boot_file(table && table->rules != 0) : void();
+    return disk.saved.config || embed ? boot_file(!embed && table && table->rules != 0) : void();
   if (!table) return;
   table->collect(now);
   switch (foreign.kind) {

@@ -169,7 +169,7 @@ void Table::load(const Config& config, const StaticSets& static_sets, Instant no
   for (const auto kind : kGrantSets)
     for (const auto family : {Family::ipv4, Family::ipv6}) {
       auto& set = sets[index_of(kind, family)];
-      if (!set && (kind != GrantSet::forward || forwards(config)))
+      if (!set && config.nft.mode == Mode::gate && (kind != GrantSet::forward || forwards(config)))
         set = ElementSet{size_of(kind, config), {}, 0};
       else if (set && resizes && config.nft.mode == Mode::gate)
         set->size = size_of(kind, config);
@@ -179,6 +179,24 @@ void Table::load(const Config& config, const StaticSets& static_sets, Instant no
     (*guarded)[port] = left ? std::optional(now + *left) : std::nullopt;
   cut = static_sets.cut;
   if (config.nft.mode == Mode::gate) rules = rules_of(config);
+}
+
+void Table::load_admins() {
+  constexpr std::uint32_t kShipped = 131'072;
+  constexpr std::size_t kRules = 50; // any number
+  for (const auto kind : {GrantSet::open, GrantSet::net, GrantSet::uses, GrantSet::session})
+    for (const auto family : {Family::ipv4, Family::ipv6})
+      if (auto& set = sets[index_of(kind, family)]; !set)
+        set = ElementSet{kind == GrantSet::session ? kSessions : kShipped, {}, 0};
+  if (!guarded) guarded.emplace();
+  rules = kRules;
+}
+
+bool Table::has_all_sets() const {
+  for (const auto kind : {GrantSet::open, GrantSet::net, GrantSet::uses, GrantSet::session})
+    for (const auto family : {Family::ipv4, Family::ipv6})
+      if (!sets[index_of(kind, family)]) return false;
+  return guarded.has_value();
 }
 
 void Table::collect(Instant now) {

@@ -70,6 +70,10 @@ struct Table {
   /// What the template makes of the table, with these static sets. `resizes`: a set that is there gets the size
   /// that the template says (Linux 6.5 and newer).
   void load(const Config& config, const StaticSets& static_sets, Instant now, bool resizes);
+  /// embed.nft as it is, in the admin's own: it adds what is missing, and flushes nothing.
+  void load_admins();
+  /// Those of embed.nft that we fill.
+  [[nodiscard]] bool has_all_sets() const;
   /// Ended elements give their places back, where a collection is due.
   void collect(Instant now);
 };

@@ -85,6 +85,22 @@ TEST_CASE("each plan sees those before it, and all of them are taken back") {
   CHECK_FALSE(ledger.elements().contains({kClient, kWeb}));
 }
 
+TEST_CASE("an element put anew while its counter could not be read may be used: its grant is not given up") {
+  Ledger ledger({});
+  (void)open(ledger, request(*kConfig, "ssh"));
+  const auto is_free = [&] { return is_unused(ledger.elements(), ledger.grants().begin()->second); };
+  Draft draft;
+  draft.distrust_counters();
+  add_open(draft, ledger, "ssh", kClient, 1);
+  CHECK_FALSE(is_free());
+  draft.revert(ledger);
+  CHECK(is_free());
+  Draft fresh;
+  fresh.distrust_counters();
+  add_open(fresh, ledger, "web", kClient, 1);
+  CHECK(is_free());
+}
+
 TEST_CASE("a plan that changes and tells nothing is no part; one that only refuses is") {
   Ledger ledger({});
   Draft draft;

@@ -191,6 +191,29 @@ TEST_CASE("a comment that is not ours is kept until its end as foreign") {
   }
 }
 
+TEST_CASE("elements that are not ours have each its own end, also under one comment") {
+  Ledger ledger({});
+  ledger.adopt(std::vector<Element>{{{address("203.0.113.9"), kSsh}, 5s, "by hand", {}, {}},
+                                    {{address("203.0.113.9"), kWeb}, 60s, "by hand", {}, {}}},
+               no_terms, kStart);
+  REQUIRE(ledger.grants().size() == 2);
+  for (const auto& change : all_open(ledger, kStart)) CHECK(change.timeout == (change.key.port == kSsh ? 5s : 60s));
+}
+
+TEST_CASE("a grant of uses that was used before a crash is used behind it") {
+  for (const std::uint64_t packets : {0U, 1U}) {
+    Ledger ledger({});
+    ledger.adopt(std::vector<Element>{{{address("203.0.113.9"), kSsh, GrantSet::uses},
+                                       5s,
+                                       "ssh - knock 1000 2000 2",
+                                       {packets, 60 * packets},
+                                       {}}},
+                 no_terms, kStart);
+    REQUIRE(ledger.grants().size() == 1);
+    CHECK(ledger.grants().begin()->second.used == (packets == 1));
+  }
+}
+
 TEST_CASE("random opens, closes and expiries: the puts and removals add up to what the ledger says") {
   std::mt19937 random(1);
   Ledger ledger({.grants = 40, .per_source = 4});

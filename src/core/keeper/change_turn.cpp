@@ -115,19 +115,21 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
 void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const auto& next = *wish_->config;
   wish_->applied.changed = wish_->applied.changed || (lost_ && change_.verb != RuleChange::Verb::start);
-  auto open = draft_.batch();
-  if (lost_) {
-    const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
-                                   [](const Door& door) { return door.enabled && !door.forwards.empty(); });
-    open = std::move(left_over_);
-    if (!leads) // there may be no map to take them out of, and without rules they lead nowhere
-      std::erase_if(open, [](const Change& change) { return change.key.set == GrantSet::forward; });
-    const auto all = all_open(state.ledger, state.now);
-    open.insert(open.end(), all.begin(), all.end());
-  }
+  const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
+                                 [](const Door& door) { return door.enabled && !door.forwards.empty(); });
+  auto open = left_over_;
+  std::erase_if(open,
+                [&](const Change& change) { // there may be no map, and without rules a forward leads nowhere
+                  return state.ledger.elements().contains(change.key) ||
+                         (!leads && change.key.set == GrantSet::forward);
+                });
+  if (lost_) anew_ = all_open(state.ledger, state.now);
+  const auto all = lost_ ? anew_ : draft_.batch();
+  open.insert(open.end(), all.begin(), all.end());
   const auto size = seen.table ? (*seen.table)->set_size : 0;
   Batch held;
-  if (size != 0 && size != 2 * next.limits.grants) held = all_open(state.ledger, state.now);
+  if (next.nft.mode == Mode::gate && size != 0 && size != 2 * next.limits.grants)
+    held = anew_ = all_open(state.ledger, state.now);
   const bool apart = open.size() >= kLargeBatch;
   steps.push_back(Load{wish_->config, wish_->sets, apart ? Batch{} : open, std::move(held)});
   if (apart) steps.push_back(Commit{std::move(open)});
@@ -168,7 +170,7 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   wish_ = std::move(*wished);
   state.ledger.note(seen.elements);
   lost_ = state.table.is_lost() || (seen.table && !(*seen.table)->there);
-  if (lost_) left_over_ = close_removed(state, said);
+  left_over_ = lost_ ? close_removed(state) : std::exchange(state.work.left_over, {});
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
                                            state.ledger.book().sessions().size()))
@@ -176,6 +178,7 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   auto planned = steps(state, seen);
   if (!planned) {
     draft_.revert(state.ledger);
+    state.work.left_over = std::move(left_over_);
     wish_.reset();
     fail(state, failure_of(planned.error()), said);
     return {};
@@ -204,7 +207,8 @@ void ChangeTurn::fail(State& state, const Failure& failure, Said& said) {
 void ChangeTurn::undo_load(State& state) {
   state.table.lose();
   for (const auto& change : draft_.batch())
-    if (!state.ledger.elements().contains(change.key)) state.work.left_over.push_back({Change::Kind::remove, change.key});
+    if (!state.ledger.elements().contains(change.key))
+      state.work.left_over.push_back({Change::Kind::remove, change.key});
 }
 
 void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
@@ -214,9 +218,11 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
     const auto load = std::find_if(steps_.begin(), steps_.end(),
                                    [](const Step& step) { return std::holds_alternative<Load>(step); });
     draft_.revert(state.ledger);
+    state.work.left_over.insert(state.work.left_over.end(), left_over_.begin(), left_over_.end());
     if (outcome.done > static_cast<std::size_t>(load - steps_.begin())) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }
+  settle_anew(state, std::move(anew_), said);
   const auto before = std::exchange(state.kept.memory, wish_->memory);
   if (changes_config(change_)) {
     state.settings.config = wish_->config;
@@ -225,13 +231,17 @@ void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
     state.knocks.follow(*wish_->config);
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }
-  if (any_door(*wish_->config)) state.table.settle_load();
+  if (any_door(*wish_->config))
+    state.table.settle_load();
+  else
+    state.work.left_over = std::move(left_over_); // nothing was loaded
   if (change_.verb == RuleChange::Verb::start) state.ends.look_at_flows();
   for (const auto& part : draft_.parts())
     for (const auto& event : part.plan.events) {
       report(state, event, said);
       wish_->applied.sessions.push_back(event.grant);
     }
+  if (change_.verb == RuleChange::Verb::on) state.table.doubt(); // what others did while it was off
   state.finishing = Finishing{change_, std::move(wish_->applied), before.unconfirmed, std::move(texts_)};
 }
 

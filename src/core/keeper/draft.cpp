@@ -37,6 +37,7 @@ void Draft::add(Ledger& ledger, Plan plan, JobId job) {
     at->second = change;
     at->second.held = held;
   }
+  plan.unread = unread_;
   auto undo = ledger.accept(plan);
   parts_.push_back({job, std::move(plan), std::move(undo)});
 }

@@ -27,6 +27,8 @@ class Draft {
     Undo undo;
   };
 
+  /// Counters could not be read: an element that is put anew from here on may have counted more.
+  void distrust_counters() { unread_ = true; }
   /// Accepts the plan in `ledger`.
   void add(Ledger& ledger, Plan plan, JobId job = 0);
   [[nodiscard]] const std::vector<Part>& parts() const { return parts_; }
@@ -40,6 +42,7 @@ class Draft {
  private:
   std::vector<Part> parts_;
   std::map<GrantKey, Change> changes_;
+  bool unread_ = false;
 };
 
 } // namespace knock::keeper

@@ -64,16 +64,16 @@ void Ends::ask(Ledger& ledger, bool listening, Instant now, Ask& ask) {
   ask.add({outlived_.begin(), outlived_.end()});
   ask_uses(ask);
   ask.flows = look_at_flows_ && listening;
+  if (ask.flows) ask.add(keys_of(ledger)); // uses that nothing was heard of
   ask.lives = flows_.silent(now);
 }
 
-/// An element that is gone counts no more: each connection is one use then.
+/// An element that is gone, or put anew unread, counts no more: each connection is one use then.
 void Ends::count_uses(Ledger& ledger, const Seen& seen, Instant now) {
-  if (!seen.elements_error)
-    for (const auto& key : uses_begun_)
-      if (std::none_of(seen.elements.begin(), seen.elements.end(),
-                       [&](const Element& element) { return element.key == key; }))
-        ledger.spend(key, 1);
+  for (const auto& key : uses_begun_)
+    if (std::none_of(seen.elements.begin(), seen.elements.end(),
+                     [&](const Element& element) { return element.key == key; }))
+      ledger.spend(key, 1);
   uses_begun_.clear();
   for (const auto& flow : std::exchange(answered_, {}))
     if (!flows_.awaits(flow.source, flow.port)) ledger.flows_answered(flow.source, flow.port, now);
@@ -90,7 +90,7 @@ void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
     flows_.look(**seen.flows, wanted, now, news);
   }
   take_in(ledger, news, now);
-  count_uses(ledger, seen, now);
+  if (!seen.elements_error) count_uses(ledger, seen, now); // else it is asked for again
   if (timers_.again && *timers_.again > now) return;
   for (const auto* held : ledger.used_up(now))
     draft.add(ledger, plan_close(ledger, {.id = held->id}, "uses", now));

@@ -29,7 +29,7 @@ std::vector<GrantRequest> requests_of(const Work& work) {
 /// now, and what is used is not given up.
 void GrantsTurn::ask(State& state, Ask& ask) {
   auto& ledger = state.ledger;
-  removed_ = state.table.take_removed();
+  if (!is_stuck(state)) removed_ = state.table.take_removed();
   ask.add(removed_);
   for (const auto& key : removed_) ask.add(keys_of(ledger, matching(ledger.book(), {.key = key})));
   if (state.finishing) gone_ = gone_grants(*state.settings.config, ledger);
@@ -56,7 +56,8 @@ void GrantsTurn::take_back(State& state, const Seen& seen) {
     draft_.add(state.ledger, plan_close(state.ledger, {.key = key}, "foreign", state.now));
 }
 
-void GrantsTurn::open(State& state) {
+/// Where counters could not be read, any grant may be used: none is given up.
+void GrantsTurn::open(State& state, const Seen& seen) {
   auto& ledger = state.ledger;
   std::set<std::string> running; // of several that come at once, one starts the command
   for (auto& job : state.work.jobs) {
@@ -68,7 +69,7 @@ void GrantsTurn::open(State& state) {
     if (!opening.opens) continue;
     auto& request = opening.request;
     if (request.terms.says_close) request.terms.says_close = running.insert(request.door).second;
-    const auto spare = ledger.spare({&request, 1});
+    const auto spare = seen.elements_error ? std::vector<std::uint64_t>{} : ledger.spare({&request, 1});
     draft_.add(ledger, plan_open(ledger, {&request, 1}, state.now, spare), opening.job);
   }
 }
@@ -76,7 +77,9 @@ void GrantsTurn::open(State& state) {
 Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   auto& ledger = state.ledger;
   ledger.note(seen.elements);
+  if (seen.elements_error) draft_.distrust_counters();
   if (is_stuck(state)) {
+    state.table.keep_removed(std::exchange(removed_, {})); // it was lost only now
     if (!state.work.jobs.empty())
       refuse_jobs(state, state.table.absence(state.settings.config->nft.table), said);
   } else {
@@ -84,7 +87,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
     for (const auto& [reason, ids] : gone_)
       draft_.add(ledger, plan_close(ledger, {.ids = ids}, reason, state.now));
     state.ends.plan(ledger, seen, state.now, draft_);
-    open(state);
+    open(state, seen);
   }
   auto listen = state.standing.listen;
   if (!state.settings.started && any_door(*state.settings.config)) listen.table = true; // before it is read
@@ -156,7 +159,7 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   state.table.keep_removed(removed_);
   if (error.code == ENOENT && outcome.refused.empty()) {
     state.table.lose();
-    if (!state.kept.memory.off_since) return; // nothing is dropped: it comes back first
+    return; // nothing is dropped: it comes back first
   }
   if (outcome.refused.empty()) {
     refuse_jobs(state, error, said);
@@ -170,13 +173,23 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   refuse_jobs(state, error, said, &ids);
 }
 
+/// A set may be gone while others stand: what was to go, goes with the next load.
+void GrantsTurn::leave_over(State& state) const {
+  state.table.lose();
+  for (auto& change : draft_.batch())
+    if (change.comment.empty()) state.work.left_over.push_back(std::move(change));
+}
+
 void GrantsTurn::settle(State& state, const Outcome& outcome, Said& said) {
   take_steps(state, steps_, outcome);
   const auto commit = std::find_if(steps_.begin(), steps_.end(),
                                    [](const Step& step) { return std::holds_alternative<Commit>(step); });
   const auto reached = static_cast<std::size_t>(commit - steps_.begin());
-  // Without a door the table may be gone, and its elements with it.
-  const bool moot = outcome.error && outcome.error->code == ENOENT && !any_door(*state.settings.config);
+  // Without a door, or off, the table may be gone, and its elements with it.
+  const bool moot = outcome.done == reached && outcome.error && outcome.error->code == ENOENT &&
+                    outcome.refused.empty() &&
+                    (state.kept.memory.off_since || !any_door(*state.settings.config));
+  if (moot) leave_over(state);
   if (commit == steps_.end() || outcome.done > reached || moot) {
     if (!is_stuck(state)) say(state, said);
   } else {

@@ -89,16 +89,15 @@ Ask Machine::ask(Heard heard) {
   turn_ = next_turn();
   Ask ask;
   std::visit([&](auto& turn) { turn.ask(state_, ask); }, turn_);
-  if (state_.table.is_doubted() && !state_.kept.memory.off_since) ask.table = true;
+  if (state_.table.is_doubted() && !state_.kept.memory.off_since) ask.table = ask.grants = true;
   return ask;
 }
 
 Steps Machine::decide(const Seen& seen) {
-  if (state_.table.is_doubted() && seen.table && any_door(config()))
-    state_.table.look(*seen.table ? std::optional(**seen.table) : std::nullopt,
-                      sets_of(config(), state_.kept.memory, state_.now));
-  if (seen.elements_error) ++failures_;
-  look_failed_ = seen.elements_error.has_value();
+  if (state_.table.is_doubted() && seen.table && seen.grants && any_door(config()))
+    look_at_table(state_, *seen.table, *seen.grants);
+  look_failed_ = seen.elements_error || (seen.table && !*seen.table) || (seen.grants && !*seen.grants);
+  if (look_failed_) ++failures_;
   return std::visit([&](auto& turn) { return turn.decide(state_, seen, said_); }, turn_);
 }
 
@@ -125,10 +124,13 @@ std::optional<Instant> Machine::next() const {
   const bool waits = work.change || !work.asked.empty() || !work.completed.empty() || !work.jobs.empty();
   if ((waits || state_.finishing) && !(state_.finishing && is_stuck(state_))) return now;
   if (!any_door(config()) && state_.standing.engine) return now;
-  if (state_.table.has_removed() && !state_.kept.memory.off_since) return now;
-  auto next = sooner(state_.ends.next(state_.ledger), next_ended(state_.kept.memory.unconfirmed));
+  // Without a table nothing is changed: what is due waits until it is back.
+  const bool stuck = is_stuck(state_);
+  if (state_.table.has_removed() && !state_.kept.memory.off_since && !stuck) return now;
+  auto next = sooner(stuck ? state_.ledger.book().next_end() : state_.ends.next(state_.ledger),
+                     next_ended(state_.kept.memory.unconfirmed));
   if (any_door(config()) && !state_.kept.memory.off_since) next = sooner(next, state_.table.next(now));
-  if (state_.ends.wants_flows() && state_.standing.listen.flows) return now;
+  if (state_.ends.wants_flows() && state_.standing.listen.flows && !stuck) return now;
   const bool needs_flows = !state_.ledger.book().watching().empty();
   if (state_.standing.listen.flows != needs_flows && !state_.standing.deaf_flows) return now;
   if (!state_.kept.disk.remember(state_.kept.memory).empty())

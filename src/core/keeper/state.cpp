@@ -19,6 +19,7 @@ void take(State& state, const Dismiss&) {
 }
 void take(State& state, const Listen& step) {
   if (state.standing.listen.flows && !step.flows) state.ends.forget_flows(state.ledger);
+  if (step.table && !state.standing.listen.table && state.settings.started) state.table.doubt();
   state.standing.listen = step;
 }
 void take(State& state, const Remember& step) {
@@ -72,12 +73,23 @@ bool is_stuck(const State& state) {
   return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
 }
 
-Batch close_removed(State& state, Said& said) {
+void look_at_table(State& state, const Result<TableSeen>& table, const Result<std::vector<Element>>& grants) {
+  const bool seen = table && grants;
+  state.table.look(seen ? std::optional(*table) : std::nullopt,
+                   sets_of(*state.settings.config, state.kept.memory, state.now));
+  if (!seen || state.table.is_lost()) return;
+  std::set<GrantKey> there;
+  for (const auto& element : *grants) there.insert(element.key);
+  for (const auto& change : all_open(state.ledger, state.now))
+    if (!there.contains(change.key)) state.table.keep_removed({change.key});
+}
+
+Batch close_removed(State& state) {
   auto left_over = std::exchange(state.work.left_over, {});
   const auto close = [&](const CloseWhich& which, std::string_view reason) {
     const auto plan = plan_close(state.ledger, which, reason, state.now);
     (void)state.ledger.accept(plan);
-    for (const auto& event : plan.events) report(state, event, said);
+    for (const auto& event : plan.events) report(state, event, state.work.unsaid);
     for (const auto& change : plan.batch)
       if (change.comment.empty()) left_over.push_back(change);
     return plan.closed.size();
@@ -87,6 +99,15 @@ Batch close_removed(State& state, Said& said) {
     for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger))
       state.finishing->applied.closed += close({.ids = ids}, reason);
   return left_over;
+}
+
+void settle_anew(State& state, Batch open, Said& said) {
+  Plan plan;
+  plan.batch = std::move(open);
+  (void)state.ledger.accept(plan);
+  const auto unsaid = std::exchange(state.work.unsaid, {});
+  said.lines.insert(said.lines.end(), unsaid.lines.begin(), unsaid.lines.end());
+  said.runs.insert(said.runs.end(), unsaid.runs.begin(), unsaid.runs.end());
 }
 
 void take_steps(State& state, const Steps& steps, const Outcome& outcome) {

@@ -34,6 +34,7 @@ struct Work {
   std::vector<Job> jobs;
   JobId last_job = 0;
   Batch left_over; ///< elements without an owner, to go with the next load
+  Said unsaid;     ///< whose they were, to be told then
 };
 
 /// What stands outside of the table: who reads, and who is listened to.
@@ -97,9 +98,13 @@ void report(State& state, const LedgerEvent& event, Said& said);
 void refuse_jobs(State& state, const Error& error, Said& said, const std::set<JobId>* ids = nullptr);
 /// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
 bool is_stuck(const State& state);
+/// What a look at the table says, behind lost events: it is lost, or stands and lacks what others removed.
+void look_at_table(State& state, const Result<TableSeen>& table, const Result<std::vector<Element>>& grants);
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
 /// configuration does not give any more. Returns the elements that may still be there and have no owner.
-Batch close_removed(State& state, Said& said);
+Batch close_removed(State& state);
+/// A load put all that is open anew, and what `close_removed` closed is gone: counters begin again.
+void settle_anew(State& state, Batch open, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.
 void take_steps(State& state, const Steps& steps, const Outcome& outcome);
 

@@ -34,13 +34,15 @@ void Table::lose() {
 }
 
 void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted) {
-  doubted_ = false;
   if (!seen) return;
-  const auto same = [](const Guarded& a, const Guarded& b) { return a.port == b.port; };
+  doubted_ = false;
+  const auto same = [](const Guarded& a, const Guarded& b) { // a trial that lost its end is another thing
+    return a.port == b.port && a.left.has_value() == b.left.has_value();
+  };
   const bool intact = seen->there && seen->rules_as_loaded &&
                       std::equal(seen->guarded.begin(), seen->guarded.end(), wanted.guarded.begin(),
                                  wanted.guarded.end(), same);
-  if (intact) return;
+  if (intact && !lost_) return; // lost, what it waits for may have come unheard
   lost_ = true;
   not_before_ = healed_at_ + kTryAgain; // it changed while nothing was heard
 }
@@ -61,7 +63,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
     apart_ = true; // the guard comes back whatever the elements are
     return lines;
   }
-  if (error && config.nft.mode == Mode::embed) {
+  if (error && error->code == ENOENT && config.nft.mode == Mode::embed) {
     not_before_ = Instant::max(); // until the admin's sets are back
     return lines;
   }

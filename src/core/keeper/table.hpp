@@ -28,7 +28,7 @@ class Table {
   /// Anything may have happened to it: it must be looked at.
   void doubt() { doubted_ = true; }
   [[nodiscard]] bool is_doubted() const { return doubted_; }
-  /// Nothing: it could not be looked at; what is wrong then shows with the next commit.
+  /// Nothing: it could not be looked at, and the doubt stays.
   void look(const std::optional<TableSeen>& seen, const StaticSets& wanted);
 
   /// Whether it has to be loaded, and may be: now.
@@ -48,7 +48,7 @@ class Table {
   /// Elements that others removed since.
   std::vector<GrantKey> take_removed() { return std::exchange(removed_, {}); }
   [[nodiscard]] bool has_removed() const { return !removed_.empty(); }
-  /// These could not be dealt with yet.
+  /// These are gone, too; or could not be dealt with yet.
   void keep_removed(const std::vector<GrantKey>& keys) {
     removed_.insert(removed_.end(), keys.begin(), keys.end());
   }

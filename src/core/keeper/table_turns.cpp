@@ -1,31 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "core/keeper/turns.hpp"
 
 namespace knock::keeper {
 
+/// Counters first: elements that still stand are put anew, and count on from what is known. Of very many they are
+/// not read: nothing is guarded meanwhile.
 void HealTurn::ask(State& state, Ask& ask) {
+  if (state.ledger.grants().size() < kLargeBatch) ask.elements = keys_of(state.ledger);
   state.ends.ask_uses(ask);
 }
 
 /// One transaction, unless nft would take seconds over its text, or did not take it: then elements follow in a
 /// batch of their own. The guard comes back whatever they are.
-Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
+Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
   state.ledger.note(seen.elements);
   state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
-  auto left_over = close_removed(state, said);
-  const auto leads = std::stable_partition(left_over.begin(), left_over.end(), [](const Change& change) {
+  left_over_ = close_removed(state);
+  std::erase_if(left_over_,
+                [&](const Change& change) { return state.ledger.elements().contains(change.key); });
+  const auto leads = std::stable_partition(left_over_.begin(), left_over_.end(), [](const Change& change) {
     return change.key.set != GrantSet::forward;
   });
   // The maps are there while a door needs them: what may fail comes last.
-  const Batch led(leads, left_over.end());
-  left_over.erase(leads, left_over.end());
+  const Batch led(leads, left_over_.end());
   open_ = all_open(state.ledger, state.now);
   elements_ = open_.size();
-  open_.insert(open_.end(), left_over.begin(), left_over.end());
+  open_.insert(open_.end(), left_over_.begin(), leads);
   with_elements_ = !state.table.is_apart() && open_.size() < kLargeBatch;
   Steps steps{Load{settings.config,
                    sets_of(*settings.config, state.kept.memory, state.now),
@@ -38,10 +43,17 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
 }
 
 void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
-  const auto error = outcome.done < needed_ ? outcome.error : std::nullopt;
+  const bool healed = outcome.done >= needed_ && (!outcome.error || outcome.error->code == ENOENT);
+  const auto error = healed ? std::nullopt : outcome.error;
+  if (error)
+    state.work.left_over = std::move(left_over_);
+  else
+    settle_anew(state, std::move(open_), said);
   auto lines = state.table.settle_heal(error, elements_, with_elements_, *state.settings.config, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
   if (error && !state.table.heals(state.now) && !state.work.jobs.empty()) refuse_jobs(state, *error, said);
+  // The admin's hand alone brings it back: a change that is done waits no longer.
+  if (error && state.finishing && !state.table.next(state.now)) finish(state, said);
 }
 
 void UnloadTurn::ask(State&, Ask&) {}

@@ -41,6 +41,7 @@ class ChangeTurn {
   Draft draft_;                    // sessions
   bool lost_ = false;              // the table; then all that is open comes with the rules
   Batch left_over_;
+  Batch anew_; // elements that stand again from here on
   Steps steps_;
 };
 
@@ -53,6 +54,7 @@ class HealTurn {
 
  private:
   Batch open_;
+  Batch left_over_;
   std::size_t elements_ = 0; // that come back
   std::size_t needed_ = 0;   // steps without which it is not healed
   bool with_elements_ = false;
@@ -78,10 +80,11 @@ class GrantsTurn {
 
  private:
   void take_back(State& state, const Seen& seen);
-  void open(State& state);
+  void open(State& state, const Seen& seen);
   void say(State& state, Said& said);
   void answer(State& state, const Opening& opening, const Draft::Part* part, Said& said);
   void drop(State& state, const Outcome& outcome, Said& said);
+  void leave_over(State& state) const;
 
   std::vector<GrantKey> removed_;                       // by others, as was heard
   std::map<std::string, std::set<std::uint64_t>> gone_; // that the configuration does not give any more
