@@ -105,7 +105,10 @@ class Laws {
   void breach(std::string law, std::string what);
   [[nodiscard]] const std::optional<Violation>& broken() const { return broken_; }
   /// A look at the kernel failed.
-  void blind(Instant now) { lately_.trouble = now; }
+  void blind(Instant now) {
+    lately_.trouble = now;
+    lately_.blind = true;
+  }
   /// When nothing is left to do at once: `refused` as status counts them; `waits`: knocks or requests still do.
   void count(std::uint64_t refused, bool waits, Instant now);
   [[nodiscard]] std::size_t promises() const { return book_.size(); }
@@ -168,6 +171,7 @@ class Laws {
     Instant trouble{};       ///< something failed last
     Instant started{};       ///< the daemon; it knows of no connection that ended before
     Instant broke{};         ///< another process broke the table last
+    bool blind = false;      ///< a look failed in this round
     bool flows_lost = false; ///< events, since the last rest
     bool lost = false;       ///< and it was not seen whole since
     bool loaded = false;     ///< the boot file, by another process, while nobody listened

@@ -324,6 +324,7 @@ void Laws::started(const Straw& straw, const Config& config) {
     if (const auto* door = enabled_door(config, owner.door); door != nullptr && owner.via != Via::session)
       take_terms(promise, *door);
     promise.adopted = true;
+    promise.counted = false; // but for what the kernel still counts
     bool named = true, there = true, any = false;
     for (const auto& key : promise.keys) {
       const auto* placed = straw.table ? straw.table->find(key, straw.now) : nullptr;
@@ -331,7 +332,9 @@ void Laws::started(const Straw& straw, const Config& config) {
       there = there && placed != nullptr;
       any = any || placed != nullptr;
       if (placed != nullptr) promise.arrive = std::max(promise.arrive, placed->ends);
-      promise.used = promise.used || (placed != nullptr && placed->traffic.packets != 0);
+      const bool counted = placed != nullptr && placed->traffic.packets != 0;
+      promise.used = promise.used || counted;
+      promise.counted = promise.counted || counted;
       named = named && said && said->door == owner.door && said->via == owner.via;
     }
     promise.came = promise.came || has_connection(promise, straw);
