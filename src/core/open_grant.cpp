@@ -218,7 +218,7 @@ OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now)
   grant.terms = request.terms;
   grant.uses_left = request.uses;
   grant.closes = Instant::max();
-  grant.arrive = std::min(now + request.open_for, grant.cap);
+  grant.arrive = std::max(grant.arrive, std::min(now + request.open_for, grant.cap));
   grant.ends = std::max(grant.ends, grant.arrive);
   return grant;
 }

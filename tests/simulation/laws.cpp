@@ -265,13 +265,6 @@ void Laws::not_said(const Change& change) {
 void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed) {
   lately_.changed = lately_.changed || !steps.empty();
   if (outcome.error) lately_.trouble = straw.now;
-  if (std::exchange(lately_.blind, false)) // what is put anew unread begins to count again
-    for (const auto& step : steps)
-      if (const auto* commit = std::get_if<keeper::Commit>(&step))
-        for (const auto& change : commit->batch)
-          for (auto& [owner, promise] : book_)
-            if (std::find(promise.keys.begin(), promise.keys.end(), change.key) != promise.keys.end())
-              promise.counted = false;
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* commit = std::get_if<keeper::Commit>(&steps[at]))
       for (const auto& change : commit->batch) not_said(change);

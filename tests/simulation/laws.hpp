@@ -92,10 +92,10 @@ class Laws {
   void rebooted();
   /// What one packet that came in did.
   struct Passed {
-    bool by_use = false;  ///< it took one use
-    bool counted = false; ///< some element did count it
-    bool began = false;   ///< a connection, which conntrack knows from now on
-    bool heard = false;   ///< the keeper listens to these
+    bool by_use = false;               ///< it took one use
+    std::optional<GrantKey> counted{}; ///< the element that counted it
+    bool began = false;                ///< a connection, which conntrack knows from now on
+    bool heard = false;                ///< the keeper listens to these
   };
   void let_in(const Address& source, Port port, const Passed& passed, Instant now);
   void added(const Change& element, const Straw& straw);
@@ -105,10 +105,7 @@ class Laws {
   void breach(std::string law, std::string what);
   [[nodiscard]] const std::optional<Violation>& broken() const { return broken_; }
   /// A look at the kernel failed.
-  void blind(Instant now) {
-    lately_.trouble = now;
-    lately_.blind = true;
-  }
+  void blind(Instant now) { lately_.trouble = now; }
   /// When nothing is left to do at once: `refused` as status counts them; `waits`: knocks or requests still do.
   void count(std::uint64_t refused, bool waits, Instant now);
   [[nodiscard]] std::size_t promises() const { return book_.size(); }
@@ -171,7 +168,6 @@ class Laws {
     Instant trouble{};       ///< something failed last
     Instant started{};       ///< the daemon; it knows of no connection that ended before
     Instant broke{};         ///< another process broke the table last
-    bool blind = false;      ///< a look failed in this round
     bool flows_lost = false; ///< events, since the last rest
     bool lost = false;       ///< and it was not seen whole since
     bool loaded = false;     ///< the boot file, by another process, while nobody listened

@@ -277,6 +277,7 @@ void Laws::disturbed(Straw& straw, bool alive) {
       // Put again in the same moment, or removed while nobody listens: the keeper cannot know which.
       const bool there = straw.table && straw.table->find(key, straw.now) != nullptr;
       promise.removed = promise.removed || !there;
+      promise.counted = false; // that went with it
       if (there || (alive && !straw.bindings.listens)) promise.vague = true;
     }
   if (others.broke) {
@@ -381,7 +382,7 @@ void Laws::let_in(const Address& source, Port port, const Passed& passed, Instan
       if (key.port == port && (key.source == source || (key.set == GrantSet::net && key.source == around))) {
         promise.used = true;
         promise.last = now;
-        promise.counted = promise.counted || passed.counted;
+        promise.counted = promise.counted || passed.counted == key;
         promise.came = promise.came || (passed.began && (passed.heard || promise.adopted));
       }
   }

@@ -2,6 +2,7 @@
 #include "simulation.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
@@ -167,22 +168,24 @@ void Player::reload(const Event& event) {
 
 void Player::send(const Address& source, std::uint16_t source_port, Port port, bool syn) {
   const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
-  const auto packets = [&](const Address& of, GrantSet set) {
-    const auto* placed = straw_.table ? straw_.table->find({of, port, set}, straw_.now) : nullptr;
+  const std::array keys{GrantKey{source, port, GrantSet::uses}, GrantKey{source, port, GrantSet::open},
+                        GrantKey{around, port, GrantSet::net}};
+  const auto packets = [&](const GrantKey& key) {
+    const auto* placed = straw_.table ? straw_.table->find(key, straw_.now) : nullptr;
     return placed == nullptr ? 0U : placed->traffic.packets;
   };
-  const auto uses = packets(source, GrantSet::uses);
-  const auto all = uses + packets(source, GrantSet::open) + packets(around, GrantSet::net);
+  const std::array before{packets(keys[0]), packets(keys[1]), packets(keys[2])};
   const auto tracked = straw_.connections.last_id;
   if (!straw_.packet(source, source_port, port, syn)) return;
-  const auto uses_then = packets(source, GrantSet::uses);
-  laws_.let_in(
-      source, port,
-      {.by_use = uses_then != uses,
-       .counted = uses_then + packets(source, GrantSet::open) + packets(around, GrantSet::net) != all,
-       .began = straw_.connections.last_id != tracked,
-       .heard = straw_.connections.listening},
-      straw_.now);
+  std::optional<GrantKey> counted;
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    if (packets(keys[i]) != before[i]) counted = keys[i];
+  laws_.let_in(source, port,
+               {.by_use = counted && counted->set == GrantSet::uses,
+                .counted = counted,
+                .began = straw_.connections.last_id != tracked,
+                .heard = straw_.connections.listening},
+               straw_.now);
 }
 
 void Player::use_connection(const Event& event) {

@@ -525,3 +525,15 @@ TEST_CASE("a table is healed ten times in a minute, then there is a minute's pau
   HealBudget slow;
   for (int i = 0; i < 100; ++i) CHECK(slow.take(kStart + i * 7s));
 }
+
+TEST_CASE("a shorter wait for a connection does not take back a longer one when an older connection ends") {
+  Ledger ledger({});
+  auto asked = disconnecting();
+  asked.open_for = 2min;
+  open(ledger, asked);
+  accepted(ledger, plan_flows(ledger, ledger.flow_begun(kClient, kSsh, true, kStart), kStart)); // an older one
+  asked.open_for = 15s;
+  open(ledger, asked, kStart + 1s);
+  accepted(ledger, ended(ledger, kClient, kSsh, kStart + 2s));
+  CHECK(ledger.book().next_end() == kStart + 2min);
+}
