@@ -300,6 +300,7 @@ void Laws::lost_events(bool table, bool flows) {
       if (!promise.heard) promise.removed = false;
     }
   lately_.flows_lost = lately_.flows_lost || flows;
+  if (flows && lately_.lost) uses_left_.clear(); // as when the table broke behind it
 }
 
 void Laws::count(std::uint64_t refused, bool waits, Instant now) {
