@@ -254,6 +254,19 @@ TEST_CASE("in the admin's own table the guard comes back although nothing was he
   CHECK(story.find(kClient, kSsh) != nullptr);
 }
 
+TEST_CASE(
+    "sets of another size are noticed although their events were lost, and made anew with what is open") {
+  Story story(5);
+  story.save();
+  story.reload(0);
+  story.knock("ssh", kClient);
+  story.disturb(Kind::load_anew);
+  story.straw.lose_events(true, false);
+  story.rest();
+  CHECK(story.find(kClient, kSsh) != nullptr);
+  CHECK(story.straw.table->set_of({kClient, kSsh})->size == size_of(GrantSet::open, story.machine.config()));
+}
+
 TEST_CASE("what went while it was off is told closed when it is on") {
   Story story(0);
   story.knock("ssh", kClient);

@@ -75,8 +75,11 @@ bool is_stuck(const State& state) {
 
 void look_at_table(State& state, const Result<TableSeen>& table, const Result<std::vector<Element>>& grants) {
   const bool seen = table && grants;
-  state.table.look(seen ? std::optional(*table) : std::nullopt,
-                   sets_of(*state.settings.config, state.kept.memory, state.now));
+  const auto& config = *state.settings.config;
+  auto found = seen ? std::optional(*table) : std::nullopt;
+  if (found && config.nft.mode == Mode::gate && found->set_size != 2 * config.limits.grants)
+    found->rules_as_loaded = false; // a boot file of another size
+  state.table.look(found, sets_of(config, state.kept.memory, state.now));
   if (!seen || state.table.is_lost()) return;
   std::set<GrantKey> there;
   for (const auto& element : *grants) there.insert(element.key);
