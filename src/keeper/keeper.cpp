@@ -62,7 +62,7 @@ std::optional<Failure> Keeper::round(Instant now) {
   world_->hear(heard_);
   const auto ask = machine_.ask(std::exchange(heard_, {}));
   const auto seen = world_->look(ask);
-  const auto steps = machine_.decide(seen);
+  const auto& steps = machine_.decide(seen);
   auto said = machine_.settle(world_->carry_out(steps));
   next_ = said.next;
   auto failure = std::move(said.failed);

@@ -86,7 +86,7 @@ void Player::one_round() {
     laws_.started(straw_, machine_->config());
   }
   const bool blinded = straw_.faults.look != 0;
-  const auto steps = machine_->decide(straw_.look(ask));
+  const auto& steps = machine_->decide(straw_.look(ask));
   if (blinded && straw_.faults.look == 0) laws_.blind(straw_.now);
   const auto outcome = straw_.carry_out(steps);
   digest_.add(steps);

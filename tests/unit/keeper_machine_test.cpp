@@ -37,14 +37,21 @@ struct Rounds {
   explicit Rounds(const std::shared_ptr<const Config>& start)
       : machine({"knockgate.toml", start, "boot-1"}) {}
 
+  bool is_there(const GrantKey& key) const {
+    return machine.ledger().elements().contains(key) && std::find(gone.begin(), gone.end(), key) == gone.end();
+  }
+  std::vector<Element> open() const {
+    std::vector<Element> found;
+    for (const auto& [key, held] : machine.ledger().elements())
+      if (is_there(key)) found.push_back({key, 10s, "", {}, {}});
+    return found;
+  }
   Seen look() const {
     Seen seen;
     seen.elements_error = look_fails;
     for (const auto& key : ask.elements)
-      if (!look_fails && machine.ledger().elements().contains(key) &&
-          std::find(gone.begin(), gone.end(), key) == gone.end())
-        seen.elements.push_back({key, 10s, "", {}, {}});
-    if (ask.grants) seen.grants = adopted;
+      if (!look_fails && is_there(key)) seen.elements.push_back({key, 10s, "", {}, {}});
+    if (ask.grants) seen.grants = machine.is_started() ? open() : adopted;
     if (ask.table) seen.table = table;
     if (ask.connections) seen.connections = std::vector<GrantKey>{};
     if (ask.flows) seen.flows = std::vector<Flow>{};
@@ -53,7 +60,7 @@ struct Rounds {
     return seen;
   }
   void done(const keeper::Step& step) {
-    if (const auto* load = std::get_if<Load>(&step)) table = {true, true, load->sets.guarded, 0, false};
+    if (const auto* load = std::get_if<Load>(&step)) table = {true, true, load->sets.guarded, 2 * load->config->limits.grants, false};
     if (std::holds_alternative<Unload>(step)) table = {};
   }
   /// Ask and decide.

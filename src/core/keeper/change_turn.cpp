@@ -183,7 +183,7 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
     fail(state, failure_of(planned.error()), said);
     return {};
   }
-  return steps_ = std::move(*planned);
+  return std::move(*planned);
 }
 
 void ChangeTurn::fail(State& state, const Failure& failure, Said& said) {
@@ -211,15 +211,14 @@ void ChangeTurn::undo_load(State& state) {
       state.work.left_over.push_back({Change::Kind::remove, change.key});
 }
 
-void ChangeTurn::settle(State& state, const Outcome& outcome, Said& said) {
+void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
   if (!wish_) return;
-  take_steps(state, steps_, outcome);
   if (outcome.error) {
-    const auto load = std::find_if(steps_.begin(), steps_.end(),
+    const auto load = std::find_if(steps.begin(), steps.end(),
                                    [](const Step& step) { return std::holds_alternative<Load>(step); });
     draft_.revert(state.ledger);
     state.work.left_over.insert(state.work.left_over.end(), left_over_.begin(), left_over_.end());
-    if (outcome.done > static_cast<std::size_t>(load - steps_.begin())) undo_load(state);
+    if (outcome.done > static_cast<std::size_t>(load - steps.begin())) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }
   settle_anew(state, std::move(anew_), said);

@@ -94,14 +94,15 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   const bool needs_flows = !ledger.book().watching().empty();
   if (!needs_flows) state.standing.deaf_flows.reset(); // asked once, until no grant needs it
   if (!state.standing.deaf_flows) listen.flows = needs_flows;
-  if (listen != state.standing.listen) steps_.push_back(listen);
-  if (auto batch = draft_.batch(); !batch.empty()) steps_.push_back(Commit{std::move(batch)});
+  Steps steps;
+  if (listen != state.standing.listen) steps.push_back(listen);
+  if (auto batch = draft_.batch(); !batch.empty()) steps.push_back(Commit{std::move(batch)});
   // Last: a full disk must not keep a knock out.
   if (!state.kept.not_before || *state.kept.not_before <= state.now) {
     auto memory = state.kept.disk.remember(state.kept.memory);
-    steps_.insert(steps_.end(), memory.begin(), memory.end());
+    steps.insert(steps.end(), memory.begin(), memory.end());
   }
-  return steps_;
+  return steps;
 }
 
 void GrantsTurn::answer(State& state, const Opening& opening, const Draft::Part* part, Said& said) {
@@ -180,23 +181,22 @@ void GrantsTurn::leave_over(State& state) const {
     if (change.comment.empty()) state.work.left_over.push_back(std::move(change));
 }
 
-void GrantsTurn::settle(State& state, const Outcome& outcome, Said& said) {
-  take_steps(state, steps_, outcome);
-  const auto commit = std::find_if(steps_.begin(), steps_.end(),
+void GrantsTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
+  const auto commit = std::find_if(steps.begin(), steps.end(),
                                    [](const Step& step) { return std::holds_alternative<Commit>(step); });
-  const auto reached = static_cast<std::size_t>(commit - steps_.begin());
+  const auto reached = static_cast<std::size_t>(commit - steps.begin());
   // Without a door, or off, the table may be gone, and its elements with it.
   const bool moot = outcome.done == reached && outcome.error && outcome.error->code == ENOENT &&
                     outcome.refused.empty() &&
                     (state.kept.memory.off_since || !any_door(*state.settings.config));
   if (moot) leave_over(state);
-  if (commit == steps_.end() || outcome.done > reached || moot) {
+  if (commit == steps.end() || outcome.done > reached || moot) {
     if (!is_stuck(state)) say(state, said);
   } else {
     draft_.revert(state.ledger);
     drop(state, outcome, said);
   }
-  if (!outcome.error || (commit != steps_.end() && outcome.done <= reached)) return; // not of the disk
+  if (!outcome.error || (commit != steps.end() && outcome.done <= reached)) return; // not of the disk
   said.lines.push_back({LogLevel::warn, to_string(*outcome.error)});
   state.kept.not_before = state.now + kDiskAgain;
 }

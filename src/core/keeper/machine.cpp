@@ -93,16 +93,17 @@ Ask Machine::ask(Heard heard) {
   return ask;
 }
 
-Steps Machine::decide(const Seen& seen) {
+const Steps& Machine::decide(const Seen& seen) {
   if (state_.table.is_doubted() && seen.table && seen.grants && any_door(config()))
     look_at_table(state_, *seen.table, *seen.grants);
   look_failed_ = seen.elements_error || (seen.table && !*seen.table) || (seen.grants && !*seen.grants);
   if (look_failed_) ++failures_;
-  return std::visit([&](auto& turn) { return turn.decide(state_, seen, said_); }, turn_);
+  return steps_ = std::visit([&](auto& turn) { return turn.decide(state_, seen, said_); }, turn_);
 }
 
 Said Machine::settle(const Outcome& outcome) {
-  std::visit([&](auto& turn) { turn.settle(state_, outcome, said_); }, turn_);
+  take_steps(state_, steps_, outcome);
+  std::visit([&](auto& turn) { turn.settle(state_, steps_, outcome, said_); }, turn_);
   if (outcome.error) ++failures_;
   if (!outcome.error && !look_failed_) failures_ = 0;
   auto due = next();

@@ -31,8 +31,8 @@ class Machine {
 
   /// Takes in what was heard. Returns what must be read first.
   Ask ask(Heard heard);
-  /// Returns what shall be done now.
-  Steps decide(const Seen& seen);
+  /// Returns what shall be done now; valid until the next round.
+  const Steps& decide(const Seen& seen);
   Said settle(const Outcome& outcome);
   /// What is still to be logged at the end.
   std::vector<Line> last_lines();
@@ -52,6 +52,7 @@ class Machine {
 
   State state_;
   Turn turn_;
+  Steps steps_;
   Said said_;
   bool look_failed_ = false; // in this round
   int failures_ = 0;         // in a row

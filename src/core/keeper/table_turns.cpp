@@ -42,7 +42,7 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
   return steps;
 }
 
-void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
+void HealTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
   const bool healed = outcome.done >= needed_ && (!outcome.error || outcome.error->code == ENOENT);
   const auto error = healed ? std::nullopt : outcome.error;
   if (error)
@@ -59,11 +59,10 @@ void HealTurn::settle(State& state, const Outcome& outcome, Said& said) {
 void UnloadTurn::ask(State&, Ask&) {}
 
 Steps UnloadTurn::decide(State& state, const Seen&, Said&) {
-  return steps_ = {Unload{state.settings.config}, Listen{}, Dismiss{}};
+  return {Unload{state.settings.config}, Listen{}, Dismiss{}};
 }
 
-void UnloadTurn::settle(State& state, const Outcome& outcome, Said& said) {
-  take_steps(state, steps_, outcome);
+void UnloadTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
   if (!state.finishing) return;
   if (!outcome.error) return finish(state, said);
   const auto change = std::exchange(state.finishing, std::nullopt)->change;

@@ -2,7 +2,7 @@
 /// Turns: what one round is about. Rules and elements are never changed in the same round, but for the elements
 /// that a new set of rules begins with.
 ///
-/// Each: ask (what must be read), decide (the steps), settle (what became true).
+/// Each: ask (what must be read), decide (the steps), settle (what became true; what was done is taken as done).
 /// Threads: one.
 #pragma once
 
@@ -23,7 +23,7 @@ class ChangeTurn {
   explicit ChangeTurn(RuleChange change) : change_(std::move(change)) {}
   void ask(State& state, Ask& ask);
   Steps decide(State& state, const Seen& seen, Said& said);
-  void settle(State& state, const Outcome& outcome, Said& said);
+  void settle(State& state, const Steps& steps, const Outcome& outcome, Said& said);
 
  private:
   tl::expected<Wish, Failure> wish(State& state, const Seen& seen, Said& said);
@@ -42,7 +42,6 @@ class ChangeTurn {
   bool lost_ = false;              // the table; then all that is open comes with the rules
   Batch left_over_;
   Batch anew_; // elements that stand again from here on
-  Steps steps_;
 };
 
 /// A table that others removed comes back, with what was open and the time that is left of it.
@@ -50,7 +49,7 @@ class HealTurn {
  public:
   void ask(State& state, Ask& ask);
   Steps decide(State& state, const Seen& seen, Said& said);
-  void settle(State& state, const Outcome& outcome, Said& said);
+  void settle(State& state, const Steps& steps, const Outcome& outcome, Said& said);
 
  private:
   Batch open_;
@@ -65,10 +64,9 @@ class UnloadTurn {
  public:
   void ask(State& state, Ask& ask);
   Steps decide(State& state, const Seen& seen, Said& said);
-  void settle(State& state, const Outcome& outcome, Said& said);
+  void settle(State& state, const Steps& steps, const Outcome& outcome, Said& said);
 
  private:
-  Steps steps_;
 };
 
 /// Grants open, change and end: one batch.
@@ -76,7 +74,7 @@ class GrantsTurn {
  public:
   void ask(State& state, Ask& ask);
   Steps decide(State& state, const Seen& seen, Said& said);
-  void settle(State& state, const Outcome& outcome, Said& said);
+  void settle(State& state, const Steps& steps, const Outcome& outcome, Said& said);
 
  private:
   void take_back(State& state, const Seen& seen);
@@ -89,7 +87,6 @@ class GrantsTurn {
   std::vector<GrantKey> removed_;                       // by others, as was heard
   std::map<std::string, std::set<std::uint64_t>> gone_; // that the configuration does not give any more
   Draft draft_;
-  Steps steps_;
 };
 
 /// Ends a change whose grants are closed: says what was done.
