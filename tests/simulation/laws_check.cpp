@@ -55,9 +55,9 @@ void Laws::rest(const Config& config, bool off, const Straw& straw) {
         return breach("told", fmt::format("{} has no answer", waits.asked.request.verb));
   if (!std::exchange(lately_.changed, false)) return;
   lately_.flows_lost = false;
-  // Where nothing is guarded an element means nothing; what still stands when something is, is judged then.
+  // Off, or where nothing is guarded, an element means nothing; what still stands then is judged when it does.
   const bool guards = straw.table && !straw.table->guarded_now(straw.now).empty();
-  if (guards || (!off && any_enabled(config))) check_elements(straw);
+  if (!off && (guards || any_enabled(config))) check_elements(straw);
   if (!off) check_promises(config, straw); // what others do is not heeded then
   check_guard(config, off, straw);
   removals_heard_.clear();
