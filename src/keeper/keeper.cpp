@@ -13,6 +13,8 @@ namespace {
 
 constexpr Millis kProbeEvery{5'000}; // how long a hanging engine goes unnoticed, at most twice
 constexpr Millis kAskAgain{100};     // for an answer that was not there at once
+constexpr Millis kMostStart{10'000}; // then the service manager tries again
+constexpr Millis kStartAgain{100};
 constexpr std::size_t kMostTold = 256; // answers whose clients went away
 constexpr int kRounds = 256;           // at once; then other descriptors have their turn
 
@@ -41,9 +43,15 @@ Result<std::unique_ptr<Keeper>> Keeper::start(system::EventLoop& loop, std::stri
   std::unique_ptr<Keeper> keeper(new Keeper(
       loop, Machine({std::move(config_path), std::move(shared), system::boot_id()}), std::move(*world)));
   keeper->started_ = now;
-  while (!keeper->machine_.is_started())
-    if (const auto failure = keeper->round(now))
+  for (auto at = now; !keeper->machine_.is_started(); at = system::monotonic_now()) {
+    if (const auto failure = keeper->round(at))
       return tl::unexpected(Error{failure->text, 0, failure->advice});
+    if (at > now + kMostStart)
+      return tl::unexpected(Error{"the kernel's sets do not become what the configuration says", 0,
+                                  "see the errors above; nft list table says what stands in the way"});
+    if (const auto due = keeper->next_.value_or(at + kStartAgain); due > at && !keeper->machine_.is_started())
+      system::pause(std::min(std::chrono::ceil<Millis>(due - at), kStartAgain));
+  }
   return keeper;
 }
 

@@ -31,6 +31,17 @@ Result<netlink::NflogGroups> bind_patiently(const Bind& step) {
   }
 }
 
+Result<MemorySeen> recall(const std::string& directory) {
+  MemorySeen memory;
+  for (const auto& [file, text] : {std::pair{Remember::File::unconfirmed, &memory.unconfirmed},
+                                   std::pair{Remember::File::off, &memory.off}}) {
+    auto read = system::read_file(file_of(directory, file));
+    if (!read && read.error().code != ENOENT) return tl::unexpected(read.error());
+    *text = std::move(read).value_or("");
+  }
+  return memory;
+}
+
 } // namespace
 
 Result<std::unique_ptr<RealWorld>> RealWorld::open(system::EventLoop& loop, std::string config_path,
@@ -87,9 +98,7 @@ Seen RealWorld::look(const Ask& ask) {
     for (const auto& flow : ask.lives)
       if (const auto lives = flows_->source.lives(flow); lives && !*lives) seen.gone.push_back(flow);
   if (ask.config) seen.config = system::load_config(config_path_);
-  if (ask.memory)
-    seen.memory = {system::read_file(file_of(state_, Remember::File::unconfirmed)).value_or(""),
-                   system::read_file(file_of(state_, Remember::File::off)).value_or("")};
+  if (ask.memory) seen.memory = recall(state_);
   if (ask.boot_file) seen.boot_file = system::read_file(config_->nft.boot_file);
   return seen;
 }

@@ -50,7 +50,7 @@ keeper::Seen Straw::look(const keeper::Ask& ask) {
   for (const auto& flow : ask.lives)
     if (!connections.lives(flow)) seen.gone.push_back(flow);
   if (ask.config) seen.config = *disk.config;
-  if (ask.memory) seen.memory = {disk.unconfirmed, disk.off};
+  if (ask.memory) seen.memory = keeper::MemorySeen{disk.unconfirmed, disk.off};
   if (ask.boot_file) {
     if (disk.boot_file)
       seen.boot_file = *disk.boot_file;

@@ -22,7 +22,7 @@ namespace {
 struct Rounds {
   Machine machine;
   Instant now = kStart;
-  MemorySeen files{};
+  Result<MemorySeen> files{};
   TableSeen table{};
   std::vector<Element> adopted{};                       ///< what the start finds
   std::optional<ParsedConfig> config{};                 ///< what a reload reads
@@ -187,6 +187,16 @@ TEST_CASE("a start that fails says why, and is not started") {
   CHECK_FALSE(rounds.machine.is_started());
 }
 
+TEST_CASE("a state file that is there and cannot be read ends the start: what is off would be guarded") {
+  Rounds rounds(config_of(kSshDoor));
+  rounds.files = tl::unexpected(Error{"open /var/lib/knockgate/off: Permission denied", EACCES, "chown"});
+  rounds.round();
+  rounds.round();
+  REQUIRE(rounds.said.failed);
+  CHECK(rounds.said.failed->text == "open /var/lib/knockgate/off: Permission denied");
+  CHECK(step<Load>(rounds.steps) == nullptr);
+}
+
 TEST_CASE("a knock is one batch, and is told when the kernel took it, not before") {
   auto rounds = started();
   rounds.begin(knocks({completed("ssh")}));
@@ -338,7 +348,7 @@ TEST_CASE("a reload whose disk fails changes nothing, and says so to its hand") 
 
 TEST_CASE("a full disk keeps no knock out: what it proves is written a second later") {
   Rounds rounds(config_of(kSshDoor));
-  rounds.files.unconfirmed =
+  rounds.files->unconfirmed =
       encode_unconfirmed({{kSsh, {.until = kStart + 10min, .begun = kStart, .uid = 0}}}, "boot-1");
   for (int i = 0; i < 4; ++i) rounds.round();
   REQUIRE(rounds.machine.is_started());

@@ -163,7 +163,23 @@ TEST_CASE("a load that fails with elements is tried without them at once; then o
   CHECK(table.heals(kStart + 1s));
 }
 
-TEST_CASE("embed: without the admin's sets a load waits without a word until they are made; else it is tried again") {
+TEST_CASE("loads that fail are no heals: the same error is told once, and the table is back as soon as one "
+          "succeeds") {
+  Table table;
+  table.lose();
+  auto now = kStart;
+  for (int i = 0; i < 20; ++i, now += 1s) {
+    CHECK(table.heals(now));
+    CHECK(table.settle_heal(kLoadFailed, 2, false, {}, now).size() == (i == 0 ? 1 : 0));
+  }
+  REQUIRE(table.error());
+  CHECK(table.error()->code == kLoadFailed.code);
+  CHECK(table.settle_heal({}, 2, false, {}, now).size() == 1);
+  CHECK_FALSE(table.error());
+}
+
+TEST_CASE("embed: without the admin's sets a load waits without a word until they are made; else it is tried "
+          "again") {
   Table table;
   table.hear({.broken = true, .by = "nft"}, Mode::embed);
   CHECK(table.settle_heal(kLoadFailed, 0, false, embed(), kStart).size() == 1);

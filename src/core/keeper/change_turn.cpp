@@ -65,7 +65,8 @@ void ChangeTurn::ask(State& state, Ask& ask) {
 
 tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& seen, Said& said) {
   if (!*seen.grants) return failed(seen.grants->error());
-  state.kept.memory = state.kept.disk.recall(*seen.memory, said.lines);
+  if (!*seen.memory) return failed(seen.memory->error()); // what is off, or on trial, must not be guarded for good
+  state.kept.memory = state.kept.disk.recall(**seen.memory, said.lines);
   (void)state.table.take_removed(); // what is adopted was read behind it
   const auto& config = state.settings.config;
   state.ledger.adopt(

@@ -84,7 +84,7 @@ struct Seen {
   std::optional<Result<std::vector<Flow>>> flows{};           ///< sorted
   std::vector<Flow> gone{};                                   ///< of `lives`
   std::optional<ParsedConfig> config{};
-  std::optional<MemorySeen> memory{};
+  std::optional<Result<MemorySeen>> memory{};
   std::optional<Result<std::string>> boot_file{}; ///< ENOENT: there is none
 };
 

@@ -96,7 +96,9 @@ Ask Machine::ask(Heard heard) {
 const Steps& Machine::decide(const Seen& seen) {
   if (state_.table.is_doubted() && seen.table && seen.grants && any_door(config()))
     look_at_table(state_, *seen.table, *seen.grants);
-  look_failed_ = seen.elements_error || (seen.table && !*seen.table) || (seen.grants && !*seen.grants);
+  const auto failed = [](const auto& read) { return read && !*read; };
+  look_failed_ = seen.elements_error || failed(seen.table) || failed(seen.grants) || failed(seen.flows) ||
+                 failed(seen.connections);
   if (look_failed_) ++failures_;
   return steps_ = std::visit([&](auto& turn) { return turn.decide(state_, seen, said_); }, turn_);
 }

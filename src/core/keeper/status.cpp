@@ -90,7 +90,7 @@ void show_table(Status& status, const State& state, const Seen& seen) {
   status.gate.healed = state.table.healed();
   if (!seen.table || !*seen.table) return;
   const auto& table = **seen.table;
-  status.gate.loaded = table.there;
+  status.gate.loaded = table.there && !state.table.is_lost(); // else another's set may bear our name
   for (const auto& [port, left] : table.guarded)
     status.gate.guarded.push_back({to_string(port), left ? std::optional(left->count()) : std::nullopt});
   std::sort(status.gate.guarded.begin(), status.gate.guarded.end(),
@@ -121,6 +121,8 @@ void warn(Status& status, const State& state, Instant now) {
     add("boot-file", "no boot file: open until the daemon runs", "sudo knockctl save");
   if (status.state == "enforcing" && !status.gate.loaded)
     add("table", "the table is gone", "sudo knockctl reload --now");
+  if (const auto& error = state.table.error())
+    add("healing", "the table cannot be put back: " + error->what, error->advice);
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
         state.standing.deaf_flows->advice);

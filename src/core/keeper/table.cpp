@@ -67,15 +67,17 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
     not_before_ = Instant::max(); // until the admin's sets are back
     return lines;
   }
+  if (error) {
+    if (!error_ || to_string(*error_) != to_string(*error))
+      lines.push_back({LogLevel::error, to_string(*error)});
+    error_ = error;
+    not_before_ = now + kTryAgain;
+    return lines;
+  }
   if (!budget_.take(now) || budget_.paused_until(now))
     lines.push_back({LogLevel::warn,
                      fmt::format("healed {} times in a minute: a minute's pause; the table is removed by {}",
                                  HealBudget::kMost, disturber())});
-  if (error) {
-    lines.push_back({LogLevel::error, to_string(*error)});
-    not_before_ = now + kTryAgain;
-    return lines;
-  }
   ++healed_;
   healed_at_ = now;
   lines.push_back(
@@ -83,6 +85,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
        fmt::format("healed by={}: table inet {} was gone, {} back", by_.empty() ? "-" : by_, config.nft.table,
                    elements == 1 ? "1 element is" : fmt::format("{} elements are", elements))});
   lost_ = false;
+  error_.reset();
   doubted_ = true; // nothing was heard during the load
   apart_ = false;
   not_before_.reset();
@@ -92,6 +95,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
 
 void Table::settle_load() {
   lost_ = false;
+  error_.reset();
   apart_ = false;
   by_.clear();
   budget_ = {};

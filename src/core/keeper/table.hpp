@@ -57,6 +57,8 @@ class Table {
   [[nodiscard]] std::optional<Instant> paused_until(Instant now) const { return budget_.paused_until(now); }
   [[nodiscard]] std::string disturber() const { return by_.empty() ? "somebody" : by_; }
   [[nodiscard]] std::uint64_t healed() const { return healed_; }
+  /// Why it could not be put back the last time.
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
  private:
   bool lost_ = false;
@@ -64,6 +66,7 @@ class Table {
   bool apart_ = false;
   std::string by_; // who removed what is ours, until it is back
   HealBudget budget_;
+  std::optional<Error> error_;
   std::optional<Instant> not_before_;
   std::vector<GrantKey> removed_;
   std::uint64_t healed_ = 0;
