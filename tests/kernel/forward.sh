@@ -25,7 +25,7 @@ web() { # PORT-OF-TARGET
 forward = { "tcp/8443" = ["192.0.2.20:$1", "[2001:db8:20::20]:$1"] }
 knock = ["udp/7001"]
 within = "1s"
-for = "$((3 * SLOW))s"
+for = "$((6 * SLOW))s"
 TOML
 }
 ends() {
