@@ -96,7 +96,9 @@ Plan plan_leases(const Ledger& ledger, Instant now);
 Plan plan_idle(const Ledger& ledger, Instant now);
 /// Puts these elements with the uses that are left.
 Plan plan_anew(const Ledger& ledger, const std::set<GrantKey>& keys, Instant now);
-/// Every live element with its remaining time: to fill a table that was made anew.
+/// Every live element, with the grants that hold it.
+std::map<GrantKey, Grants> open_elements(const Ledger& ledger, Instant now);
+/// The same, each with its remaining time: to fill a table that was made anew.
 Batch all_open(const Ledger& ledger, Instant now);
 
 /// Their elements that have counters, without those of forwards.

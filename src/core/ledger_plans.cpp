@@ -13,7 +13,7 @@ Millis left_until(Instant end, Instant now) {
 }
 
 /// An element for those of `holders` that hold `key`; the end of it when none does. One of `uses` lets in as many
-/// as all of them have left. A forward that nobody holds has no comment, and ends by itself.
+/// as all of them have left. A forward without a holder is put without a comment, and the kernel ends it.
 Change put_change(const Elements& elements, const Grants& holders, const GrantKey& key, Instant now) {
   const bool leads = key.set == GrantSet::forward;
   const auto* holder = latest(holders, key);
@@ -183,7 +183,7 @@ Plan plan_idle(const Ledger& ledger, Instant now) {
     const auto idle = held->terms.idle;
     const auto ends = std::min(held->cap, now + idle);
     const auto seen = traffic(ledger.elements(), *held);
-    // Looked at in thirds: whoever has more than two of them left is looked at again in time.
+    // The keeper reads the counters each third of `idle`: a grant with two thirds left is read again in time.
     if (seen == held->marked || held->ends - now > idle * 2 / 3 || ends <= held->ends) continue;
     changed.push_back(*held);
     changed.back().ends = ends;
@@ -199,12 +199,17 @@ Plan plan_anew(const Ledger& ledger, const std::set<GrantKey>& keys, Instant now
   return making.made();
 }
 
-Batch all_open(const Ledger& ledger, Instant now) {
+std::map<GrantKey, Grants> open_elements(const Ledger& ledger, Instant now) {
   std::map<GrantKey, Grants> holders;
   for (const auto& [id, grant] : ledger.grants()) {
     if (grant.ends <= now || is_spent(grant)) continue;
     for (const auto& key : keys_of(grant)) holders[key].push_back(&grant);
   }
+  return holders;
+}
+
+Batch all_open(const Ledger& ledger, Instant now) {
+  const auto holders = open_elements(ledger, now);
   Batch batch;
   batch.reserve(holders.size());
   for (const auto& [key, grants] : holders) batch.push_back(put_change(ledger.elements(), grants, key, now));

@@ -2,10 +2,9 @@
 /// EngineProcess: the keeper's end of an engine: started, fed, listened to, restarted.
 ///
 /// In:      datagrams of a process that may have fallen to a stranger.   Out: what it completed, to be judged.
-/// Keeps:   the NFLOG socket, the policy and the counters, so a new engine goes on where the old one died;
-/// only
-///          attempts are lost, and what arrives meanwhile waits in the socket. What waited for an engine that
-///          was silent, until we ended it, is thrown away: an answer to it would come too late.
+/// Keeps:   the NFLOG socket, the policy and the counters, so a new engine goes on where the old one died; only
+///          attempts are lost, and what arrives meanwhile waits in the socket. What waited for an engine that was
+///          silent, until we ended it, is thrown away: an answer to it would come too late.
 /// Threads: one, the event loop's. Never waits for the engine but in `ask_numbers`.
 #pragma once
 

@@ -38,7 +38,8 @@ struct Rounds {
       : machine({"knockgate.toml", start, "boot-1"}) {}
 
   bool is_there(const GrantKey& key) const {
-    return machine.ledger().elements().contains(key) && std::find(gone.begin(), gone.end(), key) == gone.end();
+    return machine.ledger().elements().contains(key) &&
+           std::find(gone.begin(), gone.end(), key) == gone.end();
   }
   std::vector<Element> open() const {
     std::vector<Element> found;
@@ -60,7 +61,8 @@ struct Rounds {
     return seen;
   }
   void done(const keeper::Step& step) {
-    if (const auto* load = std::get_if<Load>(&step)) table = {true, true, load->sets.guarded, 2 * load->config->limits.grants, false};
+    if (const auto* load = std::get_if<Load>(&step))
+      table = {true, true, load->sets.guarded, 2 * load->config->limits.grants, false};
     if (std::holds_alternative<Unload>(step)) table = {};
   }
   /// Ask and decide.
@@ -102,12 +104,6 @@ const Kind* step(const Steps& steps) {
   for (const auto& one : steps)
     if (const auto* found = std::get_if<Kind>(&one)) return found;
   return nullptr;
-}
-template<class Kind>
-std::size_t place(const Steps& steps) {
-  const auto found = std::find_if(steps.begin(), steps.end(),
-                                  [](const keeper::Step& one) { return std::holds_alternative<Kind>(one); });
-  return static_cast<std::size_t>(found - steps.begin());
 }
 
 /// Started, and at rest.
@@ -158,7 +154,7 @@ TEST_CASE("a start binds its groups before it touches the table, and listens bef
   rounds.begin();
   CHECK(rounds.ask.grants);
   REQUIRE(step<Load>(rounds.steps) != nullptr);
-  CHECK(place<Bind>(rounds.steps) < place<Load>(rounds.steps));
+  CHECK(place_of<Bind>(rounds.steps) < place_of<Load>(rounds.steps));
   CHECK_FALSE(rounds.machine.is_started());
   rounds.end();
   (void)rounds.rest();
@@ -315,7 +311,7 @@ TEST_CASE("a trial is on disk before its port is guarded, and a confirmation onl
     rounds.begin();
   }
   REQUIRE(step<Remember>(rounds.steps) != nullptr);
-  CHECK(place<Remember>(rounds.steps) < place<Load>(rounds.steps));
+  CHECK(place_of<Remember>(rounds.steps) < place_of<Load>(rounds.steps));
   CHECK(rounds.said.told.empty());
   rounds.end();
   (void)rounds.rest();
@@ -323,7 +319,7 @@ TEST_CASE("a trial is on disk before its port is guarded, and a confirmation onl
 
   rounds.begin(asks(asked(8, "confirm", {{"anyway", "1"}})));
   REQUIRE(step<Remember>(rounds.steps) != nullptr);
-  CHECK(place<Load>(rounds.steps) < place<Remember>(rounds.steps));
+  CHECK(place_of<Load>(rounds.steps) < place_of<Remember>(rounds.steps));
   rounds.end();
   (void)rounds.rest();
   CHECK(rounds.state().kept.memory.unconfirmed.empty());
@@ -335,7 +331,7 @@ TEST_CASE("a reload whose disk fails changes nothing, and says so to its hand") 
   const auto before = rounds.machine.config().hash;
   rounds.begin(asks(asked(7, "reload", {{"confirm", "10m"}})));
   REQUIRE(step<Remember>(rounds.steps) != nullptr);
-  rounds.fails = {place<Remember>(rounds.steps), kFull};
+  rounds.fails = {place_of<Remember>(rounds.steps), kFull};
   rounds.end();
   REQUIRE(rounds.said.told.size() == 1);
   CHECK(rounds.said.told[0].reply.failure.text == kFull.what);
@@ -357,7 +353,7 @@ TEST_CASE("a full disk keeps no knock out: what it proves is written a second la
   CHECK(rounds.has("open door=ssh"));
   rounds.begin(); // that it was opened is to be remembered
   REQUIRE(step<Remember>(rounds.steps) != nullptr);
-  rounds.fails = {place<Remember>(rounds.steps), kFull};
+  rounds.fails = {place_of<Remember>(rounds.steps), kFull};
   rounds.end();
   CHECK(rounds.has("write: No space left on device"));
   CHECK(rounds.said.next == kStart + 1s);
@@ -404,7 +400,7 @@ TEST_CASE("off is on disk before the guard goes; knocks are not judged until on"
   rounds.begin(asks(asked(7, "off")));
   REQUIRE(step<Remember>(rounds.steps) != nullptr);
   CHECK(step<Remember>(rounds.steps)->file == Remember::File::off);
-  CHECK(place<Remember>(rounds.steps) < place<Load>(rounds.steps));
+  CHECK(place_of<Remember>(rounds.steps) < place_of<Load>(rounds.steps));
   rounds.end();
   (void)rounds.rest();
   CHECK(rounds.table.guarded.empty());

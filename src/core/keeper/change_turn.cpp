@@ -65,7 +65,8 @@ void ChangeTurn::ask(State& state, Ask& ask) {
 
 tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& seen, Said& said) {
   if (!*seen.grants) return failed(seen.grants->error());
-  if (!*seen.memory) return failed(seen.memory->error()); // what is off, or on trial, must not be guarded for good
+  if (!*seen.memory)
+    return failed(seen.memory->error()); // what is off, or on trial, must not be guarded for good
   state.kept.memory = state.kept.disk.recall(**seen.memory, said.lines);
   (void)state.table.take_removed(); // what is adopted was read behind it
   const auto& config = state.settings.config;
@@ -215,11 +216,9 @@ void ChangeTurn::undo_load(State& state) {
 void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
   if (!wish_) return;
   if (outcome.error) {
-    const auto load = std::find_if(steps.begin(), steps.end(),
-                                   [](const Step& step) { return std::holds_alternative<Load>(step); });
     draft_.revert(state.ledger);
     state.work.left_over.insert(state.work.left_over.end(), left_over_.begin(), left_over_.end());
-    if (outcome.done > static_cast<std::size_t>(load - steps.begin())) undo_load(state);
+    if (outcome.done > place_of<Load>(steps)) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }
   settle_anew(state, std::move(anew_), said);

@@ -16,12 +16,16 @@ bool is_due(const std::optional<Instant>& at, Instant now) {
   return !at || *at <= now;
 }
 
+/// The connections that a grant has to know of.
+auto wanted_by(const Ledger& ledger) {
+  return [&](const Address& source, Port port) { return watches(ledger.book(), source, port); };
+}
+
 } // namespace
 
 void Ends::hear(Ledger& ledger, const Heard& heard) {
   std::vector<FlowNews> news;
-  const auto wanted = [&](const Address& source, Port port) { return watches(ledger.book(), source, port); };
-  for (const auto& event : heard.flows) flows_.hear(event, wanted, news);
+  for (const auto& event : heard.flows) flows_.hear(event, wanted_by(ledger), news);
   look_at_flows_ = look_at_flows_ || heard.flows_overran;
   take_in(ledger, news, heard.now);
 }
@@ -83,11 +87,8 @@ void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
   std::vector<FlowNews> news;
   for (const auto& flow : seen.gone) flows_.ended(flow, news);
   if (seen.flows && *seen.flows) {
-    const auto wanted = [&](const Address& source, Port port) {
-      return watches(ledger.book(), source, port);
-    };
     look_at_flows_ = false;
-    flows_.look(**seen.flows, wanted, now, news);
+    flows_.look(**seen.flows, wanted_by(ledger), now, news);
   }
   take_in(ledger, news, now);
   if (!seen.elements_error) count_uses(ledger, seen, now); // else it is asked for again

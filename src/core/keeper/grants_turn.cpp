@@ -182,21 +182,20 @@ void GrantsTurn::leave_over(State& state) const {
 }
 
 void GrantsTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
-  const auto commit = std::find_if(steps.begin(), steps.end(),
-                                   [](const Step& step) { return std::holds_alternative<Commit>(step); });
-  const auto reached = static_cast<std::size_t>(commit - steps.begin());
+  const auto commit = place_of<Commit>(steps);
+  const bool commits = commit != steps.size();
   // Without a door, or off, the table may be gone, and its elements with it.
-  const bool moot = outcome.done == reached && outcome.error && outcome.error->code == ENOENT &&
+  const bool moot = outcome.done == commit && outcome.error && outcome.error->code == ENOENT &&
                     outcome.refused.empty() &&
                     (state.kept.memory.off_since || !any_door(*state.settings.config));
   if (moot) leave_over(state);
-  if (commit == steps.end() || outcome.done > reached || moot) {
+  if (!commits || outcome.done > commit || moot) {
     if (!is_stuck(state)) say(state, said);
   } else {
     draft_.revert(state.ledger);
     drop(state, outcome, said);
   }
-  if (!outcome.error || (commit != steps.end() && outcome.done <= reached)) return; // not of the disk
+  if (!outcome.error || (commits && outcome.done <= commit)) return; // not of the disk
   said.lines.push_back({LogLevel::warn, to_string(*outcome.error)});
   state.kept.not_before = state.now + kDiskAgain;
 }

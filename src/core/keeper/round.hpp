@@ -74,6 +74,13 @@ struct Commit {
 
 using Step = std::variant<Bind, Instruct, Dismiss, Listen, Remember, Load, Unload, Commit>;
 using Steps = std::vector<Step>;
+/// Where the first step of this kind stands; behind the last when there is none.
+template<class Kind>
+std::size_t place_of(const Steps& steps) {
+  std::size_t place = 0;
+  while (place < steps.size() && !std::holds_alternative<Kind>(steps[place])) ++place;
+  return place;
+}
 
 /// How far the steps came.
 struct Outcome {

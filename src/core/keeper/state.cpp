@@ -83,8 +83,8 @@ void look_at_table(State& state, const Result<TableSeen>& table, const Result<st
   if (!seen || state.table.is_lost()) return;
   std::set<GrantKey> there;
   for (const auto& element : *grants) there.insert(element.key);
-  for (const auto& change : all_open(state.ledger, state.now))
-    if (!there.contains(change.key)) state.table.keep_removed({change.key});
+  for (const auto& [key, holders] : open_elements(state.ledger, state.now))
+    if (!there.contains(key)) state.table.keep_removed({key});
 }
 
 Batch close_removed(State& state) {

@@ -65,8 +65,6 @@ class UnloadTurn {
   void ask(State& state, Ask& ask);
   Steps decide(State& state, const Seen& seen, Said& said);
   void settle(State& state, const Steps& steps, const Outcome& outcome, Said& said);
-
- private:
 };
 
 /// Grants open, change and end: one batch.
