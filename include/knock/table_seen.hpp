@@ -10,11 +10,12 @@
 namespace knock {
 
 struct TableSeen {
-  bool there = false;             ///< the table, or in embed mode our sets in it
-  bool rules_as_loaded = false;   ///< as many as the last load left; embed: always, they are the admin's
+  bool there = false;     ///< the table, or in embed mode our sets in it
+  bool as_loaded = false; ///< table, rules and static sets are those that the last load left; `guarded`
+                          ///< apart, and the rules of embed mode, which are the admin's
   std::vector<Guarded> guarded{}; ///< sorted
   std::uint32_t set_size = 0;     ///< of a grant set
-  bool overflow = false;          ///< the kernel gave up following single sources: the strays of all are reported
+  bool overflow = false; ///< the kernel gave up following single sources: the strays of all are reported
 };
 
 } // namespace knock

@@ -36,7 +36,10 @@ Result<MemorySeen> recall(const std::string& directory) {
   for (const auto& [file, text] : {std::pair{Remember::File::unconfirmed, &memory.unconfirmed},
                                    std::pair{Remember::File::off, &memory.off}}) {
     auto read = system::read_file(file_of(directory, file));
-    if (!read && read.error().code != ENOENT) return tl::unexpected(read.error());
+    if (!read && read.error().code != ENOENT) {
+      read.error().advice = fmt::format("sudo chown -R {} {}", system::kOurUser, directory);
+      return tl::unexpected(read.error());
+    }
     *text = std::move(read).value_or("");
   }
   return memory;
@@ -54,8 +57,8 @@ Result<std::unique_ptr<RealWorld>> RealWorld::open(system::EventLoop& loop, std:
                                                   std::move(*gate), std::move(*own), std::move(state)));
 }
 
-RealWorld::RealWorld(system::EventLoop& loop, std::string config_path, ConfigPointer config, netlink::Gate gate,
-                     netlink::OwnAddresses own, std::string state)
+RealWorld::RealWorld(system::EventLoop& loop, std::string config_path, ConfigPointer config,
+                     netlink::Gate gate, netlink::OwnAddresses own, std::string state)
     : loop_(loop), config_path_(std::move(config_path)), config_(std::move(config)), gate_(std::move(gate)),
       state_(std::move(state)), own_(std::move(own)) {
   own_watch_ = loop_.watch(own_.fd(), [this](Instant) {
@@ -100,6 +103,7 @@ Seen RealWorld::look(const Ask& ask) {
   if (ask.config) seen.config = system::load_config(config_path_);
   if (ask.memory) seen.memory = recall(state_);
   if (ask.boot_file) seen.boot_file = system::read_file(config_->nft.boot_file);
+  if (ask.grants || !ask.elements.empty()) seen.at = system::monotonic_now();
   return seen;
 }
 
@@ -181,9 +185,9 @@ Result<void> RealWorld::carry_out(const Remember& step, Outcome&) {
 Result<void> RealWorld::carry_out(const Load& step, Outcome& outcome) {
   config_ = step.config;
   // The kernel builds a message of 4 KiB for each element while anything listens.
-  const bool large = table_ && std::max(step.grants.size(), step.held.size()) >= kLargeCommit;
+  const bool large = table_ && step.grants.size() >= kLargeCommit;
   if (large) table_->source.pause();
-  auto loaded = gate_.load(*config_, step.sets, step.grants, step.held);
+  auto loaded = gate_.load(*config_, step.sets, step.grants);
   if (large) table_->source.resume();
   outcome.unheard = outcome.unheard || large;
   return loaded;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/gate.hpp"
 
+#include <linux/netfilter/nf_tables.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
@@ -23,8 +25,9 @@ std::string missing_in(const Sets& sets, const std::string& table) {
   std::string missing;
   for (const auto& shape : embed_shapes()) {
     const auto found = sets.find(std::string{shape.name});
+    const bool ends = shape.definition.find("timeout") != std::string_view::npos;
     if (found != sets.end() && found->second.key_type == shape.key_type &&
-        found->second.key_bytes == shape.key_bytes)
+        found->second.key_bytes == shape.key_bytes && ((found->second.flags & NFT_SET_TIMEOUT) != 0) == ends)
       continue;
     missing +=
         fmt::format("{} set {} {{ {} }}", found == sets.end() ? "; add" : "; of the wrong type, make it",
@@ -50,8 +53,7 @@ Result<Gate> Gate::open() {
   return Gate(std::move(*nft));
 }
 
-Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants,
-                        const Batch& held) {
+Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
   const auto& table = config.nft.table;
   const auto present = nft_.sets(table);
   if (!present) return tl::unexpected(present.error());
@@ -64,12 +66,37 @@ Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batc
     const bool resized = open4 != present->end() && open4->second.size != 2ULL * config.limits.grants;
     if (resized) text += fmt::format("delete table inet {}\n", table);
     text += rules_text(config);
-    if (resized) text += batch_text(table, held);
   }
   text += elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
   if (auto loaded = load_ruleset(text); !loaded) return loaded;
-  if (config.nft.mode == Mode::gate) rules_ = nft_.rules(table).value_or(0);
+  const auto made = nft_.sets(table);
+  loaded_ = (made ? shape(config, *made) : tl::unexpected(made.error())).value_or(Shape{});
   return {};
+}
+
+Result<Gate::Shape> Gate::shape(const Config& config, const std::map<std::string, wire::SetInfo>& sets) {
+  const auto shapes = embed_shapes();
+  const bool gate = config.nft.mode == Mode::gate;
+  auto table = nft_.table(config.nft.table);
+  if (!table) return tl::unexpected(table.error());
+  Shape shape{std::move(*table), {}, {}};
+  for (const auto& [name, set] : sets) {
+    const bool ours = gate || std::any_of(shapes.begin(), shapes.end(),
+                                          [&](const SetShape& one) { return one.name == name; });
+    if (!ours || (set.flags & NFT_SET_ANONYMOUS) != 0) continue;
+    auto& [handle, keys] = shape.sets[name];
+    handle = set.handle;
+    if ((set.flags & NFT_SET_TIMEOUT) != 0) continue;
+    auto found = elements(config, name.c_str());
+    if (!found) return tl::unexpected(found.error());
+    for (const auto& raw : *found)
+      keys.emplace(reinterpret_cast<const char*>(raw.key.data()), raw.key.size());
+  }
+  if (!gate) return shape;
+  auto rules = nft_.rules(config.nft.table);
+  if (!rules) return tl::unexpected(rules.error());
+  shape.rules = std::move(*rules);
+  return shape;
 }
 
 Result<void> Gate::unload(const Config& config) {
@@ -136,11 +163,9 @@ Result<TableSeen> Gate::look(const Config& config) {
   const auto overflow = elements(config, "overflow");
   if (!overflow) return tl::unexpected(overflow.error());
   seen.overflow = !overflow->empty();
-  seen.rules_as_loaded = true;
-  if (config.nft.mode == Mode::embed) return seen;
-  const auto rules = nft_.rules(config.nft.table);
-  if (!rules) return tl::unexpected(rules.error());
-  seen.rules_as_loaded = *rules == rules_;
+  const auto found = shape(config, *sets);
+  if (!found) return tl::unexpected(found.error());
+  seen.as_loaded = *found == loaded_;
   return seen;
 }
 

@@ -6,6 +6,12 @@
 /// Errors:  what nft or the kernel refused; in embed mode, exactly what the admin's table lacks.
 #pragma once
 
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <knock/batch.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/table_seen.hpp>
@@ -18,10 +24,10 @@ class Gate {
  public:
   static Result<Gate> open();
 
-  /// Gate: loads the template over whatever is there; elements stay. Embed: checks the sets.
-  /// Then the static sets hold just `sets`, and `grants` are put, all in one transaction. `held` is what is
-  /// open already: it fills the table anew when the set sizes changed, since those of a live set cannot.
-  Result<void> load(const Config& config, const StaticSets& sets, const Batch& grants, const Batch& held);
+  /// Gate: loads the template over whatever is there; elements stay, unless the size of their sets changes: that of
+  /// a live set cannot, and the table is made anew. Embed: checks the sets.
+  /// Then the static sets hold just `sets`, and `grants` are put, all in one transaction.
+  Result<void> load(const Config& config, const StaticSets& sets, const Batch& grants);
   /// Gate: deletes the table, if it is there. Embed: empties the static sets.
   Result<void> unload(const Config& config);
 
@@ -43,8 +49,17 @@ class Gate {
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
   Result<bool> loaded(const Config& config);
 
+  /// What a load left, but for `guarded` and what ends: another is the work of another.
+  struct Shape {
+    wire::TableInfo table;
+    std::vector<std::uint64_t> rules; // handles; not in embed mode, where they are the admin's
+    std::map<std::string, std::pair<std::uint64_t, std::set<std::string>>> sets; // handle, keys as bytes
+    bool operator==(const Shape&) const = default;
+  };
+  Result<Shape> shape(const Config& config, const std::map<std::string, wire::SetInfo>& sets);
+
   Nftables nft_;
-  std::size_t rules_ = 0; // of the table when it was loaded; not in embed mode, where the table is the admin's
+  Shape loaded_; // by the last load
 };
 
 } // namespace knock::netlink

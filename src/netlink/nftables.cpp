@@ -5,8 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
+#include <unordered_set>
 
 #include <fmt/format.h>
+
+#include "wire/nft_event.hpp"
 
 namespace knock::netlink {
 namespace {
@@ -14,6 +18,16 @@ namespace {
 constexpr std::size_t kLargeBatch = 1'024;
 constexpr int kDumpTries =
     20; // another writer can interrupt a dump; only a permanent one interrupts this many
+
+/// Whether some stand twice: the kernel gave the table of a hash set another size between two parts of the dump,
+/// which counts on by number, so others may be missing. A generation does not tell of it.
+bool has_twice(const std::vector<wire::RawElement>& elements) {
+  std::unordered_set<std::string_view> keys;
+  keys.reserve(elements.size());
+  return !std::all_of(elements.begin(), elements.end(), [&](const wire::RawElement& element) {
+    return keys.emplace(reinterpret_cast<const char*>(element.key.data()), element.key.size()).second;
+  });
+}
 
 Error commit_error(const std::string& table, int code) {
   const auto what = fmt::format("put elements into table inet {}", table);
@@ -84,14 +98,17 @@ Result<int> Nftables::dump(const std::function<wire::Bytes(std::uint32_t)>& requ
 
 Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& table, const std::string& set) {
   std::vector<wire::RawElement> found;
-  const auto code =
-      dump([&](std::uint32_t sequence) { return wire::encode_element_dump(table, set, sequence); },
-           [&](const nlmsghdr* message) {
-             if (message == nullptr)
-               found.clear();
-             else
-               wire::parse_elements(message, found);
-           });
+  Result<int> code = EINTR;
+  for (int tries = 0; tries < kDumpTries && code && *code == EINTR; ++tries) {
+    code = dump([&](std::uint32_t sequence) { return wire::encode_element_dump(table, set, sequence); },
+                [&](const nlmsghdr* message) {
+                  if (message == nullptr)
+                    found.clear();
+                  else
+                    wire::parse_elements(message, found);
+                });
+    if (code && *code == 0 && wire::grant_set_named(set) && has_twice(found)) code = EINTR;
+  }
   if (!code) return tl::unexpected(code.error());
   if (*code != 0)
     return tl::unexpected(
@@ -102,8 +119,9 @@ Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& tabl
 Result<std::vector<wire::RawElement>> Nftables::find(const std::string& table,
                                                      std::span<const GrantKey> keys) {
   std::vector<wire::RawElement> found;
-  while (!keys.empty()) {
-    const auto some = keys.first(std::min(keys.size(), wire::kElementsPerMessage));
+  // Behind the first that is gone the kernel answers no more: the next request is short, then they grow again.
+  for (std::size_t most = wire::kElementsPerMessage; !keys.empty();) {
+    const auto some = keys.first(std::min(keys.size(), most));
     const auto before = found.size();
     const auto code = socket_.request(wire::encode_element_get(table, some, socket_.next_sequence()),
                                       [&](const nlmsghdr* message) { wire::parse_elements(message, found); });
@@ -111,7 +129,7 @@ Result<std::vector<wire::RawElement>> Nftables::find(const std::string& table,
     if (*code != 0 && *code != ENOENT)
       return tl::unexpected(
           system::system_error(fmt::format("read elements of table inet {}", table), *code, ""));
-    // Behind the first that is gone the kernel answers no more.
+    most = *code == 0 ? std::min(2 * most, wire::kElementsPerMessage) : 1;
     keys = keys.subspan(*code == 0 ? some.size() : found.size() - before + 1);
   }
   return found;
@@ -132,18 +150,29 @@ Result<std::map<std::string, wire::SetInfo>> Nftables::sets(const std::string& t
   return found;
 }
 
-Result<std::size_t> Nftables::rules(const std::string& table) {
-  std::size_t found = 0;
+Result<std::vector<std::uint64_t>> Nftables::rules(const std::string& table) {
+  std::vector<std::uint64_t> found;
   const auto code = dump([&](std::uint32_t sequence) { return wire::encode_rule_dump(table, sequence); },
                          [&](const nlmsghdr* message) {
-                           if (message == nullptr)
-                             found = 0;
-                           else if (wire::is_rule(message))
-                             ++found;
+                           if (message == nullptr) return found.clear();
+                           if (const auto handle = wire::rule_handle(message)) found.push_back(*handle);
                          });
   if (!code) return tl::unexpected(code.error());
   if (*code != 0 && *code != ENOENT)
     return tl::unexpected(system::system_error(fmt::format("list rules of table inet {}", table), *code, ""));
+  return found;
+}
+
+Result<wire::TableInfo> Nftables::table(const std::string& name) {
+  wire::TableInfo found;
+  const auto code = dump([](std::uint32_t sequence) { return wire::encode_table_dump(sequence); },
+                         [&](const nlmsghdr* message) {
+                           if (message == nullptr) return void(found = {});
+                           auto table = wire::parse_table(message);
+                           if (table && table->name == name) found = std::move(*table);
+                         });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0) return tl::unexpected(system::system_error("list tables", *code, kNeedsCapability));
   return found;
 }
 

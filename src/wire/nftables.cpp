@@ -16,6 +16,8 @@
 #include <memory>
 #include <utility>
 
+#include "wire/nft_table.hpp"
+
 namespace knock::wire {
 namespace {
 
@@ -154,16 +156,6 @@ std::optional<std::size_t> element_at(const nlmsghdr* message, std::size_t offse
                                  : std::optional(static_cast<std::size_t>(found - elements.begin()));
 }
 
-Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set_name,
-                  std::uint32_t sequence) {
-  MessageWriter writer(kMessageBytes + table.size());
-  auto* message = nftnl_nlmsg_build_hdr(writer.next(), type, NFPROTO_INET, NLM_F_DUMP, sequence);
-  mnl_attr_put_strz(message, NFTA_SET_TABLE, table.c_str()); // the same number in both message families
-  if (set_name != nullptr) mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set_name);
-  writer.finish(message);
-  return std::move(writer).take();
-}
-
 std::string parse_comment(nftnl_set_elem* element) {
   std::uint32_t size = 0;
   const auto* data =
@@ -206,11 +198,6 @@ std::uint16_t decode_number(std::span<const std::byte> padded) {
   std::uint16_t number = 0;
   std::memcpy(&number, padded.data(), sizeof number);
   return ntohs(number);
-}
-
-bool is_message(const nlmsghdr* message, std::uint16_t type) {
-  return message->nlmsg_type == static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | type) &&
-         mnl_nlmsg_get_payload_len(message) >= sizeof(nfgenmsg);
 }
 
 } // namespace
@@ -263,18 +250,6 @@ Bytes encode_element_get(const std::string& table, std::span<const GrantKey> key
   return std::move(writer).take();
 }
 
-Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence) {
-  return encode_dump(NFT_MSG_GETRULE, table, nullptr, sequence); // NFTA_RULE_TABLE is that number too
-}
-
-bool is_rule(const nlmsghdr* message) {
-  return is_message(message, NFT_MSG_NEWRULE);
-}
-
-Bytes encode_set_dump(const std::string& table, std::uint32_t sequence) {
-  return encode_dump(NFT_MSG_GETSET, table, nullptr, sequence);
-}
-
 void parse_elements(const nlmsghdr* message, std::vector<RawElement>& out) {
   if (!is_message(message, NFT_MSG_NEWSETELEM)) return;
   const Set set(nftnl_set_alloc());
@@ -291,17 +266,6 @@ std::vector<std::span<const std::byte>> elements_of(std::span<const std::byte> a
     for_each_attribute(list, [&](std::uint16_t, std::span<const std::byte> one) { elements.push_back(one); });
   });
   return elements;
-}
-
-std::optional<SetInfo> parse_set(const nlmsghdr* message) {
-  if (!is_message(message, NFT_MSG_NEWSET)) return std::nullopt;
-  const Set set(nftnl_set_alloc());
-  if (nftnl_set_nlmsg_parse(message, set.get()) < 0) return std::nullopt;
-  const auto* name = nftnl_set_get_str(set.get(), NFTNL_SET_NAME);
-  if (name == nullptr) return std::nullopt;
-  return SetInfo{name, nftnl_set_get_u32(set.get(), NFTNL_SET_KEY_TYPE),
-                 nftnl_set_get_u32(set.get(), NFTNL_SET_KEY_LEN),
-                 nftnl_set_get_u32(set.get(), NFTNL_SET_DESC_SIZE)};
 }
 
 std::optional<Port> decode_port_key(std::span<const std::byte> key) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// nf_tables: a Batch as netlink bytes, and what the kernel says of sets and elements.
+/// nf_tables: a Batch as netlink bytes, and what the kernel says of elements.
 ///
-/// In:     Batch values; datagrams of dumps.   Out: bytes to send; elements and set shapes.
+/// In:     Batch values; datagrams of dumps.   Out: bytes to send; elements.
 /// Source: linux/netfilter/nf_tables.h; libnftnl. Golden bytes: tests/wire.
 ///         libnftnl's own walks believe what they read. They are given answers to our requests alone: these
 ///         come from the kernel, since to send to another netlink socket takes CAP_NET_ADMIN.
@@ -45,18 +45,6 @@ inline constexpr std::size_t kElementsPerMessage =
 /// Asks for elements of one set: they come one by one, in this order, then an ack; or ENOENT at the first
 /// that is gone. Requires: 1 to kElementsPerMessage keys, of one set and family.
 Bytes encode_element_get(const std::string& table, std::span<const GrantKey> keys, std::uint32_t sequence);
-Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence);
-bool is_rule(const nlmsghdr* message);
-Bytes encode_set_dump(const std::string& table, std::uint32_t sequence);
-
-/// A set as the kernel knows it.
-struct SetInfo {
-  std::string name;
-  std::uint32_t key_type = 0;
-  std::uint32_t key_bytes = 0;
-  std::uint32_t size = 0; ///< 0: unlimited
-};
-
 /// One element of any set of ours, its key still as bytes.
 struct RawElement {
   Bytes key;
@@ -70,7 +58,6 @@ struct RawElement {
 std::vector<std::span<const std::byte>> elements_of(std::span<const std::byte> attributes);
 /// Appends the elements of one NFT_MSG_NEWSETELEM; a message that is none adds nothing.
 void parse_elements(const nlmsghdr* message, std::vector<RawElement>& out);
-std::optional<SetInfo> parse_set(const nlmsghdr* message);
 
 /// A key of a grant set. Returns nothing for another length or a protocol we do not open.
 std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSet set = GrantSet::open);

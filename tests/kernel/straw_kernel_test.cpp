@@ -103,10 +103,10 @@ class Both {
     load();
   }
 
-  void load(const Batch& grants = {}, const Batch& held = {}) {
+  void load(const Batch& grants = {}) {
     const auto sets = static_sets_of(*config_);
-    const auto real = gate_.load(*config_, sets, grants, held);
-    const auto outcome = straw_.carry_out({keeper::Load{config_, sets, grants, held}});
+    const auto real = gate_.load(*config_, sets, grants);
+    const auto outcome = straw_.carry_out({keeper::Load{config_, sets, grants}});
     CHECK(real.has_value() == (outcome.done == 1));
     compare();
   }
@@ -176,7 +176,7 @@ class Both {
     CHECK(here.there == there->there);
     CHECK(here.guarded == there->guarded);
     CHECK(here.set_size == there->set_size);
-    if (here.there) CHECK(here.rules_as_loaded == there->rules_as_loaded);
+    if (here.there) CHECK(here.as_loaded == there->as_loaded);
   }
 
   std::shared_ptr<Config> config_ = std::make_shared<Config>();
@@ -242,7 +242,7 @@ TEST_CASE("straw and kernel: another target needs the one that is there") {
 }
 
 TEST_CASE(
-    "straw and kernel: no table, no map: ENOENT; a load brings them, a new size takes what is not held") {
+    "straw and kernel: no table, no map: ENOENT; a load brings them, a new size takes what does not come along") {
   if (!enter_namespace()) return;
   Both both;
   CHECK(both.commit({put(key(GrantSet::open, 1)), put(key(GrantSet::forward, 1))}) == ENOENT);
@@ -251,7 +251,7 @@ TEST_CASE(
   both.load({put(key(GrantSet::open, 1))});
   both.load({put(key(GrantSet::net, 0))});
   both.resize(32);
-  both.load({put(key(GrantSet::open, 2))}, {put(key(GrantSet::open, 3))});
+  both.load({put(key(GrantSet::open, 2))});
 }
 
 TEST_CASE("straw and kernel: the same is heard of what others do, and the same is left") {

@@ -57,7 +57,6 @@ void Digest::add(const keeper::Steps& steps) {
     if (const auto* load = std::get_if<keeper::Load>(&step)) {
       add(load->sets);
       add(load->grants);
-      add(load->held);
     } else if (const auto* commit = std::get_if<keeper::Commit>(&step)) {
       add(commit->batch);
     } else if (const auto* remember = std::get_if<keeper::Remember>(&step)) {

@@ -26,6 +26,7 @@ Result<T> or_error(int code, T value) {
 
 keeper::Seen Straw::look(const keeper::Ask& ask) {
   keeper::Seen seen;
+  seen.at = now;
   const bool kernel = !ask.elements.empty() || ask.grants || ask.table || ask.connections || ask.flows;
   const int error = kernel ? std::exchange(faults.look, 0) : 0;
   if (!ask.elements.empty() && error != 0) seen.elements_error = error_of(error);
@@ -39,7 +40,7 @@ keeper::Seen Straw::look(const keeper::Ask& ask) {
     TableSeen found;
     found.there = table && table->sets[Table::index_of(GrantSet::open, Family::ipv4)];
     if (table) {
-      found.rules_as_loaded = embed || table->rules == bindings.rules_loaded;
+      found.as_loaded = table->handle == bindings.handle && (embed || table->rules == bindings.rules_loaded);
       found.guarded = table->guarded_now(now);
       if (found.there) found.set_size = table->sets[Table::index_of(GrantSet::open, Family::ipv4)]->size;
     }
@@ -139,10 +140,11 @@ int Straw::act(const keeper::Load& load) {
     const bool resized = open4 && open4->size != size_of(GrantSet::open, config);
     if (resized) next = {};
     next.load(config, load.sets, now, resizes);
-    if (resized && next.commit(load.held, now).error != 0) return EINVAL;
   }
   if (next.commit(load.grants, now).error != 0) return EINVAL;
   table = std::move(next);
+  if (!embed) table->handle = ++handles_;
+  bindings.handle = table->handle;
   bindings.rules_loaded = table->rules;
   return 0;
 }
@@ -235,6 +237,7 @@ void Straw::lose_events(bool of_table, bool of_flows) {
 
 void Straw::load_admins() {
   if (!table) table.emplace();
+  if (!table->has_all_sets()) table->handle = ++handles_;
   table->load_admins();
 }
 

@@ -61,6 +61,7 @@ struct Bindings {
   bool engine = false;
   bool listens = false; ///< to commits of others
   std::size_t rules_loaded = 0;
+  std::uint64_t handle = 0; ///< of the table that the last load left
   std::vector<Disturbance> events{};
   bool overran = false;
 };
@@ -126,6 +127,7 @@ class Straw : public keeper::World {
   void tell(Disturbance found);
 
   bool killed_ = true;
+  std::uint64_t handles_ = 0;
 };
 
 } // namespace knock::simulation

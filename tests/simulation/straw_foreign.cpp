@@ -85,6 +85,7 @@ void Straw::disturb(const Foreign& foreign) {
     auto next = table.value_or(Table{});
     next.load(*disk.saved.config, disk.saved.sets, now, resizes);
     table = std::move(next);
+    table->handle = ++handles_;
     tell({.broken = broken, .set_made = true, .removed = {}, .by = {}, .overran = false});
   };
   if (foreign.kind == Kind::load_over)

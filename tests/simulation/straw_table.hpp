@@ -46,6 +46,7 @@ struct Table {
   std::optional<std::map<Port, std::optional<Instant>>> guarded{}; ///< absent: set gone
   std::vector<Port> cut{};
   std::size_t rules = 0;
+  std::uint64_t handle = 0; ///< another whenever sets or rules were made
   Instant collected{}; ///< when ended elements last gave their places back
 
   static std::size_t index_of(GrantSet set, Family family) {

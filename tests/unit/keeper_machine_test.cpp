@@ -30,6 +30,7 @@ struct Rounds {
   std::optional<std::pair<std::size_t, Error>> fails{}; ///< the next list of steps, at this one
   std::vector<Refused> refused{};
   std::optional<Error> look_fails{}; ///< each look at elements
+  Instant look_ends{};               ///< later than the round's time, where the look takes long
   Ask ask{};
   Steps steps{};
   Said said{};
@@ -49,6 +50,7 @@ struct Rounds {
   }
   Seen look() const {
     Seen seen;
+    seen.at = std::max(now, look_ends);
     seen.elements_error = look_fails;
     for (const auto& key : ask.elements)
       if (!look_fails && is_there(key)) seen.elements.push_back({key, 10s, "", {}, {}});
@@ -395,12 +397,12 @@ TEST_CASE("a command starts when its grant is open, and the hand hears of both a
   CHECK(rounds.said.told.size() == 1);
 }
 
-TEST_CASE("off is on disk before the guard goes; knocks are not judged until on") {
+TEST_CASE("off takes the guard away, then is remembered; knocks are not judged until on") {
   auto rounds = started();
   rounds.begin(asks(asked(7, "off")));
   REQUIRE(step<Remember>(rounds.steps) != nullptr);
   CHECK(step<Remember>(rounds.steps)->file == Remember::File::off);
-  CHECK(place_of<Remember>(rounds.steps) < place_of<Load>(rounds.steps));
+  CHECK(place_of<Load>(rounds.steps) < place_of<Remember>(rounds.steps));
   rounds.end();
   (void)rounds.rest();
   CHECK(rounds.table.guarded.empty());
@@ -410,6 +412,111 @@ TEST_CASE("off is on disk before the guard goes; knocks are not judged until on"
   rounds.round(asks(asked(8, "on")));
   (void)rounds.rest();
   CHECK(rounds.table.guarded == std::vector{Guarded{kSsh, {}}});
+}
+
+TEST_CASE("off on a full disk is off, says so, and is remembered as soon as there is room") {
+  auto rounds = started();
+  rounds.begin(asks(asked(7, "off")));
+  rounds.fails = {place_of<Remember>(rounds.steps), kFull};
+  rounds.end();
+  CHECK(rounds.table.guarded.empty());
+  rounds.round();
+  REQUIRE(rounds.said.told.size() == 1);
+  const auto& reply = rounds.said.told[0].reply;
+  CHECK(reply.failure.exit == ExitCode::done);
+  CHECK(reply.lines.at(1).find("No space left on device") != std::string::npos);
+  rounds.now += 1s;
+  rounds.fails = {0, kFull};
+  rounds.round();
+  CHECK(rounds.has("write: No space left")); // once
+  rounds.now += 1s;
+  rounds.fails = {0, kFull};
+  rounds.round();
+  CHECK_FALSE(rounds.has("write: No space left"));
+  rounds.now += 1s;
+  rounds.round();
+  CHECK(step<Remember>(rounds.steps) != nullptr);
+  rounds.round();
+  CHECK(rounds.steps.empty());
+}
+
+TEST_CASE("off touches no table of another, and waits for none of the admin's") {
+  auto rounds = started();
+  rounds.table = {};
+  rounds.begin(asks(asked(7, "off")));
+  CHECK(step<Load>(rounds.steps) == nullptr);
+  rounds.end();
+  (void)rounds.rest();
+  CHECK(rounds.state().kept.memory.off_since);
+}
+
+TEST_CASE("a change whose grants cannot be closed is answered so; off passes it, and they go in the end") {
+  auto rounds = started(kSshDoor + kWebDoor);
+  rounds.round(knocks({completed("ssh"), completed("web")}));
+  rounds.config = parsed(kSshDoor);
+  rounds.round(asks(asked(7, "reload", {{"now", "true"}})));
+  CHECK(rounds.said.told.empty());
+  int tries = 0;
+  for (; tries < 200 && rounds.said.told.empty(); ++tries) {
+    rounds.fails = {0, kRefused};
+    rounds.round();
+  }
+  REQUIRE(rounds.said.told.size() == 1);
+  CHECK(tries > 1);
+  const auto& reply = rounds.said.told[0].reply;
+  CHECK(reply.failure.exit == ExitCode::done); // the rules are there
+  CHECK(reply.lines.back().find("stays open until this is mended: commit: Invalid argument") !=
+        std::string::npos);
+  CHECK(rounds.said.next == rounds.now + 1s);
+  SUBCASE("tried until it is done, and then not answered again") {
+    rounds.round();
+    CHECK(rounds.said.told.empty());
+    CHECK(rounds.has("close door=web"));
+    CHECK_FALSE(rounds.state().finishing);
+  }
+  SUBCASE("off") {
+    rounds.fails = {0, kRefused};
+    rounds.round(hears({.removed = {{kClient, kSsh}}, .by = "nft"}));
+    rounds.gone = {{kClient, kSsh}};
+    rounds.round(asks(asked(8, "off")));
+    CHECK(step<Load>(rounds.steps) != nullptr);
+    (void)rounds.rest();
+    CHECK(rounds.table.guarded.empty());
+    CHECK(rounds.machine.ledger().grants().size() == 1);
+  }
+}
+
+TEST_CASE("another's work: what ended by its time before the look was over is not told removed") {
+  auto rounds = started();
+  rounds.round(knocks({completed("ssh")}));
+  rounds.gone = {{kClient, kSsh}};
+  rounds.look_ends = kStart + 30s;
+  rounds.round(hears({.by = {}, .overran = true}));
+  (void)rounds.rest();
+  CHECK(rounds.machine.ledger().grants().size() == 1);
+  rounds.look_ends = kStart + 29s;
+  rounds.round(hears({.by = {}, .overran = true}));
+  (void)rounds.rest();
+  CHECK(rounds.machine.ledger().grants().empty());
+}
+
+TEST_CASE("of very many elements that others removed, knocks do not wait for all") {
+  auto rounds = started("[limits]\ngrants = 20000\n" +
+                        door_text("ssh", 7'100, "opens = [\"tcp/22\"]\ngrants = 20000\nfor = \"30s\""));
+  std::vector<Completed> records;
+  for (int i = 0; i < 10'000; ++i)
+    records.push_back(completed("ssh", address(fmt::format("198.51.{}.{}", i / 250, 1 + i % 250))));
+  rounds.round(knocks(records));
+  for (const auto& [key, held] : rounds.machine.ledger().elements()) rounds.gone.push_back(key);
+  auto heard = hears({.removed = rounds.gone, .by = "nft"});
+  heard.completed = {completed("ssh", kOther)};
+  rounds.round(std::move(heard));
+  CHECK(rounds.machine.ledger().grants().size() > 5'000);
+  CHECK(rounds.machine.ledger().elements().contains({kOther, kSsh}));
+  REQUIRE(rounds.said.next > rounds.now); // others are heard first
+  rounds.now = *rounds.said.next;
+  (void)rounds.rest();
+  CHECK(rounds.machine.ledger().grants().size() == 1);
 }
 
 TEST_CASE("requests that come at once are done in their order, each with its own answer") {
@@ -442,8 +549,12 @@ TEST_CASE("what fails round after round is tried a second later in the end, not 
   rounds.round(knocks({completed("ssh")}));
   rounds.look_fails = Error{"read elements: No buffer space available", ENOBUFS, ""};
   rounds.round(hears({.removed = {{kClient, kSsh}}, .by = "nft"}));
+  CHECK(rounds.has("read elements: No buffer space available"));
   int at_once = 0;
-  for (; at_once < 200 && rounds.said.next == rounds.now; ++at_once) rounds.round();
+  for (; at_once < 200 && rounds.said.next == rounds.now; ++at_once) {
+    rounds.round();
+    CHECK(rounds.said.lines.empty()); // once a minute
+  }
   CHECK(at_once < 100);
   CHECK(rounds.said.next == kStart + 1s);
   CHECK(rounds.machine.ledger().elements().contains({kClient, kSsh})); // what was removed is not known

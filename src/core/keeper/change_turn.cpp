@@ -55,7 +55,7 @@ Failure forbidden(const Wish& wish) {
 
 void ChangeTurn::ask(State& state, Ask& ask) {
   using Verb = RuleChange::Verb;
-  ask.table = change_.verb != Verb::confirm;
+  ask.table = true;
   ask.memory = ask.grants = change_.verb == Verb::start;
   ask.config = change_.verb == Verb::reload;
   ask.connections = changes_config(change_) || change_.verb == Verb::on;
@@ -99,7 +99,7 @@ tl::expected<Wish, Failure> ChangeTurn::wish_confirm(State& state) {
 }
 
 tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Said& said) {
-  if (seen.table && !*seen.table) return failed(seen.table->error());
+  if (!*seen.table) return failed(seen.table->error());
   if (seen.connections && !*seen.connections) return failed(seen.connections->error());
   auto memory = state.kept.memory;
   switch (change_.verb) {
@@ -125,15 +125,12 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
                   return state.ledger.elements().contains(change.key) ||
                          (!leads && change.key.set == GrantSet::forward);
                 });
-  if (lost_) anew_ = all_open(state.ledger, state.now);
-  const auto all = lost_ ? anew_ : draft_.batch();
+  const bool resized = next.nft.mode == Mode::gate && (*seen.table)->set_size != 2 * next.limits.grants;
+  if (lost_ || resized) anew_ = all_open(state.ledger, state.now);
+  const auto all = lost_ || resized ? anew_ : draft_.batch();
   open.insert(open.end(), all.begin(), all.end());
-  const auto size = seen.table ? (*seen.table)->set_size : 0;
-  Batch held;
-  if (next.nft.mode == Mode::gate && size != 0 && size != 2 * next.limits.grants)
-    held = anew_ = all_open(state.ledger, state.now);
   const bool apart = open.size() >= kLargeBatch;
-  steps.push_back(Load{wish_->config, wish_->sets, apart ? Batch{} : open, std::move(held)});
+  steps.push_back(Load{wish_->config, wish_->sets, apart ? Batch{} : open});
   if (apart) steps.push_back(Commit{std::move(open)});
 }
 
@@ -142,6 +139,7 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
 Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   const auto& next = *wish_->config;
   auto memory = state.kept.disk.remember(wish_->memory);
+  if (change_.verb == RuleChange::Verb::off) return steps_off(state, seen, std::move(memory));
   if (!any_door(next)) return memory;
   const auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
   if (!policy) return tl::unexpected(policy.error());
@@ -163,6 +161,15 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   return steps;
 }
 
+/// The way out of a lock-out needs no disk, and no table of ours.
+Steps ChangeTurn::steps_off(State& state, const Seen& seen, Steps memory) {
+  Steps steps;
+  const auto& table = **seen.table;
+  if (any_door(*wish_->config) && (table.there || !table.guarded.empty())) load(state, seen, steps);
+  steps.insert(steps.end(), memory.begin(), memory.end());
+  return steps;
+}
+
 Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   auto wished = wish(state, seen, said);
   if (!wished) {
@@ -171,7 +178,7 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   }
   wish_ = std::move(*wished);
   state.ledger.note(seen.elements);
-  lost_ = state.table.is_lost() || (seen.table && !(*seen.table)->there);
+  lost_ = state.table.is_lost() || !(*seen.table)->there;
   left_over_ = lost_ ? close_removed(state) : std::exchange(state.work.left_over, {});
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
@@ -215,7 +222,13 @@ void ChangeTurn::undo_load(State& state) {
 
 void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
   if (!wish_) return;
-  if (outcome.error) {
+  const bool unremembered =
+      change_.verb == RuleChange::Verb::off && outcome.error && outcome.done >= place_of<Remember>(steps);
+  if (unremembered) {
+    texts_.push_back(
+        fmt::format("a restart guards again, it could not be remembered: {}", to_string(*outcome.error)));
+    state.kept.not_before = state.now + kDiskAgain;
+  } else if (outcome.error) {
     draft_.revert(state.ledger);
     state.work.left_over.insert(state.work.left_over.end(), left_over_.begin(), left_over_.end());
     if (outcome.done > place_of<Load>(steps)) undo_load(state);
@@ -230,7 +243,7 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     state.knocks.follow(*wish_->config);
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }
-  if (any_door(*wish_->config))
+  if (place_of<Load>(steps) != steps.size())
     state.table.settle_load();
   else
     state.work.left_over = std::move(left_over_); // nothing was loaded
@@ -241,37 +254,60 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
       wish_->applied.sessions.push_back(event.grant);
     }
   if (change_.verb == RuleChange::Verb::on) state.table.doubt(); // what others did while it was off
-  state.finishing = Finishing{change_, std::move(wish_->applied), before.unconfirmed, std::move(texts_)};
+  state.finishing =
+      Finishing{change_, std::move(wish_->applied), before.unconfirmed, std::move(texts_), false};
 }
 
-void finish(State& state, Said& said) {
-  const auto [change, applied, before, texts_of_confirm] = *std::exchange(state.finishing, std::nullopt);
-  std::vector<std::string> texts = texts_of_confirm;
-  Reply reply;
+namespace {
+
+Reply reply_of(const State& state, const Finishing& finishing, Said& said) {
+  const auto& [change, applied, before, texts, answered] = finishing;
+  const auto say = [&](LogLevel level, const std::string& text) { said.lines.push_back({level, text}); };
   switch (change.verb) {
-  case RuleChange::Verb::start: state.settings.started = true; return;
+  case RuleChange::Verb::start: break;
   case RuleChange::Verb::confirm:
-    for (const auto& text : texts) said.lines.push_back({LogLevel::info, "confirm: " + text});
-    reply = told(texts);
-    break;
-  case RuleChange::Verb::off:
-    said.lines.push_back({LogLevel::warn, "off: nothing is guarded until knockctl on"});
-    reply = told({"off: nothing is guarded until: sudo knockctl on"});
-    break;
+    for (const auto& text : texts) say(LogLevel::info, "confirm: " + text);
+    return told(texts);
+  case RuleChange::Verb::off: {
+    say(LogLevel::warn, "off: nothing is guarded until knockctl on");
+    for (const auto& text : texts) say(LogLevel::warn, "off: " + text);
+    std::vector<std::string> lines{"off: nothing is guarded until: sudo knockctl on"};
+    lines.insert(lines.end(), texts.begin(), texts.end());
+    return told(lines);
+  }
   case RuleChange::Verb::on:
-    said.lines.push_back({LogLevel::info, "on: guarding again"});
-    reply = told({applied.guarded.empty() ? "on: no door is enabled."
-                                          : fmt::format("on: {} guarded from now.", names(applied.guarded))});
-    break;
+    say(LogLevel::info, "on: guarding again");
+    return told({applied.guarded.empty() ? "on: no door is enabled."
+                                         : fmt::format("on: {} guarded from now.", names(applied.guarded))});
   case RuleChange::Verb::reload: {
-    texts = reload_texts(change.options, applied, before, state.now);
-    texts.push_back(fmt::format("config read: {}.", plural(count_enabled(*state.settings.config), "door")));
-    for (const auto& text : texts) said.lines.push_back({LogLevel::info, "reload: " + text});
-    reply = told(texts);
+    auto lines = reload_texts(change.options, applied, before, state.now);
+    lines.push_back(fmt::format("config read: {}.", plural(count_enabled(*state.settings.config), "door")));
+    for (const auto& text : lines) say(LogLevel::info, "reload: " + text);
+    auto reply = told(lines);
     reply.lines.push_back(changed_line(applied.changed, applied.guarded, applied.unguarded));
+    return reply;
   }
   }
-  state.desk.answer(change.ticket, std::move(reply), said);
+  return {};
+}
+
+} // namespace
+
+void finish(State& state, Said& said) {
+  const auto finishing = *std::exchange(state.finishing, std::nullopt);
+  if (finishing.change.verb == RuleChange::Verb::start) state.settings.started = true;
+  if (!finishing.answered && finishing.change.ticket != 0)
+    state.desk.answer(finishing.change.ticket, reply_of(state, finishing, said), said);
+}
+
+void answer_unfinished(State& state, const Error& error, Said& said) {
+  auto& finishing = state.finishing;
+  if (!finishing || finishing->answered || finishing->change.verb == RuleChange::Verb::start) return;
+  auto reply = reply_of(state, *finishing, said);
+  reply.lines.push_back(
+      text_line("what is no longer given stays open until this is mended: " + to_string(error)));
+  finishing->answered = true;
+  state.desk.answer(finishing->change.ticket, std::move(reply), said);
 }
 
 } // namespace knock::keeper

@@ -45,7 +45,8 @@ void Flows::look(const std::vector<Flow>& found, const Wanted& wanted, Instant n
 }
 
 bool Flows::awaits(const Address& source, Port port) const {
-  for (auto it = unanswered_.lower_bound({source, 0, {}, {}}); it != unanswered_.end() && it->source == source; ++it)
+  for (auto it = unanswered_.lower_bound({source, 0, {}, {}});
+       it != unanswered_.end() && it->source == source; ++it)
     if (it->port == port) return true;
   return false;
 }

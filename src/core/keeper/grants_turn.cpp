@@ -13,7 +13,6 @@ namespace knock::keeper {
 namespace {
 
 constexpr std::size_t kLongLook = 64; // unused grants of a door that is at its limit, whose counters are read
-constexpr Millis kDiskAgain{1'000};
 
 std::vector<GrantRequest> requests_of(const Work& work) {
   std::vector<GrantRequest> requests;
@@ -29,7 +28,7 @@ std::vector<GrantRequest> requests_of(const Work& work) {
 /// now, and what is used is not given up.
 void GrantsTurn::ask(State& state, Ask& ask) {
   auto& ledger = state.ledger;
-  if (!is_stuck(state)) removed_ = state.table.take_removed();
+  if (!is_stuck(state)) removed_ = state.table.take_removed(kSlice);
   ask.add(removed_);
   for (const auto& key : removed_) ask.add(keys_of(ledger, matching(ledger.book(), {.key = key})));
   if (state.finishing) gone_ = gone_grants(*state.settings.config, ledger);
@@ -196,7 +195,9 @@ void GrantsTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     drop(state, outcome, said);
   }
   if (!outcome.error || (commits && outcome.done <= commit)) return; // not of the disk
-  said.lines.push_back({LogLevel::warn, to_string(*outcome.error)});
+  const auto text = to_string(*outcome.error);
+  if (state.kept.error != text) said.lines.push_back({LogLevel::warn, text});
+  state.kept.error = text;
   state.kept.not_before = state.now + kDiskAgain;
 }
 

@@ -76,6 +76,7 @@ struct MemorySeen {
 
 /// What was asked for, and nothing else.
 struct Seen {
+  Instant at{};                    ///< behind all of it: what ended until then may be missing by its time
   std::vector<Element> elements{}; ///< those that are there
   std::optional<Error> elements_error{};
   std::optional<Result<std::vector<Element>>> grants{};

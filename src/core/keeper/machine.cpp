@@ -10,6 +10,21 @@ namespace {
 
 constexpr int kAtOnce = 64; // what failed comes again at once, so often
 constexpr Millis kTryAgain{1'000};
+constexpr Millis kTellAgain{60'000}; // that the kernel cannot be read
+constexpr Millis kBreath{1};         // between two slices the next wake-up hears who waits
+
+/// Why the kernel was not read as asked.
+std::optional<Error> look_error(const Seen& seen) {
+  auto error = seen.elements_error;
+  const auto take = [&](const auto& read) {
+    if (!error && read && !*read) error = read->error();
+  };
+  take(seen.table);
+  take(seen.grants);
+  take(seen.flows);
+  take(seen.connections);
+  return error;
+}
 
 } // namespace
 
@@ -68,12 +83,13 @@ void Machine::take_requests() {
 Machine::Turn Machine::next_turn() {
   auto& work = state_.work;
   const bool guards = any_door(config());
-  // What others took back must not come back with new rules.
-  const bool taken_back =
-      state_.table.has_removed() && !state_.table.is_lost() && !state_.kept.memory.off_since;
+  // What others took back must not come back with new rules; off brings nothing.
+  const bool taken_back = state_.table.removed() != 0 && !state_.table.is_lost() &&
+                          !state_.kept.memory.off_since && work.change &&
+                          work.change->verb != RuleChange::Verb::off;
   if (guards && !state_.settings.started && !std::exchange(state_.standing.tried_to_listen, true))
     return GrantsTurn{};
-  if (!state_.finishing && work.jobs.empty() && work.change && !taken_back)
+  if (!is_finishing() && work.jobs.empty() && work.change && !taken_back)
     return ChangeTurn(*std::exchange(work.change, std::nullopt));
   if (!state_.settings.started && !state_.finishing) return GrantsTurn{};
   if (guards && !state_.kept.memory.off_since && state_.table.heals(state_.now)) return HealTurn{};
@@ -85,7 +101,7 @@ Machine::Turn Machine::next_turn() {
 Ask Machine::ask(Heard heard) {
   said_ = {};
   hear(std::move(heard));
-  if (state_.settings.started && !state_.finishing && !state_.work.change) take_requests();
+  if (state_.settings.started && !is_finishing() && !state_.work.change) take_requests();
   turn_ = next_turn();
   Ask ask;
   std::visit([&](auto& turn) { turn.ask(state_, ask); }, turn_);
@@ -95,11 +111,14 @@ Ask Machine::ask(Heard heard) {
 
 const Steps& Machine::decide(const Seen& seen) {
   if (state_.table.is_doubted() && seen.table && seen.grants && any_door(config()))
-    look_at_table(state_, *seen.table, *seen.grants);
-  const auto failed = [](const auto& read) { return read && !*read; };
-  look_failed_ = seen.elements_error || failed(seen.table) || failed(seen.grants) || failed(seen.flows) ||
-                 failed(seen.connections);
+    look_at_table(state_, seen);
+  const auto error = look_error(seen);
+  look_failed_ = error.has_value();
   if (look_failed_) ++failures_;
+  if (error && (!look_told_ || *look_told_ + kTellAgain <= state_.now)) {
+    said_.lines.push_back({LogLevel::warn, to_string(*error)});
+    look_told_ = state_.now;
+  }
   return steps_ = std::visit([&](auto& turn) { return turn.decide(state_, seen, said_); }, turn_);
 }
 
@@ -109,7 +128,10 @@ Said Machine::settle(const Outcome& outcome) {
   if (outcome.error) ++failures_;
   if (!outcome.error && !look_failed_) failures_ = 0;
   auto due = next();
-  if (failures_ > kAtOnce && due) due = std::max(*due, state_.now + kTryAgain);
+  if (failures_ > kAtOnce) {
+    if (outcome.error) answer_unfinished(state_, *outcome.error, said_);
+    if (due) due = std::max(*due, state_.now + kTryAgain);
+  }
   said_.next = sooner(due, state_.tally.audit.sum_up(state_.now, said_.lines));
   return std::exchange(said_, {});
 }
@@ -125,11 +147,13 @@ std::optional<Instant> Machine::next() const {
   const auto& work = state_.work;
   const auto now = state_.now;
   const bool waits = work.change || !work.asked.empty() || !work.completed.empty() || !work.jobs.empty();
-  if ((waits || state_.finishing) && !(state_.finishing && is_stuck(state_))) return now;
-  if (!any_door(config()) && state_.standing.engine) return now;
   // Without a table nothing is changed: what is due waits until it is back.
   const bool stuck = is_stuck(state_);
-  if (state_.table.has_removed() && !state_.kept.memory.off_since && !stuck) return now;
+  if (waits && !(is_finishing() && stuck)) return now;
+  if (state_.finishing && !stuck) return now;
+  if (!any_door(config()) && state_.standing.engine) return now;
+  if (const auto removed = state_.table.removed(); removed != 0 && !state_.kept.memory.off_since && !stuck)
+    return removed > kSlice ? now + kBreath : now;
   auto next = sooner(stuck ? state_.ledger.book().next_end() : state_.ends.next(state_.ledger),
                      next_ended(state_.kept.memory.unconfirmed));
   if (any_door(config()) && !state_.kept.memory.off_since) next = sooner(next, state_.table.next(now));

@@ -48,14 +48,16 @@ class Machine {
   void hear(Heard heard);
   void take_requests();
   Turn next_turn();
+  [[nodiscard]] bool is_finishing() const { return state_.finishing && !state_.finishing->answered; }
   [[nodiscard]] std::optional<Instant> next() const;
 
   State state_;
   Turn turn_;
   Steps steps_;
   Said said_;
-  bool look_failed_ = false; // in this round
-  int failures_ = 0;         // in a row
+  bool look_failed_ = false;         // in this round
+  std::optional<Instant> look_told_; // when its error was logged
+  int failures_ = 0;                 // in a row
 };
 
 /// What `knockctl status` needs to be read, and shows: nothing changes by it.

@@ -55,13 +55,12 @@ struct Remember {
   File file = File::unconfirmed;
   std::string text;
 };
-/// Loads rules and static sets over what is there, and the changes of `grants`, in one transaction. `held`
-/// fills sets that have to be made anew in another size.
+/// Loads rules and static sets over what is there, and the changes of `grants`, in one transaction. Sets of another
+/// size are made anew, empty but for `grants`.
 struct Load {
   ConfigPointer config;
   StaticSets sets;
   Batch grants;
-  Batch held;
 };
 /// Removes the table; embed: empties the static sets.
 struct Unload {

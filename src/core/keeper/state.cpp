@@ -24,6 +24,7 @@ void take(State& state, const Listen& step) {
 }
 void take(State& state, const Remember& step) {
   state.kept.disk.settle(step);
+  state.kept.error.clear();
 }
 void take(State&, const Load&) {}
 void take(State& state, const Unload&) {
@@ -73,17 +74,17 @@ bool is_stuck(const State& state) {
   return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
 }
 
-void look_at_table(State& state, const Result<TableSeen>& table, const Result<std::vector<Element>>& grants) {
-  const bool seen = table && grants;
+void look_at_table(State& state, const Seen& seen) {
+  const bool whole = *seen.table && *seen.grants;
   const auto& config = *state.settings.config;
-  auto found = seen ? std::optional(*table) : std::nullopt;
+  auto found = whole ? std::optional(**seen.table) : std::nullopt;
   if (found && config.nft.mode == Mode::gate && found->set_size != 2 * config.limits.grants)
-    found->rules_as_loaded = false; // a boot file of another size
+    found->as_loaded = false; // a boot file of another size
   state.table.look(found, sets_of(config, state.kept.memory, state.now));
-  if (!seen || state.table.is_lost()) return;
+  if (!whole || state.table.is_lost()) return;
   std::set<GrantKey> there;
-  for (const auto& element : *grants) there.insert(element.key);
-  for (const auto& [key, holders] : open_elements(state.ledger, state.now))
+  for (const auto& element : **seen.grants) there.insert(element.key);
+  for (const auto& [key, holders] : open_elements(state.ledger, std::max(state.now, seen.at)))
     if (!there.contains(key)) state.table.keep_removed({key});
 }
 

@@ -46,12 +46,13 @@ struct Standing {
   std::optional<Error> deaf_flows; ///< why connections are not known
 };
 
-/// A change of rules that is done but for the grants that it takes away, and is answered then.
+/// A change of rules that is done but for the grants that it takes away, and is answered then. Requests wait for that.
 struct Finishing {
   RuleChange change;
   Applied applied;
   Unconfirmed before;             ///< what was on trial
-  std::vector<std::string> texts; ///< of a confirmation
+  std::vector<std::string> texts; ///< of a confirmation, or of off
+  bool answered = false;          ///< what is left to be done could not be done; it is tried again
 };
 
 struct Settings {
@@ -69,10 +70,13 @@ struct Tally {
   std::uint64_t commits = 0; ///< batches that the kernel took
 };
 
+inline constexpr Millis kDiskAgain{1'000}; ///< after a disk error
+
 struct Kept {
   Memory memory;
   Disk disk;
   std::optional<Instant> not_before; ///< after a disk error
+  std::string error;                 ///< the last that was told, until a write succeeds
 };
 
 struct State {
@@ -99,7 +103,8 @@ void refuse_jobs(State& state, const Error& error, Said& said, const std::set<Jo
 /// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
 bool is_stuck(const State& state);
 /// What a look at the table says, behind lost events: it is lost, or stands and lacks what others removed.
-void look_at_table(State& state, const Result<TableSeen>& table, const Result<std::vector<Element>>& grants);
+/// Requires: both were read.
+void look_at_table(State& state, const Seen& seen);
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
 /// configuration does not give any more. Returns the elements that may still be there and have no owner.
 Batch close_removed(State& state);

@@ -39,7 +39,7 @@ void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted)
   const auto same = [](const Guarded& a, const Guarded& b) { // a trial that lost its end is another thing
     return a.port == b.port && a.left.has_value() == b.left.has_value();
   };
-  const bool intact = seen->there && seen->rules_as_loaded &&
+  const bool intact = seen->there && seen->as_loaded &&
                       std::equal(seen->guarded.begin(), seen->guarded.end(), wanted.guarded.begin(),
                                  wanted.guarded.end(), same);
   if (intact && !lost_) return; // lost, what it waits for may have come unheard
@@ -52,7 +52,7 @@ bool Table::heals(Instant now) const {
 }
 
 Error Table::absence(const std::string& table) const {
-  return {fmt::format("table inet {} is gone, removed again and again by {}", table, disturber()), ENOENT,
+  return {fmt::format("table inet {} is gone, removed by {}", table, disturber()), ENOENT,
           "run: knockctl reload --now"};
 }
 
@@ -80,10 +80,10 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
                                  HealBudget::kMost, disturber())});
   ++healed_;
   healed_at_ = now;
-  lines.push_back(
-      {LogLevel::warn,
-       fmt::format("healed by={}: table inet {} was gone, {} back", by_.empty() ? "-" : by_, config.nft.table,
-                   elements == 1 ? "1 element is" : fmt::format("{} elements are", elements))});
+  lines.push_back({LogLevel::warn,
+                   fmt::format("healed by={}: table inet {} was gone or changed, {} back",
+                               by_.empty() ? "-" : by_, config.nft.table,
+                               elements == 1 ? "1 element is" : fmt::format("{} elements are", elements))});
   lost_ = false;
   error_.reset();
   doubted_ = true; // nothing was heard during the load
@@ -106,6 +106,13 @@ void Table::forget() {
   settle_load();
   doubted_ = false;
   removed_.clear();
+}
+
+std::vector<GrantKey> Table::take_removed(std::size_t most) {
+  const auto end = removed_.begin() + static_cast<std::ptrdiff_t>(std::min(most, removed_.size()));
+  std::vector<GrantKey> taken(removed_.begin(), end);
+  removed_.erase(removed_.begin(), end);
+  return taken;
 }
 
 std::optional<Instant> Table::next(Instant now) const {

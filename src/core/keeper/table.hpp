@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -45,9 +46,9 @@ class Table {
   void settle_load();
   void forget();
 
-  /// Elements that others removed since.
-  std::vector<GrantKey> take_removed() { return std::exchange(removed_, {}); }
-  [[nodiscard]] bool has_removed() const { return !removed_.empty(); }
+  /// Elements that others removed since: the first `most` of them.
+  std::vector<GrantKey> take_removed(std::size_t most = std::numeric_limits<std::size_t>::max());
+  [[nodiscard]] std::size_t removed() const { return removed_.size(); }
   /// These are gone, too; or could not be dealt with yet.
   void keep_removed(const std::vector<GrantKey>& keys) {
     removed_.insert(removed_.end(), keys.begin(), keys.end());

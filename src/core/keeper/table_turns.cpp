@@ -32,10 +32,8 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
   elements_ = open_.size();
   open_.insert(open_.end(), left_over_.begin(), leads);
   with_elements_ = !state.table.is_apart() && open_.size() < kLargeBatch;
-  Steps steps{Load{settings.config,
-                   sets_of(*settings.config, state.kept.memory, state.now),
-                   with_elements_ ? open_ : Batch{},
-                   {}}};
+  Steps steps{Load{settings.config, sets_of(*settings.config, state.kept.memory, state.now),
+                   with_elements_ ? open_ : Batch{}}};
   if (!with_elements_ && !open_.empty()) steps.push_back(Commit{open_});
   needed_ = steps.size();
   if (!led.empty()) steps.push_back(Commit{led});
@@ -52,7 +50,8 @@ void HealTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& 
   auto lines = state.table.settle_heal(error, elements_, with_elements_, *state.settings.config, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
   if (error && !state.table.heals(state.now) && !state.work.jobs.empty()) refuse_jobs(state, *error, said);
-  // The admin's hand alone brings it back: a change that is done waits no longer.
+  if (error && !state.table.heals(state.now)) answer_unfinished(state, *error, said);
+  // The admin's hand alone brings it back: a start waits no longer.
   if (error && state.finishing && !state.table.next(state.now)) finish(state, said);
 }
 
@@ -65,10 +64,10 @@ Steps UnloadTurn::decide(State& state, const Seen&, Said&) {
 void UnloadTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
   if (!state.finishing) return;
   if (!outcome.error) return finish(state, said);
-  const auto change = std::exchange(state.finishing, std::nullopt)->change;
+  const auto finishing = *std::exchange(state.finishing, std::nullopt);
   said.lines.push_back({LogLevel::error, to_string(*outcome.error)});
-  if (change.verb == RuleChange::Verb::start) said.failed = failure_of(*outcome.error);
-  state.desk.answer(change.ticket, refusal(*outcome.error), said);
+  if (finishing.change.verb == RuleChange::Verb::start) said.failed = failure_of(*outcome.error);
+  if (!finishing.answered) state.desk.answer(finishing.change.ticket, refusal(*outcome.error), said);
 }
 
 } // namespace knock::keeper

@@ -15,6 +15,8 @@
 
 namespace knock::keeper {
 
+inline constexpr std::size_t kSlice =
+    4'096; // elements that others removed, in one round: knocks do not wait for all
 inline constexpr std::size_t kLargeBatch = 1'024; // elements; nft takes seconds over the text of more
 
 /// Start, reload, on, off, confirm: another configuration, or another memory.
@@ -31,6 +33,7 @@ class ChangeTurn {
   tl::expected<Wish, Failure> wish_reload(State& state, const Seen& seen);
   tl::expected<Wish, Failure> wish_confirm(State& state);
   Result<Steps> steps(State& state, const Seen& seen);
+  Steps steps_off(State& state, const Seen& seen, Steps memory);
   void load(State& state, const Seen& seen, Steps& steps);
   void undo_load(State& state);
   void fail(State& state, const Failure& failure, Said& said);
@@ -89,5 +92,7 @@ class GrantsTurn {
 
 /// Ends a change whose grants are closed: says what was done.
 void finish(State& state, Said& said);
+/// These grants cannot be closed for now: answers with what was done, and requests are taken again.
+void answer_unfinished(State& state, const Error& error, Said& said);
 
 } // namespace knock::keeper

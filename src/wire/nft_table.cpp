@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wire/nft_table.hpp"
+
+#include <libnftnl/common.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <memory>
+
+namespace knock::wire {
+namespace {
+
+constexpr std::size_t kMessageBytes = 256; // header, table and set name
+
+/// What libnftnl allocates and frees by functions of its own.
+template<class Object>
+using Owned = std::unique_ptr<Object, void (*)(const Object*)>;
+
+} // namespace
+
+bool is_message(const nlmsghdr* message, std::uint16_t type) {
+  return message->nlmsg_type == static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | type) &&
+         mnl_nlmsg_get_payload_len(message) >= sizeof(nfgenmsg);
+}
+
+Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set_name,
+                  std::uint32_t sequence) {
+  MessageWriter writer(kMessageBytes + table.size());
+  auto* message = nftnl_nlmsg_build_hdr(writer.next(), type, NFPROTO_INET, NLM_F_DUMP, sequence);
+  if (!table.empty())
+    mnl_attr_put_strz(message, NFTA_SET_TABLE, table.c_str()); // the same number in both message families
+  if (set_name != nullptr) mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set_name);
+  writer.finish(message);
+  return std::move(writer).take();
+}
+
+Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence) {
+  return encode_dump(NFT_MSG_GETRULE, table, nullptr, sequence); // NFTA_RULE_TABLE is that number too
+}
+
+std::optional<std::uint64_t> rule_handle(const nlmsghdr* message) {
+  if (!is_message(message, NFT_MSG_NEWRULE)) return std::nullopt;
+  const Owned<nftnl_rule> rule(nftnl_rule_alloc(), nftnl_rule_free);
+  if (nftnl_rule_nlmsg_parse(message, rule.get()) < 0) return std::nullopt;
+  return nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE);
+}
+
+Bytes encode_set_dump(const std::string& table, std::uint32_t sequence) {
+  return encode_dump(NFT_MSG_GETSET, table, nullptr, sequence);
+}
+
+Bytes encode_table_dump(std::uint32_t sequence) {
+  return encode_dump(NFT_MSG_GETTABLE, {}, nullptr, sequence);
+}
+
+std::optional<SetInfo> parse_set(const nlmsghdr* message) {
+  if (!is_message(message, NFT_MSG_NEWSET)) return std::nullopt;
+  const Owned<nftnl_set> set(nftnl_set_alloc(), nftnl_set_free);
+  if (nftnl_set_nlmsg_parse(message, set.get()) < 0) return std::nullopt;
+  const auto* name = nftnl_set_get_str(set.get(), NFTNL_SET_NAME);
+  if (name == nullptr) return std::nullopt;
+  return SetInfo{name,
+                 nftnl_set_get_u64(set.get(), NFTNL_SET_HANDLE),
+                 nftnl_set_get_u32(set.get(), NFTNL_SET_FLAGS),
+                 nftnl_set_get_u32(set.get(), NFTNL_SET_KEY_TYPE),
+                 nftnl_set_get_u32(set.get(), NFTNL_SET_KEY_LEN),
+                 nftnl_set_get_u32(set.get(), NFTNL_SET_DESC_SIZE)};
+}
+
+std::optional<TableInfo> parse_table(const nlmsghdr* message) {
+  if (!is_message(message, NFT_MSG_NEWTABLE)) return std::nullopt;
+  const Owned<nftnl_table> table(nftnl_table_alloc(), nftnl_table_free);
+  if (nftnl_table_nlmsg_parse(message, table.get()) < 0) return std::nullopt;
+  const auto* name = nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME);
+  if (name == nullptr) return std::nullopt;
+  return TableInfo{name, nftnl_table_get_u64(table.get(), NFTNL_TABLE_HANDLE),
+                   nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS)};
+}
+
+} // namespace knock::wire

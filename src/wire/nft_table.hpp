@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// What an nf_tables table is made of: its sets and rules, without elements.
+///
+/// In:     messages of dumps.   Out: requests; handles, flags, set shapes.
+/// Source: linux/netfilter/nf_tables.h; libnftnl.
+///         Like wire/nftables.hpp, this reads answers to our requests alone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "wire/message.hpp"
+
+namespace knock::wire {
+
+bool is_message(const nlmsghdr* message, std::uint16_t type);
+/// A dump of this type (NFT_MSG_GET*) of a table, and of a set; empty or null: of all.
+Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set, std::uint32_t sequence);
+
+Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence);
+/// Nothing for a message that is no rule. A rule that is replaced or loaded again has another handle.
+std::optional<std::uint64_t> rule_handle(const nlmsghdr* message);
+Bytes encode_set_dump(const std::string& table, std::uint32_t sequence);
+Bytes encode_table_dump(std::uint32_t sequence);
+
+/// A table as the kernel knows it. A table that is deleted and made again has another handle.
+struct TableInfo {
+  std::string name;
+  std::uint64_t handle = 0;
+  std::uint32_t flags = 0; ///< NFT_TABLE_F_*
+  bool operator==(const TableInfo&) const = default;
+};
+
+/// A set as the kernel knows it.
+struct SetInfo {
+  std::string name;
+  std::uint64_t handle = 0;
+  std::uint32_t flags = 0; ///< NFT_SET_*
+  std::uint32_t key_type = 0;
+  std::uint32_t key_bytes = 0;
+  std::uint32_t size = 0; ///< 0: unlimited
+};
+std::optional<SetInfo> parse_set(const nlmsghdr* message);
+std::optional<TableInfo> parse_table(const nlmsghdr* message);
+
+} // namespace knock::wire
