@@ -13,6 +13,7 @@ namespace knock {
 struct Disturbance {
   bool broken = false;             ///< table, set, chain or rule of ours gone, or an element of a static set
   bool set_made = false;           ///< a set of ours was made, or loaded over itself
+  bool changed = false;            ///< anything of ours was made or added: it may not be as we want it
   std::vector<GrantKey> removed{}; ///< elements deleted from our grant sets and not put back
   std::string by{};                ///< name of the process, as it chose it
   bool overran = false;            ///< messages were lost: anything may have happened

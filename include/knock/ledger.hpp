@@ -33,13 +33,19 @@ inline constexpr Millis kLease{60'000};          // how far ahead of a live conn
 inline constexpr Millis kSentAgain{10'000};      // TCP sends a SYN again after 1, 3 and 7 s (RFC 6298)
 inline constexpr Millis kForwardOutlives{1'000}; // else the last packet meets a local service of that port
 
+/// Whose element it is, as its comment says, without source and ports. Nothing: of another hand.
+std::optional<OpenGrant> owner_of(const Element& element);
+
 class Ledger {
  public:
   explicit Ledger(LedgerLimits limits) : shares_(limits) {}
 
   using TermsOf = std::function<Terms(std::string_view door)>;
-  /// Takes over what the kernel holds at start, one grant per owner and source, and forgets all else.
+  /// Takes over what the kernel holds at start, one grant per owner and source, and forgets all else. A grant of ours
+  /// ends at its cap, whatever its elements say; one behind it is not taken over.
   void adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now);
+  /// Elements of another hand that are there now: each is a grant of its own, as long as it stands.
+  void take_in(std::span<const Element> foreign, Instant now);
   Undo accept(const Plan& plan);
   /// Makes an accept unhappen. Requires: nothing but accepts since, and those reverted, the last first.
   void revert(const Undo& undo);
@@ -100,6 +106,14 @@ Plan plan_anew(const Ledger& ledger, const std::set<GrantKey>& keys, Instant now
 std::map<GrantKey, Grants> open_elements(const Ledger& ledger, Instant now);
 /// The same, each with its remaining time: to fill a table that was made anew.
 Batch all_open(const Ledger& ledger, Instant now);
+
+/// What a whole look at the sets shows that is not as the ledger has it.
+struct Strays {
+  Batch wrong;                   ///< ours, and nobody's, or ending at another time: puts it right
+  std::vector<Element> foreign;  ///< of another hand
+  std::vector<GrantKey> missing; ///< of open grants
+};
+Strays look_for_strays(const Ledger& ledger, std::span<const Element> there, Instant now);
 
 /// Their elements that have counters, without those of forwards.
 std::vector<GrantKey> keys_of(const Ledger& ledger, const Grants& grants);

@@ -33,10 +33,11 @@ inline constexpr std::size_t kMaxTableName = 64;   // bytes; nft takes 255
 
 // ---- config: all doors together
 
-inline constexpr std::size_t kMaxDoors = 10'000;     // what the policy is measured with
-inline constexpr std::size_t kMaxNodes = 65'535;     // 16 bits of the attempt word, 0 taken
-inline constexpr std::size_t kMostSessions = 32'768; // half of the set; a full one would refuse the whole guard
-inline constexpr std::size_t kMaxAny = 1'024;        // ports that one knock may open: elements of one grant
+inline constexpr std::size_t kMaxDoors = 10'000; // what the policy is measured with
+inline constexpr std::size_t kMaxNodes = 65'535; // 16 bits of the attempt word, 0 taken
+inline constexpr std::size_t kMostSessions =
+    32'768;                                   // half of the set; a full one would refuse the whole guard
+inline constexpr std::size_t kMaxAny = 1'024; // ports that one knock may open: elements of one grant
 inline constexpr Range<std::size_t> kTrusted{0, 64}; // prefixes and interfaces, of `trust` and of `also`
 inline constexpr Count kNflogGroup{0, 65'532};       // four groups, numbered by 16 bits
 // bytes; the least is Linux's own (rmem_default)
@@ -51,10 +52,10 @@ inline constexpr std::uint32_t kLeastShare = 64;         // grants of a door tha
 
 // ---- config: one door
 
-inline constexpr Range<std::size_t> kKnock{1, 31};       // steps; more add nothing to what a scan has to guess
-inline constexpr std::size_t kMaxAnySteps = 6;           // order any takes 2^n - 1 nodes
-inline constexpr Span kPause{Millis{200}, Seconds{60}};  // a quarter of it has to exceed the jitter of a path
-inline constexpr Count kRepeats{1, 31};                  // of a step, as many as steps
+inline constexpr Range<std::size_t> kKnock{1, 31};      // steps; more add nothing to what a scan has to guess
+inline constexpr std::size_t kMaxAnySteps = 6;          // order any takes 2^n - 1 nodes
+inline constexpr Span kPause{Millis{200}, Seconds{60}}; // a quarter of it has to exceed the jitter of a path
+inline constexpr Count kRepeats{1, 31};                 // of a step, as many as steps
 inline constexpr Span kWithin{Seconds{1}, Seconds{120}}; // as kCooloff
 inline constexpr Count kStrays{0, 14};                   // 4 bits of the attempt word; 15 is cooling
 inline constexpr Span kReorder{Millis{0}, Millis{200}};  // what a path swaps arrives closer together

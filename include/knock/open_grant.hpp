@@ -67,14 +67,14 @@ struct OpenGrant {
   Instant ends{};
   Instant cap{}; ///< nothing extends beyond
   Terms terms{};
-  std::uint32_t uses_left = 0;   ///< of a `uses` grant: connections to come
+  std::uint32_t uses_left = 0;     ///< of a `uses` grant: connections to come
   Instant closes = Instant::max(); ///< without a use left: when it is closed, as far as known
-  std::uint16_t source_port = 0; ///< of a `session` grant
-  Instant arrive{};              ///< on_disconnect: until then a connection is awaited
-  bool used = false;             ///< on_disconnect, `uses`: there was a connection
-  bool connected = false;        ///< on_disconnect: there is one
-  Traffic marked{};              ///< on_idle: what had passed when it was last extended
-  bool adopted = false;          ///< found in the kernel at start
+  std::uint16_t source_port = 0;   ///< of a `session` grant
+  Instant arrive{};                ///< on_disconnect: until then a connection is awaited
+  bool used = false;               ///< on_disconnect, `uses`: there was a connection
+  bool connected = false;          ///< on_disconnect: there is one
+  Traffic marked{};                ///< on_idle: what had passed when it was last extended
+  bool adopted = false;            ///< found in the kernel at start
   bool operator==(const OpenGrant&) const = default;
 };
 

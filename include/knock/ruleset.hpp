@@ -13,6 +13,7 @@
 
 #include <knock/batch.hpp>
 #include <knock/config.hpp>
+#include <knock/result.hpp>
 
 namespace knock {
 
@@ -26,6 +27,12 @@ struct TemplateTokens {
 };
 
 TemplateTokens tokens_of(const Config& config);
+
+/// What the comment of a table of ours begins with: by it we know that we may delete it.
+inline constexpr std::string_view kTableComment = "turn off: knockctl off";
+
+/// Of a table that another made, which is never loaded over or deleted.
+Error taken_error(std::string_view table);
 
 /// The text as the daemon loads it. Returns nothing for a name that is no template of this version.
 std::optional<std::string> template_text(std::string_view name, const TemplateTokens& tokens);

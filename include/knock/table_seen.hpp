@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <knock/ruleset.hpp>
@@ -10,12 +11,15 @@
 namespace knock {
 
 struct TableSeen {
-  bool there = false;     ///< the table, or in embed mode our sets in it
-  bool as_loaded = false; ///< table, rules and static sets are those that the last load left; `guarded`
-                          ///< apart, and the rules of embed mode, which are the admin's
+  bool there = false; ///< the table, or in embed mode our sets in it
+  bool as_loaded =
+      false; ///< table, rules and static sets are those that the last load left; `guarded` apart, and
+             ///< the rules of embed mode, which are the admin's
   std::vector<Guarded> guarded{}; ///< sorted
   std::uint32_t set_size = 0;     ///< of a grant set
   bool overflow = false; ///< the kernel gave up following single sources: the strays of all are reported
+  bool taken = false;    ///< gate mode: a table of this name that we did not make
+  std::optional<std::uint16_t> group{}; ///< gate mode: the first NFLOG group that the rules report to
 };
 
 } // namespace knock

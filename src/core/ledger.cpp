@@ -6,13 +6,15 @@
 namespace knock {
 namespace {
 
+constexpr Millis kCapRounding{1'000}; // a comment says the cap in whole seconds, rounded down
+
 /// Of the uses that an element counts, those that are spent by so many connections.
 std::uint32_t spent(std::uint32_t uses, std::uint64_t connections) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(uses, connections));
 }
 
-/// Whose element it is. The comment's sixth word is the element's own; `uses` alone always has it.
-std::string_view owner_of(std::string_view comment, GrantSet set) {
+/// What of the comment says whose element it is. The sixth word is the element's own; `uses` alone always has it.
+std::string_view owner_text(std::string_view comment, GrantSet set) {
   const bool more = set == GrantSet::forward && std::count(comment.begin(), comment.end(), ' ') == 5;
   return more || set == GrantSet::uses ? comment.substr(0, comment.rfind(' ')) : comment;
 }
@@ -25,53 +27,79 @@ std::string_view reason_of(const OpenGrant& grant) {
 
 } // namespace
 
+std::optional<OpenGrant> owner_of(const Element& element) {
+  auto known = parse_comment(owner_text(element.comment, element.key.set));
+  const bool ours = known && known->uses_left == 0 && known->via != Via::foreign &&
+                    (element.key.set == GrantSet::session) == (known->via == Via::session);
+  return ours ? std::move(known) : std::nullopt;
+}
+
 void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now) {
   *this = Ledger(shares_.limits());
-  // Elements of one owner carry one comment, to the byte; a connection, and what we did not write, stands alone.
+  // Elements of one owner carry one comment, to the byte; a connection stands alone.
   std::map<std::tuple<Address, GrantSet, std::string_view, std::uint16_t, Port>, OpenGrant> owners;
   std::map<std::pair<Address, std::string_view>, std::vector<Lead>> leads;
-  for (const auto& [key, left, comment, traffic, target] : elements) {
-    elements_[key] = {traffic, target};
-    if (key.set == GrantSet::forward) {
-      leads[{key.source, owner_of(comment, key.set)}].push_back({key.port, target});
+  std::vector<Element> foreign;
+  for (const auto& element : elements) {
+    const auto& [key, left, comment, traffic, target] = element;
+    const auto text = owner_text(comment, key.set);
+    auto known = owner_of(element);
+    if (known && known->cap + kCapRounding <= now) continue; // restored from a file
+    if (known && key.set == GrantSet::forward) {
+      leads[{key.source, text}].push_back({key.port, target});
       continue;
     }
-    const auto owner = owner_of(comment, key.set);
-    const bool alone = key.set == GrantSet::session || !parse_comment(owner);
-    auto& grant = owners[{key.source, key.set, owner, key.source_port, alone ? key.port : kNoPort}];
-    if (const auto known = key.set == GrantSet::uses ? parse_comment(comment) : std::nullopt)
-      grant.uses_left =
-          std::max(grant.uses_left, known->uses_left - spent(known->uses_left, traffic.packets));
+    if (known || key.set == GrantSet::forward) elements_[key] = {traffic, target};
+    if (!known) {
+      if (key.set != GrantSet::forward) foreign.push_back(element); // one that leads nowhere ends by itself
+      continue;
+    }
+    const auto port = key.set == GrantSet::session ? key.port : kNoPort;
+    auto& grant =
+        owners.try_emplace({key.source, key.set, text, key.source_port, port}, *known).first->second;
+    if (key.set == GrantSet::uses)
+      if (const auto own = parse_comment(comment))
+        grant.uses_left = std::max(grant.uses_left, own->uses_left - spent(own->uses_left, traffic.packets));
     grant.used = grant.used || (key.set == GrantSet::uses && traffic.packets != 0);
     if (key.port != kNoPort || grant.ports.empty()) grant.ports.push_back(key.port);
-    grant.ends = std::max(grant.ends, now + left);
+    grant.ends = std::min(std::max(grant.ends, now + left), grant.cap + kCapRounding);
   }
-  for (auto& [owner, held] : owners) {
-    const auto& [source, set, comment, source_port, port] = owner;
-    auto known = parse_comment(comment);
-    const bool ours =
-        known && known->uses_left == 0 && (set == GrantSet::session) == (known->via == Via::session);
-    OpenGrant grant = ours ? std::move(*known) : OpenGrant{};
+  for (auto& [owner, grant] : owners) {
+    const auto& [source, set, text, source_port, port] = owner;
     grant.source = source;
     grant.set = set;
     grant.source_port = source_port;
-    grant.uses_left = held.uses_left;
-    grant.used = held.used;
-    grant.ports = std::move(held.ports);
     std::sort(grant.ports.begin(), grant.ports.end());
-    grant.arrive = grant.ends = held.ends;
+    grant.arrive = grant.ends;
     grant.adopted = true;
-    if (ours) {
-      grant.terms = terms_of(grant.door);
-      if (const auto led = leads.find({source, comment}); led != leads.end()) grant.leads = led->second;
-      std::erase_if(grant.leads, [&](const Lead& lead) { return !holds(grant, lead.outer); });
-    } else {
-      grant.door = "foreign";
-      grant.via = Via::foreign;
-      grant.opened = now;
-      grant.cap = grant.ends;
-    }
+    grant.terms = terms_of(grant.door);
+    if (const auto led = leads.find({source, text}); led != leads.end()) grant.leads = led->second;
+    std::erase_if(grant.leads, [&](const Lead& lead) { return !holds(grant, lead.outer); });
+    for (const auto& lead : grant.leads)
+      elements_[{source, lead.outer, GrantSet::forward}] = {{}, lead.target};
     grant.id = book_.last_id() + 1;
+    replace(grant.id, std::move(grant));
+  }
+  take_in(foreign, now);
+}
+
+void Ledger::take_in(std::span<const Element> foreign, Instant now) {
+  for (const auto& [key, left, comment, traffic, target] : foreign) {
+    elements_[key] = {traffic, target};
+    OpenGrant grant;
+    grant.id = book_.last_id() + 1;
+    for (const auto* one : matching(book_, {.key = key}))
+      if (one->via == Via::foreign) grant.id = one->id; // its time was changed
+    grant.door = "foreign";
+    grant.via = Via::foreign;
+    grant.source = key.source;
+    grant.set = key.set;
+    grant.source_port = key.source_port;
+    grant.ports = {key.port};
+    grant.opened = now;
+    grant.arrive = grant.ends = grant.cap = now + left;
+    grant.adopted = true;
+    if (key.set == GrantSet::uses) grant.uses_left = 1; // how many its rule lets in is not in its comment
     replace(grant.id, std::move(grant));
   }
 }

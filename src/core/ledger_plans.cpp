@@ -216,6 +216,31 @@ Batch all_open(const Ledger& ledger, Instant now) {
   return batch;
 }
 
+Strays look_for_strays(const Ledger& ledger, std::span<const Element> there, Instant now) {
+  constexpr Millis kSlack{1'500}; // between the look and the commit that set the time
+  auto holders = open_elements(ledger, now);
+  Strays found;
+  for (const auto& element : there) {
+    const auto& key = element.key;
+    if (auto node = holders.extract(key); !node.empty()) {
+      const auto foreign = latest(node.mapped(), key)->via == Via::foreign;
+      auto right = put_change(ledger.elements(), node.mapped(), key, now);
+      if (std::chrono::abs(right.timeout - element.left) <= kSlack) continue;
+      if (foreign)
+        found.foreign.push_back(element);
+      else
+        found.wrong.push_back(std::move(right));
+    } else if (!ledger.elements().contains(key)) {
+      if (owner_of(element))
+        found.wrong.push_back({.kind = Change::Kind::remove, .key = key, .held = element.target});
+      else if (key.set != GrantSet::forward)
+        found.foreign.push_back(element);
+    }
+  }
+  for (const auto& [key, grants] : holders) found.missing.push_back(key);
+  return found;
+}
+
 std::vector<GrantKey> keys_of(const Ledger& ledger, const Grants& grants) {
   std::vector<GrantKey> keys;
   for (const auto* grant : grants)

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <set>
 
 #include <fmt/format.h>
-
-#include <knock/result.hpp>
 
 #include "templates.inc"
 
@@ -137,6 +136,11 @@ std::uint32_t seed_of(const Config& config) {
 }
 
 } // namespace
+
+Error taken_error(std::string_view table) {
+  return {fmt::format("table inet {} is there, and knockgate did not make it", table), EEXIST,
+          "give [nft] table another name, or use it: mode = \"embed\""};
+}
 
 TemplateTokens tokens_of(const Config& config) {
   return {config.nft.table, config.nflog.group, config.limits.grants, config.gate.mark, seed_of(config)};

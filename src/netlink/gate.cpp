@@ -37,6 +37,11 @@ std::string missing_in(const Sets& sets, const std::string& table) {
   return fmt::format("in table inet {}{} (embed.nft has them all)", table, missing.substr(1));
 }
 
+/// Whether another made the table that we would load over.
+bool is_taken(const Config& config, const wire::TableInfo& table) {
+  return config.nft.mode == Mode::gate && table.handle != 0 && !table.comment.starts_with(kTableComment);
+}
+
 /// Nothing for one made by hand, without an end: not ours to judge.
 std::optional<Element> element_of(wire::RawElement raw, GrantSet set) {
   const auto key = wire::decode_grant_key(raw.key, set);
@@ -62,6 +67,9 @@ Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batc
     if (auto missing = missing_in(*present, table); !missing.empty())
       return tl::unexpected(Error{fmt::format("embed into table inet {}", table), ENOENT, missing});
   } else {
+    const auto there = nft_.table(table);
+    if (!there) return tl::unexpected(there.error());
+    if (is_taken(config, *there)) return tl::unexpected(taken_error(table));
     const auto open4 = present->find("open4");
     const bool resized = open4 != present->end() && open4->second.size != 2ULL * config.limits.grants;
     if (resized) text += fmt::format("delete table inet {}\n", table);
@@ -100,18 +108,16 @@ Result<Gate::Shape> Gate::shape(const Config& config, const std::map<std::string
 }
 
 Result<void> Gate::unload(const Config& config) {
-  const auto present = loaded(config);
+  const auto& name = config.nft.table;
+  const auto present = nft_.sets(name);
   if (!present) return tl::unexpected(present.error());
-  if (!*present) return {};
+  const auto there = nft_.table(name);
+  if (!there) return tl::unexpected(there.error());
   if (config.nft.mode == Mode::embed)
-    return load_ruleset(elements_text(config.nft.table, config.nft.mode, {}));
-  return load_ruleset(fmt::format("delete table inet {}\n", config.nft.table));
-}
-
-Result<bool> Gate::loaded(const Config& config) {
-  const auto present = nft_.sets(config.nft.table);
-  if (!present) return tl::unexpected(present.error());
-  return present->contains("open4");
+    return present->contains("guarded") ? load_ruleset(elements_text(name, config.nft.mode, {}))
+                                        : Result<void>{};
+  if (there->handle == 0 || is_taken(config, *there)) return {};
+  return load_ruleset(fmt::format("delete table inet {}\n", name));
 }
 
 Result<std::vector<wire::RawElement>> Gate::elements(const Config& config, const char* set) {
@@ -151,10 +157,16 @@ Result<TableSeen> Gate::look(const Config& config) {
   TableSeen seen;
   const auto sets = nft_.sets(config.nft.table);
   if (!sets) return tl::unexpected(sets.error());
-  if (const auto open4 = sets->find("open4"); open4 != sets->end()) {
+  const auto found = shape(config, *sets);
+  if (!found) return tl::unexpected(found.error());
+  seen.as_loaded = *found == loaded_;
+  seen.taken = is_taken(config, found->table);
+  if (const auto open4 = sets->find("open4"); open4 != sets->end() && !seen.taken) {
     seen.there = true;
     seen.set_size = open4->second.size;
   }
+  for (const auto& rule : found->rules)
+    if (rule.log_group) seen.group = std::min(seen.group.value_or(*rule.log_group), *rule.log_group);
   const auto guarded = elements(config, "guarded");
   if (!guarded) return tl::unexpected(guarded.error());
   for (const auto& raw : *guarded)
@@ -163,9 +175,6 @@ Result<TableSeen> Gate::look(const Config& config) {
   const auto overflow = elements(config, "overflow");
   if (!overflow) return tl::unexpected(overflow.error());
   seen.overflow = !overflow->empty();
-  const auto found = shape(config, *sets);
-  if (!found) return tl::unexpected(found.error());
-  seen.as_loaded = *found == loaded_;
   return seen;
 }
 

@@ -27,8 +27,9 @@ class Gate {
   /// Gate: loads the template over whatever is there; elements stay, unless the size of their sets changes: that of
   /// a live set cannot, and the table is made anew. Embed: checks the sets.
   /// Then the static sets hold just `sets`, and `grants` are put, all in one transaction.
+  /// Errors: EEXIST, gate: a table of this name that we did not make.
   Result<void> load(const Config& config, const StaticSets& sets, const Batch& grants);
-  /// Gate: deletes the table, if it is there. Embed: empties the static sets.
+  /// Gate: deletes the table, if we made it. Embed: empties the static sets.
   Result<void> unload(const Config& config);
 
   /// What is there, without a look at grants.
@@ -47,12 +48,11 @@ class Gate {
  private:
   explicit Gate(Nftables nft) : nft_(std::move(nft)) {}
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
-  Result<bool> loaded(const Config& config);
 
   /// What a load left, but for `guarded` and what ends: another is the work of another.
   struct Shape {
     wire::TableInfo table;
-    std::vector<std::uint64_t> rules; // handles; not in embed mode, where they are the admin's
+    std::vector<wire::RuleInfo> rules; // not in embed mode, where they are the admin's
     std::map<std::string, std::pair<std::uint64_t, std::set<std::string>>> sets; // handle, keys as bytes
     bool operator==(const Shape&) const = default;
   };

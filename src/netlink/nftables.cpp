@@ -150,12 +150,12 @@ Result<std::map<std::string, wire::SetInfo>> Nftables::sets(const std::string& t
   return found;
 }
 
-Result<std::vector<std::uint64_t>> Nftables::rules(const std::string& table) {
-  std::vector<std::uint64_t> found;
+Result<std::vector<wire::RuleInfo>> Nftables::rules(const std::string& table) {
+  std::vector<wire::RuleInfo> found;
   const auto code = dump([&](std::uint32_t sequence) { return wire::encode_rule_dump(table, sequence); },
                          [&](const nlmsghdr* message) {
                            if (message == nullptr) return found.clear();
-                           if (const auto handle = wire::rule_handle(message)) found.push_back(*handle);
+                           if (const auto rule = wire::parse_rule(message)) found.push_back(*rule);
                          });
   if (!code) return tl::unexpected(code.error());
   if (*code != 0 && *code != ENOENT)

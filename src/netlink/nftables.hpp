@@ -35,8 +35,8 @@ class Nftables {
   /// Of these elements, which are of one set and family, the ones that are there. A dump of a large set takes
   /// quadratic time in the kernel (nft_rhash_walk begins anew for every 32 KiB); this does not.
   Result<std::vector<wire::RawElement>> find(const std::string& table, std::span<const GrantKey> keys);
-  /// Handles of the rules of `inet table`, in order; none when there is no such table.
-  Result<std::vector<std::uint64_t>> rules(const std::string& table);
+  /// The rules of `inet table`, in order; none when there is no such table.
+  Result<std::vector<wire::RuleInfo>> rules(const std::string& table);
   /// `inet name`; handle 0 when there is no such table.
   Result<wire::TableInfo> table(const std::string& name);
   /// The sets of `inet table` by name; empty when there is no such table.

@@ -71,12 +71,18 @@ void TableWatch::collect(const wire::NftEvent& event) {
     commit_.port_id = event.port_id;
   }
   switch (event.kind) {
-  case Kind::table_gone: commit_ = {event.port_id, true, true, commit_.set_made, {}, {}}; break;
+  case Kind::table_gone:
+    commit_ = {event.port_id, true, true, commit_.set_made, commit_.changed, {}, {}};
+    break;
   case Kind::set_gone: commit_.broken = commit_.broken || is_our_set(event.set); break;
   case Kind::set_made: commit_.set_made = commit_.set_made || is_our_set(event.set); break;
   case Kind::rules_gone: commit_.broken = commit_.broken || is_our_chain(event.chain); break;
   case Kind::element_gone:
   case Kind::element_made: collect_elements(event); break;
+  case Kind::made:
+    commit_.changed =
+        commit_.changed || (event.chain.empty() ? mode_ == Mode::gate : is_our_chain(event.chain));
+    break;
   case Kind::generation:
   case Kind::other: break;
   }
@@ -85,6 +91,7 @@ void TableWatch::collect(const wire::NftEvent& event) {
 void TableWatch::collect_elements(const wire::NftEvent& event) {
   if (commit_.table_gone) return; // a new table's: what the old one held is gone in any case
   const bool gone = event.kind == wire::NftEvent::Kind::element_gone;
+  commit_.changed = commit_.changed || (!gone && is_our_set(event.set) && !is_fleeting(event.set));
   for (const auto& key : event.keys) {
     if (gone)
       commit_.removed.insert(key);
@@ -108,10 +115,11 @@ std::optional<Disturbance> TableWatch::judge(const wire::NftEvent& generation, s
   if (generation.process == own_process_ || generation.port_id != commit_.port_id) return std::nullopt;
   Disturbance found{commit_.broken || !commit_.missing.empty(),
                     commit_.set_made,
+                    commit_.changed || commit_.set_made,
                     {commit_.removed.begin(), commit_.removed.end()},
                     generation.name.empty() ? fmt::format("process {}", generation.process) : generation.name,
                     false};
-  if (!found.broken && !found.set_made && found.removed.empty()) return std::nullopt;
+  if (!found.broken && !found.changed && found.removed.empty()) return std::nullopt;
   return found;
 }
 

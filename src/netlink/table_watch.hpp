@@ -53,6 +53,7 @@ class TableWatch {
     bool table_gone = false;
     bool broken = false;
     bool set_made = false;
+    bool changed = false;
     std::set<GrantKey> removed;
     std::set<std::pair<std::string, wire::Bytes>> missing; ///< elements of sets that the config fills
   };

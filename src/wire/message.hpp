@@ -79,12 +79,13 @@ inline Ack parse_ack(const nlmsghdr* message) {
   if ((message->nlmsg_flags & NLM_F_CAPPED) == 0)
     echoed += (std::max<std::size_t>(answer.msg.nlmsg_len, sizeof(nlmsghdr)) - sizeof(nlmsghdr) + 3U) &
               ~std::size_t{3};
-  for_each_attribute(attributes_of(message, echoed), [&](std::uint16_t type, std::span<const std::byte> value) {
-    std::uint32_t offset = 0;
-    if (type != NLMSGERR_ATTR_OFFS || value.size() != sizeof offset) return;
-    std::memcpy(&offset, value.data(), sizeof offset);
-    ack.offset = offset;
-  });
+  for_each_attribute(attributes_of(message, echoed),
+                     [&](std::uint16_t type, std::span<const std::byte> value) {
+                       std::uint32_t offset = 0;
+                       if (type != NLMSGERR_ATTR_OFFS || value.size() != sizeof offset) return;
+                       std::memcpy(&offset, value.data(), sizeof offset);
+                       ack.offset = offset;
+                     });
   return ack;
 }
 

@@ -63,6 +63,9 @@ NftEvent::Kind kind_of(std::uint16_t type) {
   case NFT_MSG_DELCHAIN: return Kind::rules_gone;
   case NFT_MSG_DELSETELEM: return Kind::element_gone;
   case NFT_MSG_NEWSETELEM: return Kind::element_made;
+  case NFT_MSG_NEWTABLE:
+  case NFT_MSG_NEWCHAIN:
+  case NFT_MSG_NEWRULE: return Kind::made;
   default: return Kind::other;
   }
 }
@@ -73,13 +76,13 @@ void parse_change(std::uint16_t type, Span attributes, NftEvent& event) {
                 NFTA_CHAIN_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_SET_NAME == 2 &&
                 NFTA_SET_ELEM_LIST_SET == 2);
   const auto kind = kind_of(type);
-  const std::uint16_t chain =
-      type == NFT_MSG_DELCHAIN ? std::uint16_t{NFTA_CHAIN_NAME} : std::uint16_t{NFTA_RULE_CHAIN};
+  const bool is_chain = type == NFT_MSG_DELCHAIN || type == NFT_MSG_NEWCHAIN;
+  const std::uint16_t chain = is_chain ? std::uint16_t{NFTA_CHAIN_NAME} : std::uint16_t{NFTA_RULE_CHAIN};
   if (kind == NftEvent::Kind::other) return;
   for_each_attribute(attributes, [&](std::uint16_t attribute, Span payload) {
     if (attribute == NFTA_TABLE_NAME) event.table = to_text(payload);
-    if (kind == NftEvent::Kind::rules_gone) {
-      if (attribute == chain) event.chain = to_text(payload);
+    if (kind == NftEvent::Kind::rules_gone || kind == NftEvent::Kind::made) {
+      if (attribute == chain && type != NFT_MSG_NEWTABLE) event.chain = to_text(payload);
     } else if (kind != NftEvent::Kind::table_gone && attribute == NFTA_SET_NAME) {
       event.set = to_text(payload);
     }

@@ -25,12 +25,13 @@ struct NftEvent {
     rules_gone,
     element_gone,
     element_made, ///< needed to tell a refresh (delete, add) from a removal
+    made,         ///< a table, chain or rule was made, or its flags changed
     other,        ///< also everything outside family inet
   };
   Kind kind = Kind::other;
   std::string table;
   std::string set;
-  std::string chain;             ///< rules_gone
+  std::string chain;             ///< rules_gone; made, but of a table
   std::vector<GrantKey> keys;    ///< elements of a grant set
   std::vector<Bytes> other_keys; ///< elements of any other set
   std::uint32_t port_id = 0;     ///< the netlink socket that committed; 0: the kernel

@@ -2,14 +2,18 @@
 #include "wire/nft_table.hpp"
 
 #include <libnftnl/common.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include <cstring>
 #include <memory>
+#include <string_view>
 
 namespace knock::wire {
 namespace {
@@ -21,6 +25,19 @@ template<class Object>
 using Owned = std::unique_ptr<Object, void (*)(const Object*)>;
 
 } // namespace
+
+std::string comment_of(std::span<const std::byte> userdata) {
+  static_assert(int{NFTNL_UDATA_SET_ELEM_COMMENT} == int{NFTNL_UDATA_TABLE_COMMENT});
+  const auto byte = [&](std::size_t at) { return std::to_integer<std::size_t>(userdata[at]); };
+  // type, length, value: libnftnl's iterator trusts the length, we do not
+  for (std::size_t at = 0; at + 2 <= userdata.size() && at + 2 + byte(at + 1) <= userdata.size();
+       at += 2 + byte(at + 1)) {
+    if (byte(at) != NFTNL_UDATA_TABLE_COMMENT) continue;
+    const auto* text = reinterpret_cast<const char*>(userdata.data() + at + 2);
+    return {text, strnlen(text, byte(at + 1))};
+  }
+  return {};
+}
 
 bool is_message(const nlmsghdr* message, std::uint16_t type) {
   return message->nlmsg_type == static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | type) &&
@@ -42,11 +59,19 @@ Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence) {
   return encode_dump(NFT_MSG_GETRULE, table, nullptr, sequence); // NFTA_RULE_TABLE is that number too
 }
 
-std::optional<std::uint64_t> rule_handle(const nlmsghdr* message) {
+std::optional<RuleInfo> parse_rule(const nlmsghdr* message) {
   if (!is_message(message, NFT_MSG_NEWRULE)) return std::nullopt;
   const Owned<nftnl_rule> rule(nftnl_rule_alloc(), nftnl_rule_free);
   if (nftnl_rule_nlmsg_parse(message, rule.get()) < 0) return std::nullopt;
-  return nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE);
+  RuleInfo found{nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE)};
+  const auto add_group = [](nftnl_expr* expression, void* info) {
+    const std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+    if (name == "log" && nftnl_expr_is_set(expression, NFTNL_EXPR_LOG_GROUP))
+      static_cast<RuleInfo*>(info)->log_group = nftnl_expr_get_u16(expression, NFTNL_EXPR_LOG_GROUP);
+    return 0;
+  };
+  nftnl_expr_foreach(rule.get(), add_group, &found);
+  return found;
 }
 
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence) {
@@ -77,8 +102,12 @@ std::optional<TableInfo> parse_table(const nlmsghdr* message) {
   if (nftnl_table_nlmsg_parse(message, table.get()) < 0) return std::nullopt;
   const auto* name = nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME);
   if (name == nullptr) return std::nullopt;
+  std::uint32_t size = 0;
+  const auto* data =
+      static_cast<const std::byte*>(nftnl_table_get_data(table.get(), NFTNL_TABLE_USERDATA, &size));
   return TableInfo{name, nftnl_table_get_u64(table.get(), NFTNL_TABLE_HANDLE),
-                   nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS)};
+                   nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS),
+                   data == nullptr ? std::string{} : comment_of({data, size})};
 }
 
 } // namespace knock::wire

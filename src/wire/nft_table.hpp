@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "wire/message.hpp"
@@ -18,9 +19,18 @@ bool is_message(const nlmsghdr* message, std::uint16_t type);
 /// A dump of this type (NFT_MSG_GET*) of a table, and of a set; empty or null: of all.
 Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set, std::uint32_t sequence);
 
+/// The comment in the user data of a table or an element; empty when there is none.
+std::string comment_of(std::span<const std::byte> userdata);
+
 Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence);
-/// Nothing for a message that is no rule. A rule that is replaced or loaded again has another handle.
-std::optional<std::uint64_t> rule_handle(const nlmsghdr* message);
+/// A rule that is replaced or loaded again has another handle.
+struct RuleInfo {
+  std::uint64_t handle = 0;
+  std::optional<std::uint16_t> log_group{}; ///< the NFLOG group that it reports to
+  bool operator==(const RuleInfo&) const = default;
+};
+/// Nothing for a message that is no rule.
+std::optional<RuleInfo> parse_rule(const nlmsghdr* message);
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence);
 Bytes encode_table_dump(std::uint32_t sequence);
 
@@ -29,6 +39,7 @@ struct TableInfo {
   std::string name;
   std::uint64_t handle = 0;
   std::uint32_t flags = 0; ///< NFT_TABLE_F_*
+  std::string comment;
   bool operator==(const TableInfo&) const = default;
 };
 

@@ -156,20 +156,6 @@ std::optional<std::size_t> element_at(const nlmsghdr* message, std::size_t offse
                                  : std::optional(static_cast<std::size_t>(found - elements.begin()));
 }
 
-std::string parse_comment(nftnl_set_elem* element) {
-  std::uint32_t size = 0;
-  const auto* data =
-      static_cast<const unsigned char*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_USERDATA, &size));
-  // type, length, value: libnftnl's iterator trusts the length, we do not
-  for (std::uint32_t at = 0; data != nullptr && at + 2 <= size && at + 2 + data[at + 1] <= size;
-       at += 2U + data[at + 1]) {
-    if (data[at] != NFTNL_UDATA_SET_ELEM_COMMENT) continue;
-    const auto* text = reinterpret_cast<const char*>(data + at + 2);
-    return {text, strnlen(text, data[at + 1])};
-  }
-  return {};
-}
-
 /// One statement of an element; those of `uses` are a limit and a counter.
 int add_traffic(nftnl_expr* expression, void* traffic) {
   const std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
@@ -188,7 +174,9 @@ RawElement decode_element(nftnl_set_elem* element) {
   if (data != nullptr) raw.data.assign(data, data + size);
   if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
     raw.left = Millis{nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION)};
-  raw.comment = parse_comment(element);
+  const auto* userdata =
+      static_cast<const std::byte*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_USERDATA, &size));
+  if (userdata != nullptr) raw.comment = comment_of({userdata, size});
   nftnl_set_elem_expr_foreach(element, add_traffic, &raw.traffic);
   return raw;
 }

@@ -70,8 +70,14 @@ tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& see
   state.kept.memory = state.kept.disk.recall(**seen.memory, said.lines);
   (void)state.table.take_removed(); // what is adopted was read behind it
   const auto& config = state.settings.config;
+  if (any_door(*config) && (*seen.table)->taken) {
+    const auto error = taken_error(config->nft.table);
+    return tl::unexpected(
+        Failure{ExitCode::bad_config, "bad-config", {state.settings.path, 0, 0}, error.what, error.advice});
+  }
   state.ledger.adopt(
       **seen.grants, [&](std::string_view door) { return terms_of(*config, door); }, state.now);
+  state.work.strays = look_for_strays(state.ledger, **seen.grants, std::max(state.now, seen.at)).wrong;
   if (const auto count = state.ledger.grants().size(); count != 0)
     said.lines.push_back({LogLevel::info, fmt::format("adopted {} grants from the kernel", count)});
   return plan_reload(nullptr, config, state.kept.memory, {}, (*seen.table)->guarded, state.now);
@@ -243,7 +249,7 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     state.knocks.follow(*wish_->config);
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }
-  if (place_of<Load>(steps) != steps.size())
+  if (place_of<Load>(steps) != steps.size() || change_.verb == RuleChange::Verb::off)
     state.table.settle_load();
   else
     state.work.left_over = std::move(left_over_); // nothing was loaded

@@ -82,6 +82,10 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
     if (!state.work.jobs.empty())
       refuse_jobs(state, state.table.absence(state.settings.config->nft.table), said);
   } else {
+    strays_ = std::exchange(state.work.strays, {});
+    Plan right;
+    right.batch = strays_;
+    draft_.add(ledger, std::move(right));
     take_back(state, seen);
     for (const auto& [reason, ids] : gone_)
       draft_.add(ledger, plan_close(ledger, {.ids = ids}, reason, state.now));
@@ -89,7 +93,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
     open(state, seen);
   }
   auto listen = state.standing.listen;
-  if (!state.settings.started && any_door(*state.settings.config)) listen.table = true; // before it is read
+  if (!state.settings.started) listen.table = true; // before it is read
   const bool needs_flows = !ledger.book().watching().empty();
   if (!needs_flows) state.standing.deaf_flows.reset(); // asked once, until no grant needs it
   if (!state.standing.deaf_flows) listen.flows = needs_flows;
@@ -157,6 +161,7 @@ void GrantsTurn::say(State& state, Said& said) {
 void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   const auto& error = *outcome.error;
   state.table.keep_removed(removed_);
+  state.work.strays = std::move(strays_);
   if (error.code == ENOENT && outcome.refused.empty()) {
     state.table.lose();
     return; // nothing is dropped: it comes back first
@@ -175,7 +180,10 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
 
 /// A set may be gone while others stand: what was to go, goes with the next load.
 void GrantsTurn::leave_over(State& state) const {
-  state.table.lose();
+  if (is_needed(state))
+    state.table.lose();
+  else
+    state.table.doubt();
   for (auto& change : draft_.batch())
     if (change.comment.empty()) state.work.left_over.push_back(std::move(change));
 }

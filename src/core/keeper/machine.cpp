@@ -41,7 +41,8 @@ void Machine::hear(Heard heard) {
   state_.wall = heard.wall;
   if (heard.own) state_.knocks.set_own(std::move(*heard.own));
   for (const auto& event : state_.ledger.expire(state_.now)) report(state_, event, said_);
-  for (const auto& disturbance : heard.disturbances) state_.table.hear(disturbance, config().nft.mode);
+  for (const auto& disturbance : heard.disturbances)
+    state_.table.hear(disturbance, config().nft.mode, is_needed(state_));
   if (state_.kept.memory.off_since) (void)state_.table.take_removed(); // nothing is guarded
   state_.ends.hear(state_.ledger, heard);
   for (const auto& ran : heard.ran) state_.desk.hear(ran, said_);
@@ -92,8 +93,10 @@ Machine::Turn Machine::next_turn() {
   if (!is_finishing() && work.jobs.empty() && work.change && !taken_back)
     return ChangeTurn(*std::exchange(work.change, std::nullopt));
   if (!state_.settings.started && !state_.finishing) return GrantsTurn{};
-  if (guards && !state_.kept.memory.off_since && state_.table.heals(state_.now)) return HealTurn{};
-  if (!guards && (state_.standing.engine || state_.finishing) && gone_grants(config(), state_.ledger).empty())
+  const bool heals = state_.table.heals(state_.now);
+  if (guards && heals) return HealTurn{};
+  if (!guards && (state_.standing.engine || state_.finishing || heals) &&
+      gone_grants(config(), state_.ledger).empty())
     return UnloadTurn{};
   return GrantsTurn{};
 }
@@ -105,13 +108,13 @@ Ask Machine::ask(Heard heard) {
   turn_ = next_turn();
   Ask ask;
   std::visit([&](auto& turn) { turn.ask(state_, ask); }, turn_);
-  if (state_.table.is_doubted() && !state_.kept.memory.off_since) ask.table = ask.grants = true;
+  if (state_.table.is_doubted()) ask.table = ask.grants = true;
   return ask;
 }
 
 const Steps& Machine::decide(const Seen& seen) {
-  if (state_.table.is_doubted() && seen.table && seen.grants && any_door(config()))
-    look_at_table(state_, seen);
+  if (state_.table.is_doubted() && state_.settings.started && seen.table && seen.grants)
+    look_at_table(state_, seen, said_);
   const auto error = look_error(seen);
   look_failed_ = error.has_value();
   if (look_failed_) ++failures_;
@@ -156,7 +159,8 @@ std::optional<Instant> Machine::next() const {
     return removed > kSlice ? now + kBreath : now;
   auto next = sooner(stuck ? state_.ledger.book().next_end() : state_.ends.next(state_.ledger),
                      next_ended(state_.kept.memory.unconfirmed));
-  if (any_door(config()) && !state_.kept.memory.off_since) next = sooner(next, state_.table.next(now));
+  if (!state_.work.strays.empty() && !stuck) return now;
+  next = sooner(next, state_.table.next(now));
   if (state_.ends.wants_flows() && state_.standing.listen.flows && !stuck) return now;
   const bool needs_flows = !state_.ledger.book().watching().empty();
   if (state_.standing.listen.flows != needs_flows && !state_.standing.deaf_flows) return now;

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include <knock/status.hpp>
+
 namespace knock::keeper {
 namespace {
 
@@ -74,18 +78,38 @@ bool is_stuck(const State& state) {
   return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
 }
 
-void look_at_table(State& state, const Seen& seen) {
-  const bool whole = *seen.table && *seen.grants;
+bool is_needed(const State& state) {
+  return any_door(*state.settings.config) && !state.kept.memory.off_since;
+}
+
+namespace {
+
+bool is_intact(const State& state, const TableSeen& seen) {
   const auto& config = *state.settings.config;
-  auto found = whole ? std::optional(**seen.table) : std::nullopt;
-  if (found && config.nft.mode == Mode::gate && found->set_size != 2 * config.limits.grants)
-    found->as_loaded = false; // a boot file of another size
-  state.table.look(found, sets_of(config, state.kept.memory, state.now));
-  if (!whole || state.table.is_lost()) return;
-  std::set<GrantKey> there;
-  for (const auto& element : **seen.grants) there.insert(element.key);
-  for (const auto& [key, holders] : open_elements(state.ledger, std::max(state.now, seen.at)))
-    if (!there.contains(key)) state.table.keep_removed({key});
+  const bool gate = config.nft.mode == Mode::gate;
+  if (!any_door(config)) return gate ? !seen.there : seen.guarded.empty();
+  if (state.kept.memory.off_since && !seen.there) return true;
+  const bool fits = !gate || seen.set_size == 2 * config.limits.grants; // else a boot file of another size
+  return fits && Table::is_as_wanted(seen, sets_of(config, state.kept.memory, state.now));
+}
+
+} // namespace
+
+void look_at_table(State& state, const Seen& seen, Said& said) {
+  if (!*seen.table || !*seen.grants) return; // the doubt stays
+  state.table.look(is_intact(state, **seen.table));
+  if (state.table.is_lost() || !(*seen.table)->there) return;
+  const auto at = std::max(state.now, seen.at);
+  state.ledger.note(**seen.grants);
+  auto found = look_for_strays(state.ledger, **seen.grants, at);
+  if (!found.foreign.empty() || !found.wrong.empty())
+    said.lines.push_back(
+        {LogLevel::warn,
+         fmt::format("strays by={}: {} put right, {} of another hand are listed as foreign",
+                     state.table.disturber(), plural(found.wrong.size(), "element"), found.foreign.size())});
+  state.ledger.take_in(found.foreign, at);
+  state.work.strays = std::move(found.wrong);
+  if (is_needed(state)) state.table.keep_removed(found.missing);
 }
 
 Batch close_removed(State& state) {

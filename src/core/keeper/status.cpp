@@ -126,11 +126,11 @@ void warn(Status& status, const State& state, Instant now) {
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
         state.standing.deaf_flows->advice);
-  if (const auto until = state.table.paused_until(now); until && !status.gate.loaded)
+  if (const auto pace = state.table.pace(now); pace != Millis{0})
     add("healing",
-        fmt::format("the table is removed again and again by {}: put back in {}", state.table.disturber(),
-                    span_text(ms(now, *until))),
-        "sudo knockctl reload --now");
+        fmt::format("two writers fight over the table: {} changes it, knockgated puts it back, {} later",
+                    state.table.disturber(), span_text(pace.count())),
+        "stop the other, or include the boot file in its ruleset");
   if (const auto* door = state.knocks.hurried(now))
     add("pace", fmt::format("door {} is knocked at too fast: knocks are refused", door->name), "");
 }

@@ -15,17 +15,16 @@ constexpr Millis kTryAgain{1'000}; // what did not load may have been a passing 
 
 } // namespace
 
-void Table::hear(const Disturbance& disturbance, Mode mode) {
-  const auto& [broken, set_made, removed, by, overran] = disturbance;
-  if (broken) by_ = quoted(by); // a process calls itself what it likes
+void Table::hear(const Disturbance& disturbance, Mode mode, bool needed) {
+  if (disturbance.broken || disturbance.changed)
+    by_ = last_by_ = quoted(disturbance.by); // a process calls itself what it likes
   // In embed mode the sets come back by the admin's hand; until then there is nothing to do.
-  if (broken || (mode == Mode::embed && set_made)) {
+  const bool loses = disturbance.broken || (mode == Mode::embed && disturbance.set_made);
+  doubted_ = doubted_ || disturbance.overran || disturbance.changed || (loses && !needed);
+  if (loses && needed)
     lose();
-  } else if (overran) {
-    doubted_ = true;
-  } else {
-    removed_.insert(removed_.end(), removed.begin(), removed.end());
-  }
+  else if (!disturbance.overran)
+    removed_.insert(removed_.end(), disturbance.removed.begin(), disturbance.removed.end());
 }
 
 void Table::lose() {
@@ -33,22 +32,23 @@ void Table::lose() {
   not_before_.reset();
 }
 
-void Table::look(const std::optional<TableSeen>& seen, const StaticSets& wanted) {
-  if (!seen) return;
+bool Table::is_as_wanted(const TableSeen& seen, const StaticSets& wanted) {
+  return seen.there && seen.as_loaded &&
+         std::equal(seen.guarded.begin(), seen.guarded.end(), wanted.guarded.begin(), wanted.guarded.end(),
+                    [](const Guarded& a, const Guarded& b) { // a trial that lost its end is another thing
+                      return a.port == b.port && a.left.has_value() == b.left.has_value();
+                    });
+}
+
+void Table::look(bool intact) {
   doubted_ = false;
-  const auto same = [](const Guarded& a, const Guarded& b) { // a trial that lost its end is another thing
-    return a.port == b.port && a.left.has_value() == b.left.has_value();
-  };
-  const bool intact = seen->there && seen->as_loaded &&
-                      std::equal(seen->guarded.begin(), seen->guarded.end(), wanted.guarded.begin(),
-                                 wanted.guarded.end(), same);
-  if (intact && !lost_) return; // lost, what it waits for may have come unheard
-  lost_ = true;
-  not_before_ = healed_at_ + kTryAgain; // it changed while nothing was heard
+  if (!intact) return lose();
+  if (!lost_) by_.clear();
+  not_before_.reset(); // lost, what it waits for may have come unheard
 }
 
 bool Table::heals(Instant now) const {
-  return lost_ && !budget_.paused_until(now) && (!not_before_ || *not_before_ <= now);
+  return lost_ && pace_.next(now) <= now && (!not_before_ || *not_before_ <= now);
 }
 
 Error Table::absence(const std::string& table) const {
@@ -67,19 +67,17 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
     not_before_ = Instant::max(); // until the admin's sets are back
     return lines;
   }
-  if (error) {
-    if (!error_ || to_string(*error_) != to_string(*error))
-      lines.push_back({LogLevel::error, to_string(*error)});
-    error_ = error;
-    not_before_ = now + kTryAgain;
-    return lines;
-  }
-  if (!budget_.take(now) || budget_.paused_until(now))
-    lines.push_back({LogLevel::warn,
-                     fmt::format("healed {} times in a minute: a minute's pause; the table is removed by {}",
-                                 HealBudget::kMost, disturber())});
+  if (error) return fail(*error, now);
+  pace_.take(now);
   ++healed_;
-  healed_at_ = now;
+  const bool fought = pace_.wait(now) != Millis{0};
+  if (fought && !std::exchange(paced_, fought))
+    lines.push_back(
+        {LogLevel::warn,
+         fmt::format("two writers fight over table inet {}: {} changes it, knockgated puts it back; from "
+                     "now at most once a second",
+                     config.nft.table, disturber())});
+  paced_ = fought;
   lines.push_back({LogLevel::warn,
                    fmt::format("healed by={}: table inet {} was gone or changed, {} back",
                                by_.empty() ? "-" : by_, config.nft.table,
@@ -93,12 +91,20 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
   return lines;
 }
 
+std::vector<Line> Table::fail(const Error& error, Instant now) {
+  std::vector<Line> lines;
+  if (!error_ || to_string(*error_) != to_string(error)) lines.push_back({LogLevel::error, to_string(error)});
+  error_ = error;
+  not_before_ = now + kTryAgain;
+  return lines;
+}
+
 void Table::settle_load() {
   lost_ = false;
   error_.reset();
   apart_ = false;
   by_.clear();
-  budget_ = {};
+  pace_ = {};
   not_before_.reset();
 }
 
@@ -118,8 +124,8 @@ std::vector<GrantKey> Table::take_removed(std::size_t most) {
 std::optional<Instant> Table::next(Instant now) const {
   if (doubted_) return now;
   if (!lost_) return std::nullopt;
-  if (const auto until = budget_.paused_until(now)) return until;
-  return not_before_ == Instant::max() ? std::nullopt : std::optional(not_before_.value_or(now));
+  if (not_before_ == Instant::max()) return std::nullopt;
+  return std::max(pace_.next(now), not_before_.value_or(now));
 }
 
 } // namespace knock::keeper

@@ -4,7 +4,7 @@
 /// In:      commits of others, what a look at the table found, whether a load succeeded.
 /// Out:     whether the table is to be loaded now; the elements that others removed.
 /// Threads: one. Time: passed in.
-/// A table that is removed again and again is put back ten times a minute, then after a pause (heal_budget.hpp).
+/// A table that is removed again and again is put back at a pace (heal_pace.hpp).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <knock/config.hpp>
-#include <knock/heal_budget.hpp>
+#include <knock/heal_pace.hpp>
 
 #include "core/keeper/round.hpp"
 
@@ -23,14 +23,17 @@ namespace knock::keeper {
 
 class Table {
  public:
-  void hear(const Disturbance& disturbance, Mode mode);
+  /// `needed`: without it guarded ports are open; else, off or without a door, there is a doubt at most.
+  void hear(const Disturbance& disturbance, Mode mode, bool needed);
   /// A commit found no table or no set; or a look did.
   void lose();
   /// Anything may have happened to it: it must be looked at.
   void doubt() { doubted_ = true; }
   [[nodiscard]] bool is_doubted() const { return doubted_; }
-  /// Nothing: it could not be looked at, and the doubt stays.
-  void look(const std::optional<TableSeen>& seen, const StaticSets& wanted);
+  /// Whether it is as it shall be.
+  void look(bool intact);
+  /// Whether what is there is what shall be; of a trial, the time that is left is no difference.
+  static bool is_as_wanted(const TableSeen& seen, const StaticSets& wanted);
 
   /// Whether it has to be loaded, and may be: now.
   [[nodiscard]] bool heals(Instant now) const;
@@ -42,6 +45,8 @@ class Table {
   /// What a load came to. Returns what to log.
   std::vector<Line> settle_heal(const std::optional<Error>& error, std::size_t elements, bool with_elements,
                                 const Config& config, Instant now);
+  /// It could not be put back, or taken away. Returns what to log: each error once.
+  std::vector<Line> fail(const Error& error, Instant now);
   /// Loaded on request: what was is forgotten.
   void settle_load();
   void forget();
@@ -54,9 +59,9 @@ class Table {
     removed_.insert(removed_.end(), keys.begin(), keys.end());
   }
   [[nodiscard]] std::optional<Instant> next(Instant now) const;
-  /// While the healing pauses: until when, and who removes the table.
-  [[nodiscard]] std::optional<Instant> paused_until(Instant now) const { return budget_.paused_until(now); }
-  [[nodiscard]] std::string disturber() const { return by_.empty() ? "somebody" : by_; }
+  /// Two writers fight: how long ours waits behind its last time, and who the other is.
+  [[nodiscard]] Millis pace(Instant now) const { return pace_.wait(now); }
+  [[nodiscard]] std::string disturber() const { return last_by_.empty() ? "another process" : last_by_; }
   [[nodiscard]] std::uint64_t healed() const { return healed_; }
   /// Why it could not be put back the last time.
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
@@ -65,13 +70,14 @@ class Table {
   bool lost_ = false;
   bool doubted_ = false;
   bool apart_ = false;
-  std::string by_; // who removed what is ours, until it is back
-  HealBudget budget_;
+  std::string by_;      // who changed what is ours, until it is back
+  std::string last_by_; // who did so last
+  HealPace pace_;
+  bool paced_ = false; // and that was logged
   std::optional<Error> error_;
   std::optional<Instant> not_before_;
   std::vector<GrantKey> removed_;
   std::uint64_t healed_ = 0;
-  Instant healed_at_{};
 };
 
 } // namespace knock::keeper

@@ -57,15 +57,23 @@ void HealTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& 
 
 void UnloadTurn::ask(State&, Ask&) {}
 
+/// It goes on listening: a table of ours that comes back, by a saved ruleset, goes again.
 Steps UnloadTurn::decide(State& state, const Seen&, Said&) {
-  return {Unload{state.settings.config}, Listen{}, Dismiss{}};
+  return {Unload{state.settings.config}, Listen{true, false}, Dismiss{}};
 }
 
 void UnloadTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
+  if (!outcome.error) {
+    const auto plan = plan_close(state.ledger, {}, "door-removed", state.now); // those of another hand
+    (void)state.ledger.accept(plan);
+    for (const auto& event : plan.events) report(state, event, said);
+    if (state.finishing) finish(state, said);
+    return;
+  }
+  auto lines = state.table.fail(*outcome.error, state.now);
+  said.lines.insert(said.lines.end(), lines.begin(), lines.end());
   if (!state.finishing) return;
-  if (!outcome.error) return finish(state, said);
   const auto finishing = *std::exchange(state.finishing, std::nullopt);
-  said.lines.push_back({LogLevel::error, to_string(*outcome.error)});
   if (finishing.change.verb == RuleChange::Verb::start) said.failed = failure_of(*outcome.error);
   if (!finishing.answered) state.desk.answer(finishing.change.ticket, refusal(*outcome.error), said);
 }
