@@ -174,7 +174,12 @@ TEST_CASE("loads that fail are no heals: the same error is told once, and the ta
   }
   REQUIRE(table.error());
   CHECK(table.error()->code == kLoadFailed.code);
-  CHECK(table.settle_heal({}, 2, false, {}, now).size() == 1);
+  SUBCASE("healed") {
+    CHECK(table.settle_heal({}, 2, false, {}, now).size() == 1);
+  }
+  SUBCASE("loaded on request") {
+    table.settle_load();
+  }
   CHECK_FALSE(table.error());
 }
 
