@@ -74,6 +74,7 @@ steal() { # NS LINE
 }
 # A start, START, whose table is stolen behind its load: many grants of no door are to be closed before it is over.
 robbed_start() { # NS
+  in_ns "$1" nft flush ruleset
   in_ns "$1" nft -f "$BOOT_FILE"
   awk -v now="$(cut -d. -f1 /proc/uptime)" 'BEGIN {
     print "add element inet knockgate guarded { tcp . 9 }"
@@ -276,9 +277,15 @@ ok "a full set refuses a hand and a knock in plain words, and grants again when 
 
 robbed_start lan
 LATE=$START
-robbed_start router
-kill "$THIEF"
-await grep -q '^ready' "$TMP/log.router"
+is_ready() { grep -q '^ready' "$TMP/log.router"; }
+over() { is_ready || ! kill -0 "$START"; }
+for _ in 1 2 3; do # a start has ten seconds: a very busy machine may need more
+  robbed_start router
+  kill "$THIEF"
+  await over
+  ! is_ready || break
+done
+is_ready || fail "no start succeeds: $(cat "$TMP/log.router")"
 guarded || fail "it is ready, and guards nothing"
 stays_closed intruder $R4 22
 [ "$(grep -c "$DENIED" "$TMP/log.router")" = 1 ] || fail "the same error again and again: $(cat "$TMP/log.router")"
