@@ -13,6 +13,16 @@ trust = ["lan0"]'
 WITH_SSH="$NO_DOOR
 $FOUR_STEPS"
 
+# What is off, or on trial, would be guarded for good.
+fails_without() { # FILE: of the state, which the daemon cannot read
+  local code=0
+  chown 65534 "$TMP/state/$1"
+  in_ns router timeout $((10 * SLOW)) knockgated --config "$TMP/knockgate.toml" >"$TMP/said" 2>&1 || code=$?
+  [ $code = 1 ] && grep -q "$TMP/state/$1 cannot be read: Permission denied; .*sudo chown root.* $TMP/state/$1 " "$TMP/said" ||
+    fail "without $1: exit $code: $(cat "$TMP/said")"
+  chown root "$TMP/state/$1"
+}
+
 config <<<"$NO_DOOR"
 start
 expect '.state == "idle" and .nflog.groups == [] and .gate.loaded == false'
@@ -96,6 +106,7 @@ ctl close --all >/dev/null
 knock_ssh client $R4
 await reaches client $R4 22
 stop KILL
+fails_without unconfirmed
 start
 ok "confirm refuses until a knock has opened it: neither a hand nor the session proves that"
 ctl confirm >"$TMP/said" && grep -q 'guarded for good' "$TMP/said" && grep -q "include \"$TMP/boot.d/\*.nft\"" "$TMP/said" || fail "confirm says: $(cat "$TMP/said")"
@@ -141,13 +152,15 @@ ctl off >/dev/null
 opens intruder $R4 22
 [ ! -e "$BOOT_FILE" ] || fail "off leaves the boot file"
 stop
+fails_without off
+opens intruder $R4 22
 start
 expect '.state == "off"'
 opens intruder $R4 22
 ctl on >/dev/null
 stays_closed intruder $R4 22
 [ -e "$BOOT_FILE" ] || fail "on does not write the boot file"
-ok "off unguards, also over a restart; on guards again"
+ok "off unguards, also over a restart; on guards again; a state that cannot be read ends the start"
 
 # Whatever the configuration has become: off holds over a reboot, or knockctl says why not.
 cp "$TMP/knockgate.toml" "$TMP/before"

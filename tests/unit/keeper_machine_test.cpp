@@ -30,6 +30,7 @@ struct Rounds {
   std::optional<std::pair<std::size_t, Error>> fails{}; ///< the next list of steps, at this one
   std::vector<Refused> refused{};
   std::optional<Error> look_fails{}; ///< each look at elements
+  std::optional<Error> flows_fail{}; ///< each look at connections
   Instant look_ends{};               ///< later than the round's time, where the look takes long
   Ask ask{};
   Steps steps{};
@@ -57,7 +58,10 @@ struct Rounds {
     if (ask.grants) seen.grants = machine.is_started() ? open() : adopted;
     if (ask.table) seen.table = table;
     if (ask.connections) seen.connections = std::vector<GrantKey>{};
-    if (ask.flows) seen.flows = std::vector<Flow>{};
+    if (ask.flows) {
+      seen.flows = std::vector<Flow>{};
+      if (flows_fail) seen.flows = tl::unexpected(*flows_fail);
+    }
     if (ask.config) seen.config = config;
     if (ask.memory) seen.memory = files;
     return seen;
@@ -134,6 +138,7 @@ Heard hears(Disturbance disturbance) {
 }
 
 const Error kRefused{"commit: Invalid argument", EINVAL, ""};
+const Error kNoBuffer{"read elements: No buffer space available", ENOBUFS, ""};
 const Error kFull{"write: No space left on device", ENOSPC, ""};
 
 std::string shown(const State& state) {
@@ -545,11 +550,21 @@ TEST_CASE("requests that come at once are done in their order, each with its own
 }
 
 TEST_CASE("what fails round after round is tried a second later in the end, not for ever at once") {
-  auto rounds = started();
+  auto rounds = started(door_text(
+      "ssh", 7'100, "opens = [\"tcp/22\"]\nfor = \"30s\"\nmax = \"5m\"\nclose = \"on-disconnect\""));
   rounds.round(knocks({completed("ssh")}));
-  rounds.look_fails = Error{"read elements: No buffer space available", ENOBUFS, ""};
-  rounds.round(hears({.removed = {{kClient, kSsh}}, .by = "nft"}));
-  CHECK(rounds.has("read elements: No buffer space available"));
+  (void)rounds.rest();
+  SUBCASE("a look at elements") {
+    rounds.look_fails = kNoBuffer;
+    rounds.round(hears({.removed = {{kClient, kSsh}}, .by = "nft"}));
+  }
+  SUBCASE("a look at connections") {
+    rounds.flows_fail = kNoBuffer;
+    Heard heard;
+    heard.flows_overran = true;
+    rounds.round(std::move(heard));
+  }
+  CHECK(rounds.has(kNoBuffer.what));
   int at_once = 0;
   for (; at_once < 200 && rounds.said.next == rounds.now; ++at_once) {
     rounds.round();
@@ -558,6 +573,32 @@ TEST_CASE("what fails round after round is tried a second later in the end, not 
   CHECK(at_once < 100);
   CHECK(rounds.said.next == kStart + 1s);
   CHECK(rounds.machine.ledger().elements().contains({kClient, kSsh})); // what was removed is not known
+}
+
+TEST_CASE(
+    "while counters cannot be read a full door gives up no grant, and none later whose element was put anew "
+    "meanwhile") {
+  auto rounds =
+      started(door_text("ssh", 7'100, "opens = [\"tcp/22\"]\nfor = \"30s\"\nmax = \"5m\"\ngrants = 1"));
+  rounds.round(knocks({completed("ssh")}));
+  const auto source = [&] {
+    REQUIRE(rounds.machine.ledger().grants().size() == 1);
+    return rounds.machine.ledger().grants().begin()->second.source;
+  };
+  rounds.look_fails = kNoBuffer;
+  rounds.round(knocks({completed("ssh", kOther)}));
+  CHECK(source() == kClient);
+  bool anew = false;
+  SUBCASE("put anew") {
+    anew = true;
+    rounds.now += 1s;
+    rounds.round(knocks({completed("ssh")}));
+    CHECK(rounds.has("extend door=ssh"));
+  }
+  SUBCASE("as it was") {}
+  rounds.look_fails.reset();
+  rounds.round(knocks({completed("ssh", kOther)}));
+  CHECK(source() == (anew ? kClient : kOther));
 }
 
 TEST_CASE("status reads and changes nothing") {

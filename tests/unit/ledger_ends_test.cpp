@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What ends grants besides their time, and the sets they stand in.
-#include <knock/heal_budget.hpp>
+#include <knock/heal_pace.hpp>
 #include <knock/ledger.hpp>
 
 #include <doctest/doctest.h>
@@ -184,7 +184,8 @@ TEST_CASE(
   count(ledger, 1, GrantSet::uses);
   count(ledger, 1, GrantSet::uses); // seen before
   CHECK(only(ledger).uses_left == 1);
-  CHECK(traffic(ledger.elements(), only(ledger)) == Traffic{}); // first packets alone: no measure of what it received
+  CHECK(traffic(ledger.elements(), only(ledger)) ==
+        Traffic{}); // first packets alone: no measure of what it received
 
   auto by_hand = request();
   by_hand.via = Via::hand;
@@ -209,7 +210,8 @@ TEST_CASE("a grant that is used up closes as soon as all its connections are ans
   Flows flows;
   std::vector<FlowNews> news;
   const auto hear = [&](FlowEvent::Kind kind, const Flow& flow) {
-    flows.hear({kind, flow}, [](const Address&, Port) { return true; }, news);
+    flows.hear(
+        {kind, flow}, [](const Address&, Port) { return true; }, news);
   };
   auto asked = request();
   asked.uses = 2;
@@ -302,7 +304,8 @@ TEST_CASE("uses that a grant leaves when its time is over are taken out of the e
   CHECK(ledger.outlived().empty());
 }
 
-TEST_CASE("a connection older than the guard is a grant of its own, counts to no limit, and opens nothing else") {
+TEST_CASE(
+    "a connection older than the guard is a grant of its own, counts to no limit, and opens nothing else") {
   Ledger ledger({.grants = 1, .per_source = 1});
   GrantRequest session;
   session.door = "ssh";
@@ -514,16 +517,29 @@ TEST_CASE("a grant without a port keeps its end in one element, and is adopted w
   CHECK(only(after).ports == std::vector{kNoPort});
 }
 
-TEST_CASE("a table is healed ten times in a minute, then there is a minute's pause") {
-  HealBudget budget;
+TEST_CASE(
+    "a table is healed at once while it is calm; of two writers that fight ours waits, and never for long") {
+  HealPace pace;
   Instant now = kStart;
-  for (int i = 0; i < 10; ++i) CHECK(budget.take(now += 1s));
-  CHECK_FALSE(budget.take(now + 1s));
-  CHECK(budget.paused_until(now + 59s) == now + 60s);
-  CHECK_FALSE(budget.paused_until(now + 60s));
-  CHECK(budget.take(now + 60s));
-  HealBudget slow;
-  for (int i = 0; i < 100; ++i) CHECK(slow.take(kStart + i * 7s));
+  int times = 0;
+  for (; times < 5; ++times, pace.take(now)) CHECK(pace.next(now) == (times == 0 ? now : kStart));
+  CHECK(pace.next(now) == now + 1s);
+  for (; times < 20; ++times, pace.take(now)) {
+    now = pace.next(now);
+    CHECK(pace.wait(now) == 1s);
+  }
+  CHECK(pace.next(now) == now + 5s);
+  for (int i = 0; i < 100; ++i) {
+    const auto next = pace.next(now);
+    CHECK(next - now <= 5s);
+    pace.take(now = next);
+  }
+  CHECK(pace.wait(now + 60s) == 0s);
+  HealPace slow;
+  for (int i = 0; i < 100; ++i) {
+    CHECK(slow.next(kStart + i * 13s) <= kStart + i * 13s);
+    slow.take(kStart + i * 13s);
+  }
 }
 
 TEST_CASE("a shorter wait for a connection does not take back a longer one when an older connection ends") {
@@ -531,7 +547,8 @@ TEST_CASE("a shorter wait for a connection does not take back a longer one when 
   auto asked = disconnecting();
   asked.open_for = 2min;
   open(ledger, asked);
-  accepted(ledger, plan_flows(ledger, ledger.flow_begun(kClient, kSsh, true, kStart), kStart)); // an older one
+  accepted(ledger,
+           plan_flows(ledger, ledger.flow_begun(kClient, kSsh, true, kStart), kStart)); // an older one
   asked.open_for = 15s;
   open(ledger, asked, kStart + 1s);
   accepted(ledger, ended(ledger, kClient, kSsh, kStart + 2s));

@@ -40,6 +40,12 @@ Plan open(Ledger& ledger, const std::vector<GrantRequest>& requests, Instant now
   return plan;
 }
 
+std::vector<Element> elements_of(const Batch& batch) {
+  std::vector<Element> elements;
+  for (const auto& change : batch) elements.push_back({change.key, change.timeout, change.comment, {}, {}});
+  return elements;
+}
+
 } // namespace
 
 TEST_CASE("a first knock opens: one put for each port, with the time left and a comment that says who") {
@@ -155,9 +161,7 @@ TEST_CASE("what ended is expired in order, with the reason") {
 TEST_CASE("after a crash the kernel's elements come back as the grants they were") {
   Ledger before({});
   open(before, {request("203.0.113.9", "nas", {kSsh, kWeb}), request("2001:db8::9")}, kStart);
-  std::vector<Element> elements;
-  for (const auto& change : all_open(before, kStart + 10s))
-    elements.push_back({change.key, change.timeout, change.comment, {}, {}});
+  const auto elements = elements_of(all_open(before, kStart + 10s));
 
   Ledger after({});
   after.adopt(elements, no_terms, kStart + 10s);
@@ -191,13 +195,63 @@ TEST_CASE("a comment that is not ours is kept until its end as foreign") {
   }
 }
 
+TEST_CASE("what a file restored ends at its cap at the latest, and not at all behind it") {
+  Ledger ledger({});
+  const auto element = [](std::string_view source, std::string comment) {
+    return Element{{address(source), kSsh}, 1h, std::move(comment), {}, {}};
+  };
+  ledger.adopt(std::vector<Element>{element("203.0.113.9", "ssh - knock 1 998"),
+                                    element("203.0.113.10", "ssh - knock 1 1020")},
+               no_terms, kStart);
+  REQUIRE(ledger.grants().size() == 1);
+  CHECK(ledger.book().next_end() == kStart + 21s); // a comment has whole seconds
+  const auto strays = look_for_strays(ledger,
+                                      std::vector<Element>{element("203.0.113.9", "ssh - knock 1 998"),
+                                                           element("203.0.113.10", "ssh - knock 1 1020")},
+                                      kStart);
+  REQUIRE(strays.wrong.size() == 2);
+  CHECK(strays.wrong[0].kind == Change::Kind::remove);
+  CHECK(strays.wrong[1].timeout == 21s);
+}
+
+TEST_CASE(
+    "a whole look finds what is nobody's, what ends at another time, what is missing, and what is foreign") {
+  Ledger ledger({});
+  open(ledger, {request("203.0.113.9"), request("203.0.113.10"), request("203.0.113.11")}, kStart);
+  auto there = elements_of(all_open(ledger, kStart));
+  REQUIRE(there.size() == 3);
+  CHECK(look_for_strays(ledger, there, kStart + 1s)
+            .wrong.empty()); // the look and the commit are not one moment
+  there[0].left += 10min;
+  there.erase(there.begin() + 1);
+  there.push_back({{address("198.51.100.7"), kSsh}, 5s, "ssh - hand 1 99999999", {}, {}});
+  there.push_back({{address("198.51.100.8"), kSsh}, 5s, "by hand", {}, {}});
+  const auto found = look_for_strays(ledger, there, kStart);
+  REQUIRE(found.wrong.size() == 2);
+  CHECK(found.wrong[0].key == there[0].key);
+  CHECK(found.wrong[0].timeout == there[0].left - 10min);
+  CHECK(found.wrong[1] == Change{.kind = Change::Kind::remove, .key = there[2].key});
+  REQUIRE(found.foreign.size() == 1);
+  CHECK(found.missing == std::vector{GrantKey{address("203.0.113.10"), kSsh}});
+  ledger.take_in(found.foreign, kStart);
+  CHECK(ledger.grants().rbegin()->second.via == Via::foreign);
+  CHECK(look_for_strays(ledger, there, kStart).foreign.empty());
+  there.back().left = 1h; // by another hand, again
+  const auto moved = look_for_strays(ledger, there, kStart).foreign;
+  REQUIRE(moved.size() == 1);
+  ledger.take_in(moved, kStart);
+  CHECK(ledger.grants().size() == 4);
+  CHECK(ledger.grants().rbegin()->second.ends == kStart + 1h);
+}
+
 TEST_CASE("elements that are not ours have each its own end, also under one comment") {
   Ledger ledger({});
   ledger.adopt(std::vector<Element>{{{address("203.0.113.9"), kSsh}, 5s, "by hand", {}, {}},
                                     {{address("203.0.113.9"), kWeb}, 60s, "by hand", {}, {}}},
                no_terms, kStart);
   REQUIRE(ledger.grants().size() == 2);
-  for (const auto& change : all_open(ledger, kStart)) CHECK(change.timeout == (change.key.port == kSsh ? 5s : 60s));
+  for (const auto& change : all_open(ledger, kStart))
+    CHECK(change.timeout == (change.key.port == kSsh ? 5s : 60s));
 }
 
 TEST_CASE("a grant of uses that was used before a crash is used behind it") {
