@@ -73,7 +73,10 @@ int run(const Options& options) {
   if (auto dropped = system::keep_capabilities({CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID}); !dropped)
     return fail(dropped.error(), ExitCode::failed);
   auto keeper = keeper::Keeper::start(loop, options.config, std::move(*config), system::monotonic_now());
-  if (!keeper) return fail(keeper.error(), ExitCode::failed);
+  if (!keeper) {
+    system::log_line(LogLevel::error, to_string(keeper.error()));
+    return static_cast<int>(keeper.error().exit);
+  }
   control->serve([&](const keeper::ControlSocket::Asked& asked, Instant now) { return (*keeper)->answer(asked, now); });
 
   bool stopping = false;

@@ -35,6 +35,8 @@ inline constexpr Millis kForwardOutlives{1'000}; // else the last packet meets a
 
 /// Whose element it is, as its comment says, without source and ports. Nothing: of another hand.
 std::optional<OpenGrant> owner_of(const Element& element);
+/// An element of another hand, as a grant.
+OpenGrant foreign_grant(const Element& element, std::uint64_t id, Instant now);
 
 class Ledger {
  public:
@@ -44,8 +46,6 @@ class Ledger {
   /// Takes over what the kernel holds at start, one grant per owner and source, and forgets all else. A grant of ours
   /// ends at its cap, whatever its elements say; one behind it is not taken over.
   void adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now);
-  /// Elements of another hand that are there now: each is a grant of its own, as long as it stands.
-  void take_in(std::span<const Element> foreign, Instant now);
   Undo accept(const Plan& plan);
   /// Makes an accept unhappen. Requires: nothing but accepts since, and those reverted, the last first.
   void revert(const Undo& undo);
@@ -109,8 +109,9 @@ Batch all_open(const Ledger& ledger, Instant now);
 
 /// What a whole look at the sets shows that is not as the ledger has it.
 struct Strays {
-  Batch wrong;                   ///< ours, and nobody's, or ending at another time: puts it right
-  std::vector<Element> foreign;  ///< of another hand
+  Plan
+      right; ///< elements of ours that are nobody's go, those that end at another time are put; what is of another
+             ///< hand becomes a grant of its own, as long as it stands
   std::vector<GrantKey> missing; ///< of open grants
 };
 Strays look_for_strays(const Ledger& ledger, std::span<const Element> there, Instant now);

@@ -34,12 +34,27 @@ std::optional<OpenGrant> owner_of(const Element& element) {
   return ours ? std::move(known) : std::nullopt;
 }
 
+OpenGrant foreign_grant(const Element& element, std::uint64_t id, Instant now) {
+  OpenGrant grant;
+  grant.id = id;
+  grant.door = "foreign";
+  grant.via = Via::foreign;
+  grant.source = element.key.source;
+  grant.set = element.key.set;
+  grant.source_port = element.key.source_port;
+  grant.ports = {element.key.port};
+  grant.opened = now;
+  grant.arrive = grant.ends = grant.cap = now + element.left;
+  grant.adopted = true;
+  if (grant.set == GrantSet::uses) grant.uses_left = 1; // how many its rule lets in is not in its comment
+  return grant;
+}
+
 void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, Instant now) {
   *this = Ledger(shares_.limits());
   // Elements of one owner carry one comment, to the byte; a connection stands alone.
   std::map<std::tuple<Address, GrantSet, std::string_view, std::uint16_t, Port>, OpenGrant> owners;
   std::map<std::pair<Address, std::string_view>, std::vector<Lead>> leads;
-  std::vector<Element> foreign;
   for (const auto& element : elements) {
     const auto& [key, left, comment, traffic, target] = element;
     const auto text = owner_text(comment, key.set);
@@ -49,11 +64,10 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
       leads[{key.source, text}].push_back({key.port, target});
       continue;
     }
-    if (known || key.set == GrantSet::forward) elements_[key] = {traffic, target};
-    if (!known) {
-      if (key.set != GrantSet::forward) foreign.push_back(element); // one that leads nowhere ends by itself
-      continue;
-    }
+    elements_[key] = {traffic, target};
+    if (!known && key.set != GrantSet::forward) // one that leads nowhere ends by itself
+      replace(book_.last_id() + 1, foreign_grant(element, book_.last_id() + 1, now));
+    if (!known) continue;
     const auto port = key.set == GrantSet::session ? key.port : kNoPort;
     auto& grant =
         owners.try_emplace({key.source, key.set, text, key.source_port, port}, *known).first->second;
@@ -80,28 +94,6 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     grant.id = book_.last_id() + 1;
     replace(grant.id, std::move(grant));
   }
-  take_in(foreign, now);
-}
-
-void Ledger::take_in(std::span<const Element> foreign, Instant now) {
-  for (const auto& [key, left, comment, traffic, target] : foreign) {
-    elements_[key] = {traffic, target};
-    OpenGrant grant;
-    grant.id = book_.last_id() + 1;
-    for (const auto* one : matching(book_, {.key = key}))
-      if (one->via == Via::foreign) grant.id = one->id; // its time was changed
-    grant.door = "foreign";
-    grant.via = Via::foreign;
-    grant.source = key.source;
-    grant.set = key.set;
-    grant.source_port = key.source_port;
-    grant.ports = {key.port};
-    grant.opened = now;
-    grant.arrive = grant.ends = grant.cap = now + left;
-    grant.adopted = true;
-    if (key.set == GrantSet::uses) grant.uses_left = 1; // how many its rule lets in is not in its comment
-    replace(grant.id, std::move(grant));
-  }
 }
 
 Undo Ledger::accept(const Plan& plan) {
@@ -115,7 +107,12 @@ Undo Ledger::accept(const Plan& plan) {
     else
       elements_.erase(change.key);
   }
-  for (const auto& grant : plan.after) undo.grants.emplace_back(grant.id, replace(grant.id, grant));
+  for (const auto& grant : plan.after) {
+    undo.grants.emplace_back(grant.id, replace(grant.id, grant));
+    if (grant.via == Via::foreign) // its elements are there
+      for (const auto& key : keys_of(grant))
+        if (elements_.try_emplace(key).second) undo.elements.emplace_back(key, std::nullopt);
+  }
   for (auto id : plan.closed) undo.grants.emplace_back(id, replace(id, {}));
   return undo;
 }

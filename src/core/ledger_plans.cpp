@@ -219,22 +219,24 @@ Batch all_open(const Ledger& ledger, Instant now) {
 Strays look_for_strays(const Ledger& ledger, std::span<const Element> there, Instant now) {
   constexpr Millis kSlack{1'500}; // between the look and the commit that set the time
   auto holders = open_elements(ledger, now);
+  auto last_id = ledger.book().last_id();
   Strays found;
+  auto& [batch, events, after, closed, unread] = found.right;
   for (const auto& element : there) {
     const auto& key = element.key;
     if (auto node = holders.extract(key); !node.empty()) {
-      const auto foreign = latest(node.mapped(), key)->via == Via::foreign;
+      const auto* holder = latest(node.mapped(), key);
       auto right = put_change(ledger.elements(), node.mapped(), key, now);
       if (std::chrono::abs(right.timeout - element.left) <= kSlack) continue;
-      if (foreign)
-        found.foreign.push_back(element);
+      if (holder->via == Via::foreign)
+        after.push_back(foreign_grant(element, holder->id, now));
       else
-        found.wrong.push_back(std::move(right));
+        batch.push_back(std::move(right));
     } else if (!ledger.elements().contains(key)) {
       if (owner_of(element))
-        found.wrong.push_back({.kind = Change::Kind::remove, .key = key, .held = element.target});
-      else if (key.set != GrantSet::forward)
-        found.foreign.push_back(element);
+        batch.push_back({.kind = Change::Kind::remove, .key = key, .held = element.target});
+      else if (key.set != GrantSet::forward) // one that leads nowhere ends by itself
+        after.push_back(foreign_grant(element, ++last_id, now));
     }
   }
   for (const auto& [key, grants] : holders) found.missing.push_back(key);

@@ -91,7 +91,7 @@ class ControlSocket {
   std::deque<int> queue_;          // clients that wait for their turn
   std::vector<system::Fd> doomed_; // of clients that were dropped
   std::uint64_t last_ticket_ = 0;
-  bool callers_ = false;           // there are connections to accept
+  bool callers_ = false; // there are connections to accept
 };
 
 } // namespace knock::keeper

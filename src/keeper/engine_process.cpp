@@ -239,24 +239,24 @@ void EngineProcess::show(Status& status) const {
   status.tracker.attempts = attempts.value();
   status.tracker.evicted = packets.evicted.value();
   status.counters.insert({{"seen", packets.seen.value()},
-                   {"lost_seq", nflog.lost.value()},
-                   {"lost_sock", groups_.drops()},
-                   {"malformed", nflog.malformed.value()},
-                   {"stale", packets.stale.value()},
-                   {"short", packets.cut.value()},
-                   {"unparsed", packets.unparsed.value()},
-                   {"not_step", packets.not_step.value()},
-                   {"step", packets.step.value()},
-                   {"start", packets.start.value()},
-                   {"stray", packets.stray.value()},
-                   {"cooled", packets.cooled.value()},
-                   {"late", packets.late.value()},
-                   {"repeat", packets.repeat.value()},
-                   {"evicted", packets.evicted.value()},
-                   {"contended", packets.contended.value()},
-                   {"opened", packets.opened.value()},
-                   {"refused_record", malformed_},
-                   {"engine_restarts", restarts_}});
+                          {"lost_seq", nflog.lost.value()},
+                          {"lost_sock", groups_.drops()},
+                          {"malformed", nflog.malformed.value()},
+                          {"stale", packets.stale.value()},
+                          {"short", packets.cut.value()},
+                          {"unparsed", packets.unparsed.value()},
+                          {"not_step", packets.not_step.value()},
+                          {"step", packets.step.value()},
+                          {"start", packets.start.value()},
+                          {"stray", packets.stray.value()},
+                          {"cooled", packets.cooled.value()},
+                          {"late", packets.late.value()},
+                          {"repeat", packets.repeat.value()},
+                          {"evicted", packets.evicted.value()},
+                          {"contended", packets.contended.value()},
+                          {"opened", packets.opened.value()},
+                          {"refused_record", malformed_},
+                          {"engine_restarts", restarts_}});
 }
 
 } // namespace knock::keeper

@@ -33,22 +33,22 @@ Right right_of(const Peer& peer, const std::string& write_group) {
 
 } // namespace
 
-Result<std::unique_ptr<Keeper>> Keeper::start(system::EventLoop& loop, std::string config_path, Config config,
-                                              Instant now) {
+tl::expected<std::unique_ptr<Keeper>, Failure> Keeper::start(system::EventLoop& loop, std::string config_path,
+                                                             Config config, Instant now) {
   auto state = system::state_directory(config.control.state);
-  if (!state) return tl::unexpected(state.error());
+  if (!state) return tl::unexpected(failure_of(state.error()));
   auto shared = std::make_shared<const Config>(std::move(config));
   auto world = RealWorld::open(loop, config_path, shared, std::move(*state));
-  if (!world) return tl::unexpected(world.error());
+  if (!world) return tl::unexpected(failure_of(world.error()));
   std::unique_ptr<Keeper> keeper(new Keeper(
       loop, Machine({std::move(config_path), std::move(shared), system::boot_id()}), std::move(*world)));
   keeper->started_ = now;
   for (auto at = now; !keeper->machine_.is_started(); at = system::monotonic_now()) {
-    if (const auto failure = keeper->round(at))
-      return tl::unexpected(Error{failure->text, 0, failure->advice});
+    if (const auto failure = keeper->round(at)) return tl::unexpected(*failure);
     if (at > now + kMostStart)
-      return tl::unexpected(Error{"the kernel's sets do not become what the configuration says", 0,
-                                  "see the errors above; nft list table says what stands in the way"});
+      return tl::unexpected(
+          failure_of(Error{"the kernel's sets do not become what the configuration says", 0,
+                           "see the errors above; nft list table says what stands in the way"}));
     if (const auto due = keeper->next_.value_or(at + kStartAgain); due > at && !keeper->machine_.is_started())
       system::pause(std::min(std::chrono::ceil<Millis>(due - at), kStartAgain));
   }
@@ -162,13 +162,15 @@ void Keeper::count(Status& status, Instant now) const {
   counters["wakeups"] = wakeups_;
   counters["runs"] = commands_.started();
   counters["refused_runner"] = commands_.failed();
-  if (const auto& error = commands_.error()) warn("runner", "no command can run: " + error->what, error->advice);
+  if (const auto& error = commands_.error())
+    warn("runner", "no command can run: " + error->what, error->advice);
   auto* engine = world_->engine();
   if (engine == nullptr) return;
   engine->ask_numbers(now);
   engine->show(status);
   if (!engine->answered())
-    warn("engine", "the engine does not answer: knocks wait until it is restarted", "journalctl -u knockgated");
+    warn("engine", "the engine does not answer: knocks wait until it is restarted",
+         "journalctl -u knockgated");
   if (status.nflog.lost != 0)
     warn("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost), "");
 }

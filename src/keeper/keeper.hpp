@@ -23,8 +23,8 @@ namespace knock::keeper {
 class Keeper {
  public:
   /// Adopts what the kernel holds, then makes it match `config`. Nothing is changed on error.
-  static Result<std::unique_ptr<Keeper>> start(system::EventLoop& loop, std::string config_path, Config config,
-                                               Instant now);
+  static tl::expected<std::unique_ptr<Keeper>, Failure>
+  start(system::EventLoop& loop, std::string config_path, Config config, Instant now);
   ~Keeper();
 
   /// Answers one request of knockctl.

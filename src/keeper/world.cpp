@@ -31,6 +31,18 @@ Result<netlink::NflogGroups> bind_patiently(const Bind& step) {
   }
 }
 
+/// Likewise: of one that ends just now.
+Result<system::Fd> lock_patiently(const std::string& directory) {
+  const auto patience = system::monotonic_now() + kTakenFor;
+  for (;; system::pause(Millis{10})) {
+    auto lock = system::lock_directory(directory);
+    if (lock || lock.error().code != EWOULDBLOCK) return lock;
+    if (system::monotonic_now() < patience) continue;
+    return tl::unexpected(Error{fmt::format("another knockgated runs with the state directory {}", directory),
+                                EEXIST, "stop it, or give this one another [control] state"});
+  }
+}
+
 Result<MemorySeen> recall(const std::string& directory) {
   MemorySeen memory;
   for (const auto& [file, text] : {std::pair{Remember::File::unconfirmed, &memory.unconfirmed},
@@ -49,16 +61,19 @@ Result<MemorySeen> recall(const std::string& directory) {
 
 Result<std::unique_ptr<RealWorld>> RealWorld::open(system::EventLoop& loop, std::string config_path,
                                                    ConfigPointer config, std::string state) {
+  auto lock = lock_patiently(state);
+  if (!lock) return tl::unexpected(lock.error());
   auto gate = netlink::Gate::open();
   if (!gate) return tl::unexpected(gate.error());
   auto own = netlink::OwnAddresses::open();
   if (!own) return tl::unexpected(own.error());
   return std::unique_ptr<RealWorld>(new RealWorld(loop, std::move(config_path), std::move(config),
-                                                  std::move(*gate), std::move(*own), std::move(state)));
+                                                  std::move(*gate), std::move(*own),
+                                                  StateDirectory{std::move(state), std::move(*lock)}));
 }
 
 RealWorld::RealWorld(system::EventLoop& loop, std::string config_path, ConfigPointer config,
-                     netlink::Gate gate, netlink::OwnAddresses own, std::string state)
+                     netlink::Gate gate, netlink::OwnAddresses own, StateDirectory state)
     : loop_(loop), config_path_(std::move(config_path)), config_(std::move(config)), gate_(std::move(gate)),
       state_(std::move(state)), own_(std::move(own)) {
   own_watch_ = loop_.watch(own_.fd(), [this](Instant) {
@@ -101,7 +116,7 @@ Seen RealWorld::look(const Ask& ask) {
     for (const auto& flow : ask.lives)
       if (const auto lives = flows_->source.lives(flow); lives && !*lives) seen.gone.push_back(flow);
   if (ask.config) seen.config = system::load_config(config_path_);
-  if (ask.memory) seen.memory = recall(state_);
+  if (ask.memory) seen.memory = recall(state_.path);
   if (ask.boot_file) seen.boot_file = system::read_file(config_->nft.boot_file);
   if (ask.grants || !ask.elements.empty()) seen.at = system::monotonic_now();
   return seen;
@@ -121,6 +136,7 @@ Outcome RealWorld::carry_out(const Steps& steps) {
 }
 
 Result<void> RealWorld::carry_out(const Bind& step, Outcome&) {
+  bound_.reset(); // that a start found free
   auto groups = bind_patiently(step);
   if (!groups) return tl::unexpected(groups.error());
   if (const auto difference = groups->settings_difference(); !difference.empty())
@@ -178,7 +194,7 @@ Result<void> RealWorld::carry_out(const Listen& step, Outcome& outcome) {
 }
 
 Result<void> RealWorld::carry_out(const Remember& step, Outcome&) {
-  const auto path = file_of(state_, step.file);
+  const auto path = file_of(state_.path, step.file);
   return step.text.empty() ? system::remove_file(path) : system::write_file_atomically(path, step.text, 0600);
 }
 

@@ -35,8 +35,12 @@ class RealWorld : public World {
   [[nodiscard]] EngineProcess* engine() const { return engine_.get(); }
 
  private:
+  struct StateDirectory {
+    std::string path;
+    system::Fd lock;
+  };
   RealWorld(system::EventLoop& loop, std::string config_path, ConfigPointer config, netlink::Gate gate,
-            netlink::OwnAddresses own, std::string state);
+            netlink::OwnAddresses own, StateDirectory state);
   Result<void> carry_out(const Bind& step, Outcome& outcome);
   Result<void> carry_out(const Instruct& step, Outcome& outcome);
   Result<void> carry_out(const Dismiss& step, Outcome& outcome);
@@ -57,7 +61,7 @@ class RealWorld : public World {
   std::string config_path_;
   ConfigPointer config_;
   netlink::Gate gate_;
-  std::string state_;
+  StateDirectory state_;
   netlink::OwnAddresses own_;
   system::Watch own_watch_;
   bool own_changed_ = true;

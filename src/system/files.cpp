@@ -2,6 +2,7 @@
 #include "system/files.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -190,6 +191,13 @@ Result<void> write_file_atomically(const std::string& path, std::string_view tex
 Result<void> remove_file(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return tl::unexpected(system_error("remove " + path));
   return {};
+}
+
+Result<Fd> lock_directory(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0) return tl::unexpected(system_error("open " + path));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return tl::unexpected(system_error("lock " + path));
+  return fd;
 }
 
 } // namespace knock::system

@@ -16,6 +16,8 @@
 #include <knock/config.hpp>
 #include <knock/result.hpp>
 
+#include "system/fd.hpp"
+
 namespace knock::system {
 
 /// The whole of a regular file of at most kMaxFile bytes. Errors: code ENOENT when there is none.
@@ -42,5 +44,8 @@ Result<void> write_file_atomically(const std::string& path, std::string_view tex
 
 /// Removes `path`; one that is not there is fine.
 Result<void> remove_file(const std::string& path);
+/// Takes a directory for this process alone, as long as the descriptor is open; a process that ends lets go.
+/// Errors: EWOULDBLOCK, another process has it.
+Result<Fd> lock_directory(const std::string& path);
 
 } // namespace knock::system

@@ -63,7 +63,8 @@ std::vector<Row> rows(std::vector<Element> elements) {
 }
 
 std::string text_of(const Disturbance& found) {
-  auto text = std::string(found.broken ? " broken" : "") + (found.set_made ? " made" : "");
+  auto text = std::string(found.broken ? " broken" : "") + (found.set_made ? " made" : "") +
+              (found.changed ? " changed" : "");
   auto removed = found.removed;
   std::sort(removed.begin(), removed.end());
   for (const auto& one : removed) text += " " + to_string(one.source) + "." + to_string(one.port);
@@ -241,8 +242,8 @@ TEST_CASE("straw and kernel: another target needs the one that is there") {
   CHECK(both.commit({moved}) == EEXIST);
 }
 
-TEST_CASE(
-    "straw and kernel: no table, no map: ENOENT; a load brings them, a new size takes what does not come along") {
+TEST_CASE("straw and kernel: no table, no map: ENOENT; a load brings them, a new size takes what does not "
+          "come along") {
   if (!enter_namespace()) return;
   Both both;
   CHECK(both.commit({put(key(GrantSet::open, 1)), put(key(GrantSet::forward, 1))}) == ENOENT);

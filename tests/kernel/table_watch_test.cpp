@@ -118,17 +118,39 @@ TEST_CASE("a deleted element and a flushed set name the grants that went, and no
   CHECK(one.removed == std::vector{kSsh});
   CHECK_FALSE(one.broken);
   nft("add element inet knockgate open4 { 203.0.113.9 . tcp . 22 }");
-  CHECK(world.seen().empty()); // what others add is found where elements are dumped
+  const auto added = world.seen(); // which is found where elements are dumped
+  REQUIRE(added.size() == 1);
+  CHECK(added[0].changed);
+  CHECK_FALSE(added[0].broken);
   const auto two = world.after("flush set inet knockgate net6\nflush set inet knockgate open4");
   CHECK(two.removed == std::vector{kSsh, kDns});
   CHECK_FALSE(two.broken);
 }
 
+TEST_CASE("rules, tables and elements that another adds change what is ours, and only that") {
+  if (!enter_namespace()) return;
+  World world;
+  for (const std::string text :
+       {"add rule inet knockgate guard accept", "add chain inet knockgate more",
+        "add table inet knockgate { flags dormant; }", "add element inet knockgate ours { 80 }",
+        "add set inet knockgate more { type ipv4_addr; }"}) {
+    CAPTURE(text);
+    const auto found = world.after(text);
+    CHECK(found.changed);
+    CHECK_FALSE(found.broken);
+    CHECK(found.removed.empty());
+  }
+  nft("add table inet other { chain guard { accept; }; set open4 { type ipv4_addr; elements = { 203.0.113.9 "
+      "} }; }");
+  CHECK(world.seen().empty());
+}
+
 TEST_CASE("what is deleted and put back in one commit is not removed") {
   if (!enter_namespace()) return;
   World world;
-  nft("flush set inet knockgate open4\n" + std::string(kAddBoth));
-  CHECK(world.seen().empty());
+  const auto same = world.after("flush set inet knockgate open4\n" + std::string(kAddBoth));
+  CHECK(same.removed.empty());
+  CHECK(same.changed); // perhaps with another end
   CHECK(world
             .after("add element inet knockgate open4 { 203.0.113.9 . tcp . 22 }\n"
                    "delete element inet knockgate open4 { 203.0.113.9 . tcp . 22 }")
@@ -141,7 +163,11 @@ TEST_CASE("an element missing from a set that the config fills is broken; of one
   REQUIRE(load_ruleset("add element inet knockgate guarded { tcp . 22, tcp . 23 }\n"
                        "add element inet knockgate knocking4 { 203.0.113.9 }"));
   nft("flush set inet knockgate guarded\nadd element inet knockgate guarded { tcp . 22, tcp . 23 }");
-  nft("flush set inet knockgate knocking4");
+  auto same = world.seen();
+  REQUIRE(same.size() == 1);
+  CHECK(same[0].changed);
+  CHECK_FALSE(same[0].broken);
+  nft("flush set inet knockgate knocking4\nadd element inet knockgate knocking4 { 203.0.113.9 }");
   CHECK(world.seen().empty());
   const auto found = world.after("delete element inet knockgate guarded { tcp . 23 }");
   CHECK(found.broken);

@@ -162,16 +162,19 @@ TEST_CASE("a grant whose counters could not be read is not given up for another"
   CHECK(story.find(kClient, kSsh) != nullptr);
 }
 
-TEST_CASE("while the healing pauses nothing is due at once") {
+TEST_CASE("while another fights us for the table, nothing is due at once between two turns") {
   Story story(0);
   story.knock("idle", kClient);
   for (int i = 0; i < 12; ++i) {
     story.disturb(Kind::delete_table);
     story.rest();
   }
-  REQUIRE(story.says("a minute's pause"));
-  story.straw.now += 10s; // the counters of on-idle grants are due, and there is no table
+  REQUIRE(story.says("two writers fight"));
+  CHECK_FALSE(story.straw.is_whole());
+  CHECK(story.rest()); // counters of on-idle grants are due, and there is no table
+  story.straw.now += 1s;
   CHECK(story.rest());
+  CHECK(story.straw.is_whole());
 }
 
 TEST_CASE("what was taken back does not come back by a heal whose first try failed") {
@@ -200,14 +203,14 @@ TEST_CASE("off, a reload is answered although the table of what it closes is gon
   CHECK(story.said.told.back().reply.failure.exit == ExitCode::done);
 }
 
-TEST_CASE("what could not go with a set that is missing goes with the next load") {
+TEST_CASE("off: what could not go with a set that is missing goes without it") {
   Story story(0, true);
   story.knock("ssh", kClient);
   story.knock("uses", kClient);
   story.ask("off");
   story.disturb(Kind::delete_set, 4); // uses4
   story.ask("close", {{"all", "1"}});
-  CHECK(story.find(kClient, kSsh) != nullptr);
+  CHECK(story.find(kClient, kSsh) == nullptr);
   story.disturb(Kind::load_over);
   story.ask("on");
   CHECK(story.straw.is_whole());

@@ -186,7 +186,7 @@ void Straw::tell(Disturbance found) {
   others.broke = others.broke || found.broken;
   others.loaded = others.loaded || found.set_made;
   if (!bindings.listens) return;
-  if (!found.broken && !found.set_made && found.removed.empty()) return;
+  if (!found.broken && !found.changed && found.removed.empty()) return;
   if (bindings.events.size() >= kQueue) {
     bindings.overran = true;
     return;

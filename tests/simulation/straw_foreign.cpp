@@ -37,7 +37,7 @@ Disturbance flush_set(Table& table, std::size_t pick, Instant now) {
 Disturbance delete_set(Table& table, std::size_t pick) {
   table.rules = 0;
   if (auto* set = nth_set(table, pick)) set->reset();
-  return {.broken = true, .set_made = false, .removed = {}, .by = {}, .overran = false};
+  return {.broken = true, .set_made = false, .changed = false, .removed = {}, .by = {}, .overran = false};
 }
 
 Disturbance delete_element(Table& table, std::size_t pick, Instant now) {
@@ -61,12 +61,14 @@ Disturbance unguard(Table& table, std::size_t pick, Instant now) {
   return found;
 }
 
-void add_element(Table& table, const Change& element, Instant now) {
+bool add_element(Table& table, const Change& element, Instant now) {
   auto& set = table.sets[Table::index_of(element.key.set, element.key.source.family)];
-  if (!set || table.find(element.key, now) != nullptr) return; // there: its end would change, from 6.12 on
-  if (set->size != 0 && set->placed.size() + set->displaced >= set->size) return;
+  if (!set || table.find(element.key, now) != nullptr)
+    return false; // there: its end would change, from 6.12 on
+  if (set->size != 0 && set->placed.size() + set->displaced >= set->size) return false;
   if (set->placed.contains(element.key)) ++set->displaced;
   set->placed[element.key] = {now + element.timeout, element.comment, {}, element.uses, 0, element.target};
+  return true;
 }
 
 } // namespace
@@ -76,17 +78,20 @@ void Straw::disturb(const Foreign& foreign) {
   const auto boot_file = [&](bool broken) {
     if (embed) {
       load_admins();
-      return tell({.broken = broken, .set_made = true, .removed = {}, .by = {}, .overran = false});
+      return tell(
+          {.broken = broken, .set_made = true, .changed = true, .removed = {}, .by = {}, .overran = false});
     }
     if (!disk.saved.config) { // flush ruleset alone
-      if (broken) tell({.broken = true, .set_made = false, .removed = {}, .by = {}, .overran = false});
+      if (broken)
+        tell(
+            {.broken = true, .set_made = false, .changed = false, .removed = {}, .by = {}, .overran = false});
       return;
     }
     auto next = table.value_or(Table{});
     next.load(*disk.saved.config, disk.saved.sets, now, resizes);
     table = std::move(next);
     table->handle = ++handles_;
-    tell({.broken = broken, .set_made = true, .removed = {}, .by = {}, .overran = false});
+    tell({.broken = broken, .set_made = true, .changed = true, .removed = {}, .by = {}, .overran = false});
   };
   if (foreign.kind == Kind::load_over)
     return disk.saved.config || embed ? boot_file(!embed && table && table->rules != 0) : void();
@@ -95,16 +100,22 @@ void Straw::disturb(const Foreign& foreign) {
   switch (foreign.kind) {
   case Kind::delete_table:
     table.reset();
-    return tell({.broken = true, .set_made = false, .removed = {}, .by = {}, .overran = false});
+    return tell(
+        {.broken = true, .set_made = false, .changed = false, .removed = {}, .by = {}, .overran = false});
   case Kind::load_anew: table.reset(); return boot_file(true);
   case Kind::delete_set: return tell(delete_set(*table, foreign.pick));
   case Kind::flush_set: return tell(flush_set(*table, foreign.pick, now));
   case Kind::flush_rules:
     if (table->rules == 0) return;
     table->rules -= kOneChain;
-    return tell({.broken = true, .set_made = false, .removed = {}, .by = {}, .overran = false});
+    return tell(
+        {.broken = true, .set_made = false, .changed = false, .removed = {}, .by = {}, .overran = false});
   case Kind::delete_element: return tell(delete_element(*table, foreign.pick, now));
-  case Kind::add_element: return add_element(*table, foreign.element, now);
+  case Kind::add_element: {
+    Disturbance found;
+    found.changed = add_element(*table, foreign.element, now);
+    return tell(std::move(found));
+  }
   case Kind::unguard: return tell(unguard(*table, foreign.pick, now));
   case Kind::load_over: break;
   }

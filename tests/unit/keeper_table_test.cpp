@@ -100,7 +100,7 @@ TEST_CASE("lost messages, and what others add, are a doubt, which a look ends") 
 TEST_CASE("a look that misses the table, a rule or a guarded port finds another than is wanted") {
   const auto wanted = guarding({{kSsh, {}}, {kWeb, 5s}});
   TableSeen seen{.there = true, .as_loaded = true, .guarded = {{kSsh, {}}, {kWeb, 4s}}};
-  CHECK(Table::is_as_wanted(seen, wanted)); // the time that is left of a trial is no difference
+  CHECK(is_as_wanted(seen, wanted)); // the time that is left of a trial is no difference
   SUBCASE("table") {
     seen.there = false;
   }
@@ -119,7 +119,7 @@ TEST_CASE("a look that misses the table, a rule or a guarded port finds another 
   SUBCASE("on trial that was guarded for good") {
     seen.guarded[0].left = 1s;
   }
-  CHECK_FALSE(Table::is_as_wanted(seen, wanted));
+  CHECK_FALSE(is_as_wanted(seen, wanted));
   Table table;
   table.look(false);
   CHECK(table.is_lost());
@@ -138,8 +138,8 @@ TEST_CASE("of two writers that fight ours waits, the log names both once, and a 
   table.hear({.broken = true, .by = "fw-loop"}, Mode::gate, true);
   CHECK_FALSE(table.heals(kStart));
   CHECK(table.next(kStart) == kStart + 1s);
-  CHECK(table.pace(kStart) == 1s);
-  CHECK(table.disturber() == "fw-loop");
+  CHECK(table.fight(kStart).pace == 1s);
+  CHECK(table.fight(kStart).by == "fw-loop");
   CHECK(table.absence("knockgate").what == "table inet knockgate is gone, removed by fw-loop");
   SUBCASE("time") {
     CHECK(table.heals(kStart + 1s));

@@ -209,9 +209,9 @@ TEST_CASE("what a file restored ends at its cap at the latest, and not at all be
                                       std::vector<Element>{element("203.0.113.9", "ssh - knock 1 998"),
                                                            element("203.0.113.10", "ssh - knock 1 1020")},
                                       kStart);
-  REQUIRE(strays.wrong.size() == 2);
-  CHECK(strays.wrong[0].kind == Change::Kind::remove);
-  CHECK(strays.wrong[1].timeout == 21s);
+  REQUIRE(strays.right.batch.size() == 2);
+  CHECK(strays.right.batch[0].kind == Change::Kind::remove);
+  CHECK(strays.right.batch[1].timeout == 21s);
 }
 
 TEST_CASE(
@@ -221,25 +221,25 @@ TEST_CASE(
   auto there = elements_of(all_open(ledger, kStart));
   REQUIRE(there.size() == 3);
   CHECK(look_for_strays(ledger, there, kStart + 1s)
-            .wrong.empty()); // the look and the commit are not one moment
+            .right.empty()); // the look and the commit are not one moment
   there[0].left += 10min;
   there.erase(there.begin() + 1);
   there.push_back({{address("198.51.100.7"), kSsh}, 5s, "ssh - hand 1 99999999", {}, {}});
   there.push_back({{address("198.51.100.8"), kSsh}, 5s, "by hand", {}, {}});
   const auto found = look_for_strays(ledger, there, kStart);
-  REQUIRE(found.wrong.size() == 2);
-  CHECK(found.wrong[0].key == there[0].key);
-  CHECK(found.wrong[0].timeout == there[0].left - 10min);
-  CHECK(found.wrong[1] == Change{.kind = Change::Kind::remove, .key = there[2].key});
-  REQUIRE(found.foreign.size() == 1);
+  REQUIRE(found.right.batch.size() == 2);
+  CHECK(found.right.batch[0].key == there[0].key);
+  CHECK(found.right.batch[0].timeout == there[0].left - 10min);
+  CHECK(found.right.batch[1] == Change{.kind = Change::Kind::remove, .key = there[2].key});
+  REQUIRE(found.right.after.size() == 1);
   CHECK(found.missing == std::vector{GrantKey{address("203.0.113.10"), kSsh}});
-  ledger.take_in(found.foreign, kStart);
+  (void)ledger.accept(found.right);
   CHECK(ledger.grants().rbegin()->second.via == Via::foreign);
-  CHECK(look_for_strays(ledger, there, kStart).foreign.empty());
+  CHECK(look_for_strays(ledger, there, kStart).right.after.empty());
   there.back().left = 1h; // by another hand, again
-  const auto moved = look_for_strays(ledger, there, kStart).foreign;
-  REQUIRE(moved.size() == 1);
-  ledger.take_in(moved, kStart);
+  const auto moved = look_for_strays(ledger, there, kStart).right;
+  REQUIRE(moved.after.size() == 1);
+  (void)ledger.accept(moved);
   CHECK(ledger.grants().size() == 4);
   CHECK(ledger.grants().rbegin()->second.ends == kStart + 1h);
 }

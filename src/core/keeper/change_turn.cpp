@@ -59,7 +59,7 @@ void ChangeTurn::ask(State& state, Ask& ask) {
   ask.memory = ask.grants = change_.verb == Verb::start;
   ask.config = change_.verb == Verb::reload;
   ask.connections = changes_config(change_) || change_.verb == Verb::on;
-  if (changes_config(change_))
+  if (changes_config(change_) || change_.verb == Verb::on)
     ask.elements = keys_of(state.ledger); // a set that is made anew forgets what it counted
 }
 
@@ -77,7 +77,7 @@ tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& see
   }
   state.ledger.adopt(
       **seen.grants, [&](std::string_view door) { return terms_of(*config, door); }, state.now);
-  state.work.strays = look_for_strays(state.ledger, **seen.grants, std::max(state.now, seen.at)).wrong;
+  state.table.doubt(); // what it does not hold, or holds shorter, is there all the same
   if (const auto count = state.ledger.grants().size(); count != 0)
     said.lines.push_back({LogLevel::info, fmt::format("adopted {} grants from the kernel", count)});
   return plan_reload(nullptr, config, state.kept.memory, {}, (*seen.table)->guarded, state.now);
@@ -155,6 +155,9 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   if (bound && *bound != first && std::abs(*bound - first) < kGroups)
     return tl::unexpected(Error{fmt::format("NFLOG groups {}-{} overlap those in use", first, first + 3), 0,
                                 "systemctl restart knockgated"});
+  // The rules that stand report to groups which no other process may hold: else the table is another daemon's.
+  if (const auto group = (*seen.table)->group; !bound && group && *group != first)
+    steps.push_back(Bind{*group, next.nflog.buffer_bytes});
   if (!bound || *bound != first) steps.push_back(Bind{next.nflog.group, next.nflog.buffer_bytes});
   const Instruct instruct{policy->encode(), next.limits.attempts, next.nflog.buffer_bytes};
   if (!state.standing.engine) steps.push_back(instruct);
@@ -184,7 +187,8 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   }
   wish_ = std::move(*wished);
   state.ledger.note(seen.elements);
-  lost_ = state.table.is_lost() || !(*seen.table)->there;
+  // What others did while it was off was not heeded.
+  lost_ = state.table.is_lost() || !(*seen.table)->there || change_.verb == RuleChange::Verb::on;
   left_over_ = lost_ ? close_removed(state) : std::exchange(state.work.left_over, {});
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,

@@ -28,6 +28,7 @@ std::vector<GrantRequest> requests_of(const Work& work) {
 /// now, and what is used is not given up.
 void GrantsTurn::ask(State& state, Ask& ask) {
   auto& ledger = state.ledger;
+  if (state.table.is_doubted() && state.settings.started) ask.table = ask.grants = true;
   if (!is_stuck(state)) removed_ = state.table.take_removed(kSlice);
   ask.add(removed_);
   for (const auto& key : removed_) ask.add(keys_of(ledger, matching(ledger.book(), {.key = key})));
@@ -75,6 +76,7 @@ void GrantsTurn::open(State& state, const Seen& seen) {
 
 Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   auto& ledger = state.ledger;
+  auto right = seen.table ? look_at_table(state, seen, said) : Plan{};
   ledger.note(seen.elements);
   if (seen.elements_error) draft_.distrust_counters();
   if (is_stuck(state)) {
@@ -82,9 +84,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
     if (!state.work.jobs.empty())
       refuse_jobs(state, state.table.absence(state.settings.config->nft.table), said);
   } else {
-    strays_ = std::exchange(state.work.strays, {});
-    Plan right;
-    right.batch = strays_;
+    looked_ = !right.empty();
     draft_.add(ledger, std::move(right));
     take_back(state, seen);
     for (const auto& [reason, ids] : gone_)
@@ -161,7 +161,7 @@ void GrantsTurn::say(State& state, Said& said) {
 void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   const auto& error = *outcome.error;
   state.table.keep_removed(removed_);
-  state.work.strays = std::move(strays_);
+  if (looked_) state.table.doubt();
   if (error.code == ENOENT && outcome.refused.empty()) {
     state.table.lose();
     return; // nothing is dropped: it comes back first

@@ -108,13 +108,10 @@ Ask Machine::ask(Heard heard) {
   turn_ = next_turn();
   Ask ask;
   std::visit([&](auto& turn) { turn.ask(state_, ask); }, turn_);
-  if (state_.table.is_doubted()) ask.table = ask.grants = true;
   return ask;
 }
 
 const Steps& Machine::decide(const Seen& seen) {
-  if (state_.table.is_doubted() && state_.settings.started && seen.table && seen.grants)
-    look_at_table(state_, seen, said_);
   const auto error = look_error(seen);
   look_failed_ = error.has_value();
   if (look_failed_) ++failures_;
@@ -159,7 +156,6 @@ std::optional<Instant> Machine::next() const {
     return removed > kSlice ? now + kBreath : now;
   auto next = sooner(stuck ? state_.ledger.book().next_end() : state_.ends.next(state_.ledger),
                      next_ended(state_.kept.memory.unconfirmed));
-  if (!state_.work.strays.empty() && !stuck) return now;
   next = sooner(next, state_.table.next(now));
   if (state_.ends.wants_flows() && state_.standing.listen.flows && !stuck) return now;
   const bool needs_flows = !state_.ledger.book().watching().empty();

@@ -90,26 +90,24 @@ bool is_intact(const State& state, const TableSeen& seen) {
   if (!any_door(config)) return gate ? !seen.there : seen.guarded.empty();
   if (state.kept.memory.off_since && !seen.there) return true;
   const bool fits = !gate || seen.set_size == 2 * config.limits.grants; // else a boot file of another size
-  return fits && Table::is_as_wanted(seen, sets_of(config, state.kept.memory, state.now));
+  return fits && is_as_wanted(seen, sets_of(config, state.kept.memory, state.now));
 }
 
 } // namespace
 
-void look_at_table(State& state, const Seen& seen, Said& said) {
-  if (!*seen.table || !*seen.grants) return; // the doubt stays
+Plan look_at_table(State& state, const Seen& seen, Said& said) {
+  if (!*seen.table || !*seen.grants) return {}; // the doubt stays
   state.table.look(is_intact(state, **seen.table));
-  if (state.table.is_lost() || !(*seen.table)->there) return;
-  const auto at = std::max(state.now, seen.at);
+  if (state.table.is_lost() || !(*seen.table)->there) return {};
   state.ledger.note(**seen.grants);
-  auto found = look_for_strays(state.ledger, **seen.grants, at);
-  if (!found.foreign.empty() || !found.wrong.empty())
+  auto [right, missing] = look_for_strays(state.ledger, **seen.grants, std::max(state.now, seen.at));
+  if (!right.empty())
     said.lines.push_back(
         {LogLevel::warn,
-         fmt::format("strays by={}: {} put right, {} of another hand are listed as foreign",
-                     state.table.disturber(), plural(found.wrong.size(), "element"), found.foreign.size())});
-  state.ledger.take_in(found.foreign, at);
-  state.work.strays = std::move(found.wrong);
-  if (is_needed(state)) state.table.keep_removed(found.missing);
+         fmt::format("strays by={}: {} put right, {} listed as foreign", state.table.fight(state.now).by,
+                     plural(right.batch.size(), "element"), right.after.size())});
+  if (is_needed(state)) state.table.keep_removed(missing);
+  return std::move(right);
 }
 
 Batch close_removed(State& state) {

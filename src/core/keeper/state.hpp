@@ -34,7 +34,6 @@ struct Work {
   std::vector<Job> jobs;
   JobId last_job = 0;
   Batch left_over; ///< elements without an owner, to go with the next load
-  Batch strays;    ///< elements that others put or changed, to be put right
   Said unsaid;     ///< whose they were, to be told then
 };
 
@@ -105,9 +104,9 @@ void refuse_jobs(State& state, const Error& error, Said& said, const std::set<Jo
 bool is_stuck(const State& state);
 /// Whether ports are open unless the table stands: a door is enabled, and it is not off.
 bool is_needed(const State& state);
-/// What a look at the table says, behind commits of others: it is lost; or it stands, and elements that were removed,
-/// added or changed are dealt with next. Requires: it was looked at, with all grants.
-void look_at_table(State& state, const Seen& seen, Said& said);
+/// What a look at the table says, behind commits of others: it is lost; or it stands, and elements that were removed
+/// are closed next. Returns what puts the others right. Requires: it was looked at, with all grants.
+Plan look_at_table(State& state, const Seen& seen, Said& said);
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
 /// configuration does not give any more. Returns the elements that may still be there and have no owner.
 Batch close_removed(State& state);

@@ -126,10 +126,10 @@ void warn(Status& status, const State& state, Instant now) {
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
         state.standing.deaf_flows->advice);
-  if (const auto pace = state.table.pace(now); pace != Millis{0})
+  if (const auto [pace, by] = state.table.fight(now); pace != Millis{0})
     add("healing",
-        fmt::format("two writers fight over the table: {} changes it, knockgated puts it back, {} later",
-                    state.table.disturber(), span_text(pace.count())),
+        fmt::format("two writers fight over the table: {} changes it, knockgated puts it back, {} later", by,
+                    span_text(pace.count())),
         "stop the other, or include the boot file in its ruleset");
   if (const auto* door = state.knocks.hurried(now))
     add("pace", fmt::format("door {} is knocked at too fast: knocks are refused", door->name), "");

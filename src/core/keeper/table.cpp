@@ -32,7 +32,7 @@ void Table::lose() {
   not_before_.reset();
 }
 
-bool Table::is_as_wanted(const TableSeen& seen, const StaticSets& wanted) {
+bool is_as_wanted(const TableSeen& seen, const StaticSets& wanted) {
   return seen.there && seen.as_loaded &&
          std::equal(seen.guarded.begin(), seen.guarded.end(), wanted.guarded.begin(), wanted.guarded.end(),
                     [](const Guarded& a, const Guarded& b) { // a trial that lost its end is another thing
@@ -52,7 +52,7 @@ bool Table::heals(Instant now) const {
 }
 
 Error Table::absence(const std::string& table) const {
-  return {fmt::format("table inet {} is gone, removed by {}", table, disturber()), ENOENT,
+  return {fmt::format("table inet {} is gone, removed by {}", table, fight({}).by), ENOENT,
           "run: knockctl reload --now"};
 }
 
@@ -76,7 +76,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
         {LogLevel::warn,
          fmt::format("two writers fight over table inet {}: {} changes it, knockgated puts it back; from "
                      "now at most once a second",
-                     config.nft.table, disturber())});
+                     config.nft.table, fight(now).by)});
   paced_ = fought;
   lines.push_back({LogLevel::warn,
                    fmt::format("healed by={}: table inet {} was gone or changed, {} back",

@@ -21,6 +21,9 @@
 
 namespace knock::keeper {
 
+/// Whether what is there is what shall be; of a trial, the time that is left is no difference.
+bool is_as_wanted(const TableSeen& seen, const StaticSets& wanted);
+
 class Table {
  public:
   /// `needed`: without it guarded ports are open; else, off or without a door, there is a doubt at most.
@@ -32,8 +35,6 @@ class Table {
   [[nodiscard]] bool is_doubted() const { return doubted_; }
   /// Whether it is as it shall be.
   void look(bool intact);
-  /// Whether what is there is what shall be; of a trial, the time that is left is no difference.
-  static bool is_as_wanted(const TableSeen& seen, const StaticSets& wanted);
 
   /// Whether it has to be loaded, and may be: now.
   [[nodiscard]] bool heals(Instant now) const;
@@ -59,9 +60,13 @@ class Table {
     removed_.insert(removed_.end(), keys.begin(), keys.end());
   }
   [[nodiscard]] std::optional<Instant> next(Instant now) const;
-  /// Two writers fight: how long ours waits behind its last time, and who the other is.
-  [[nodiscard]] Millis pace(Instant now) const { return pace_.wait(now); }
-  [[nodiscard]] std::string disturber() const { return last_by_.empty() ? "another process" : last_by_; }
+  struct Fight {
+    Millis pace;    ///< how long our writes wait behind the last; 0: nobody fights
+    std::string by; ///< who changed the table last
+  };
+  [[nodiscard]] Fight fight(Instant now) const {
+    return {pace_.wait(now), last_by_.empty() ? "another process" : last_by_};
+  }
   [[nodiscard]] std::uint64_t healed() const { return healed_; }
   /// Why it could not be put back the last time.
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }

@@ -85,8 +85,8 @@ class GrantsTurn {
   void drop(State& state, const Outcome& outcome, Said& said);
   void leave_over(State& state) const;
 
-  std::vector<GrantKey> removed_; // by others, as was heard
-  Batch strays_;
+  std::vector<GrantKey> removed_;                       // by others, as was heard
+  bool looked_ = false;                                 // and something was to be put right
   std::map<std::string, std::set<std::uint64_t>> gone_; // that the configuration does not give any more
   Draft draft_;
 };

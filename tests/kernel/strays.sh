@@ -1,0 +1,152 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What other processes put into our table is noticed: a saved ruleset, an element by hand, a rule; off and without a
+# door, too. And a table, or a state directory, that is not ours is left alone.
+. "$(dirname "$0")/../harness/lib.sh"
+
+world
+serve router 22
+serve router 80
+door() { printf '%s\n[limits]\ngrants = 65536\n[door.ssh]\nopens = ["tcp/22"]\nknock = ["udp/7001"]\nfor = "10m"\n' "${1-}"; }
+door '[gate]
+trust = ["192.0.2.0/24"]' | config
+rules() { in_ns router nft -s list table inet knockgate | grep -c -e accept -e drop -e jump -e log; }
+put() { in_ns router nft -f -; }
+gone() { ! set_has "$@"; }
+
+start
+count=$(rules)
+in_ns router nft list ruleset >"$TMP/empty.nft"
+knock_at 7001 client $R4
+await reaches client $R4 22
+in_ns router nft list ruleset >"$TMP/saved.nft"
+ctl close --all >/dev/null
+stays_closed client $R4 22
+put <"$TMP/saved.nft"
+await refused client $R4 22
+expect '.grants == [] and .gate.loaded'
+[ "$(rules)" = "$count" ] || fail "rules stand twice"
+ctl open ssh 203.0.113.9 >/dev/null
+{ echo 'flush ruleset'; cat "$TMP/saved.nft"; } | put
+await logged '^healed by=nft: .*, 1 element is back'
+opens client $R4 22
+expect '.grants | length == 1'
+ok "a saved ruleset over ours, and after a flush: what was closed stays closed, what is open stays open, no rule twice"
+
+ctl close --all >/dev/null
+began=$(ms)
+put <<<'add element inet knockgate open4 { 203.0.113.66 . tcp . 22 timeout 1h }'
+await status '[.grants[] | [.source, .via]] == [["203.0.113.66", "foreign"]]'
+echo "an element of another hand is listed after $(($(ms) - began)) ms"
+opens intruder $R4 22
+ctl close --all >/dev/null
+stays_closed intruder $R4 22
+put <<<'add element inet knockgate open4 { 203.0.113.66 . tcp . 22 timeout 1h comment "ssh - hand 1 99999999" }'
+await refused intruder $R4 22
+expect '.grants == []'
+ok "an element of another hand is listed and can be closed; one with our comment goes"
+
+ctl open ssh 203.0.113.9 >/dev/null
+put <<<'delete element inet knockgate open4 { 203.0.113.9 . tcp . 22 }; add element inet knockgate open4 { 203.0.113.9 . tcp . 22 timeout 5h }'
+await gone open4 'expires 4h'
+expect '.grants | length == 1'
+opens client $R4 22
+ok "an element whose end another moved ends when it was promised"
+
+for change in 'add element inet knockgate guarded { tcp . 80 }' \
+  'delete element inet knockgate guarded { tcp . 22 }; add element inet knockgate guarded { tcp . 22 timeout 1h }' \
+  'add element inet knockgate trusted4 { 203.0.113.66 }' 'add rule inet knockgate guard accept' \
+  'insert rule inet knockgate guard accept' 'add table inet knockgate { flags dormant; }' \
+  'add element inet knockgate knocks { udp . 7002 }' 'add element inet knockgate ours { 80 }'; do
+  healed=$(ctl --json status | jq -es '.[0].gate.healed')
+  put <<<"$change"
+  await status ".gate.healed == $healed + 1 and .gate.loaded"
+  opens intruder $R4 80
+  stays_closed intruder $R4 22
+  [ "$(rules)" = "$count" ] || fail "$change: rules changed"
+  gone guarded 'expires' || fail "$change: on trial"
+  opens client $R4 22
+done
+ok "what others add to rules and sets that are ours goes, and grants stay"
+healed=$(ctl --json status | jq -es '.[0].gate.healed')
+put <<<'add table inet other { set open4 { type ipv4_addr; elements = { 203.0.113.66 } }; }
+add element inet knockgate recent4 { 203.0.113.66 }'
+ctl open ssh 203.0.113.9 >/dev/null
+expect ".gate.healed == $healed"
+ok "nothing is loaded for what is not ours, or fills itself"
+
+ctl off >/dev/null
+opens intruder $R4 22
+{ echo 'flush ruleset'; cat "$TMP/saved.nft"; } | put
+await gone guarded 'tcp . 22'
+opens intruder $R4 22
+expect '.state == "off" and .gate.guarded == []'
+put <"$TMP/saved.nft"
+await gone guarded 'tcp . 22'
+ctl on >/dev/null
+stays_closed intruder $R4 22
+ok "off stays off"
+
+: | config
+ctl reload --now >/dev/null
+no_table() { ! in_ns router nft list table inet knockgate >/dev/null 2>&1; }
+await no_table
+put <"$TMP/saved.nft"
+await no_table
+opens intruder $R4 22
+stop
+put <"$TMP/saved.nft"
+stays_closed intruder $R4 22
+start
+await no_table
+opens intruder $R4 22
+ok "without a door there is no table of ours: at the start, and when it appears"
+
+door | config
+ctl reload --now >/dev/null
+stop
+put <<<'add element inet knockgate open4 { 203.0.113.9 . tcp . 22 timeout 1h comment "ssh - knock 1 2" }'
+start
+await gone open4 '203.0.113.9'
+expect '.grants == []'
+ok "a grant behind its cap is not taken over at the start"
+
+# At least 10,000 elements, and a saved ruleset of 20,000 grants.
+crowd() { # N COMMENT
+  seq "$1" | awk -v c="$2" '{ printf "%s10.%d.%d.%d . tcp . 22 timeout 1h%s", (NR > 1 ? ", " : "add element inet knockgate open4 { "), $1 / 65536, $1 / 256 % 256, $1 % 256, c } END { print " }" }'
+}
+crowd 10000 '' >"$TMP/crowd.nft"
+put <"$TMP/crowd.nft"
+began=$(ms)
+await status '.grants | length == 10000'
+echo "10,000 elements of another hand are listed after $(($(ms) - began)) ms"
+ctl close --all >/dev/null
+await status '.grants == []'
+now=$(cut -d. -f1 /proc/uptime)
+crowd 20000 " comment \"ssh - knock $now $((now + 7200))\"" >"$TMP/crowd.nft"
+put <"$TMP/crowd.nft"
+began=$(ms)
+await gone open4 10.0
+echo "20,000 saved grants that are over are gone after $(($(ms) - began)) ms"
+expect '.grants == []'
+ok "very many of them"
+
+sed "s#/control.sock#/second.sock#; s#/state#/second#" "$TMP/knockgate.toml" >"$TMP/second.toml"
+printf '[nflog]\ngroup = 50\n' >>"$TMP/second.toml"
+chmod 600 "$TMP/second.toml"
+refuses() { # CODE TEXT
+  local code=0
+  ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
+  [ $code = "$1" ] && grep -q "$2" "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
+}
+refuses 1 'NFLOG group 40'
+sed -i "s#/second\"#/state\"#; s#\[nft\]#&\ntable = \"inet second\"#" "$TMP/second.toml"
+refuses 1 'another knockgated runs with the state directory'
+knock_at 7001 internet $R4
+await reaches internet $R4 22 # knocks are heard as before
+stop
+put <<<'table inet second { chain input { type filter hook input priority 0; tcp dport 4242 accept; }; }'
+refuses 78 'table inet second is there, and knockgate did not make it'
+set_of_rules=$(in_ns router nft list table inet second)
+grep -q 4242 <<<"$set_of_rules" || fail "the table of another was touched"
+ok "a table of another, and a second daemon on one table or state directory, are refused"
