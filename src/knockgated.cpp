@@ -46,38 +46,50 @@ int fail(const Error& error, ExitCode code) {
   return static_cast<int>(code);
 }
 
-/// Reads the config and logs every finding. Returns nothing when one is an error.
-std::optional<Config> read_config(const std::string& path) {
-  auto parsed = system::load_config(path);
+/// Reads the config and logs every finding. When one is an error, what was applied last runs, if there is any.
+std::optional<keeper::Machine::Start> read_config(const Options& options) {
+  auto parsed = system::load_config(options.config);
   if (parsed.config)
     for (auto& finding : host::check_host(*parsed.config)) parsed.findings.push_back(std::move(finding));
   for (const auto& finding : parsed.findings)
     system::log_line(finding.level == Finding::Level::error ? LogLevel::error : LogLevel::warn,
                      to_string(finding));
-  return std::move(parsed.config);
+  keeper::Machine::Start start{options.config, {}, system::boot_id(), std::move(parsed.texts), {}};
+  if (!parsed.config && !options.check) {
+    parsed.config = keeper::recall_last_good(parsed.state);
+    if (!parsed.config) return std::nullopt;
+    start.error = failure_of(parsed.findings.front());
+    system::log_line(LogLevel::warn,
+                     "the configuration applied last runs; mend the files, then: knockctl reload");
+    system::notify_service("STATUS=the files cannot be used, the configuration applied last runs");
+  }
+  if (!parsed.config) return std::nullopt;
+  start.config = std::make_shared<const Config>(std::move(*parsed.config));
+  return start;
 }
 
 int run(const Options& options) {
   auto signals = system::open_signals();
   if (!signals) return fail(signals.error(), ExitCode::failed);
-  auto config = read_config(options.config);
-  if (!config) return static_cast<int>(ExitCode::bad_config);
+  auto start = read_config(options);
+  if (!start) return static_cast<int>(ExitCode::bad_config);
   if (options.check) return static_cast<int>(ExitCode::done);
-  system::set_log_level(config->log_level);
+  system::set_log_level(start->config->log_level);
 
   if (auto hidden = system::forbid_inspection(); !hidden) return fail(hidden.error(), ExitCode::failed);
   system::EventLoop loop;
-  auto control = keeper::ControlSocket::open(loop, config->control.socket, system::inherited_socket());
+  auto control = keeper::ControlSocket::open(loop, start->config->control.socket, system::inherited_socket());
   if (!control) return fail(control.error(), ExitCode::failed);
   // As root: uid and gid are for the users of engine and runner, files are root's own.
   if (auto dropped = system::keep_capabilities({CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID}); !dropped)
     return fail(dropped.error(), ExitCode::failed);
-  auto keeper = keeper::Keeper::start(loop, options.config, std::move(*config), system::monotonic_now());
+  auto keeper = keeper::Keeper::start(loop, std::move(*start), system::monotonic_now());
   if (!keeper) {
     system::log_line(LogLevel::error, to_string(keeper.error()));
     return static_cast<int>(keeper.error().exit);
   }
-  control->serve([&](const keeper::ControlSocket::Asked& asked, Instant now) { return (*keeper)->answer(asked, now); });
+  control->serve(
+      [&](const keeper::ControlSocket::Asked& asked, Instant now) { return (*keeper)->answer(asked, now); });
 
   bool stopping = false;
   const auto signalled = loop.watch(signals->get(), [&](Instant now) {

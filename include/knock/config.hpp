@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Config: what the admin wrote, checked. Text in, values or findings out; no file is opened here.
+/// Config: what the admin wrote, checked; no file is opened here.
 /// In:     the texts of knockgate.toml, doors.d/*.toml, users.d/*.toml in reading order.
 /// Out:    a Config with every default filled in, or the findings that say why not.
 /// Source: the grammar is knockgate.toml(5).
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <knock/address.hpp>
+#include <knock/config_text.hpp>
 #include <knock/door_id.hpp>
 #include <knock/port.hpp>
 #include <knock/step.hpp>
@@ -122,17 +123,13 @@ struct Config {
 /// Nothing when there is none of that name, or it is disabled.
 const Door* enabled_door(const Config& config, std::string_view name);
 std::size_t count_enabled(const Config& config);
-struct ConfigText {
-  enum class Part : std::uint8_t { main, doors, users };
-  std::string file; ///< as it shall stand in findings
-  std::string text;
-  Part part = Part::main; ///< knockgate.toml, or in which directory beside it
-};
 
 struct ParsedConfig {
   std::optional<Config> config;          ///< absent when any finding is an error
   std::vector<Finding> findings;         ///< errors first found first, else lint warnings
   std::vector<std::string> secret_files; ///< those that hold a sequence: nobody else may read them
+  std::string state;                     ///< [control] state, also where another finding is an error
+  std::vector<ConfigText> texts{};       ///< all that was read
 };
 
 /// Parses and checks all texts together: names are unique over all of them.

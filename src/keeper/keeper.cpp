@@ -33,15 +33,13 @@ Right right_of(const Peer& peer, const std::string& write_group) {
 
 } // namespace
 
-tl::expected<std::unique_ptr<Keeper>, Failure> Keeper::start(system::EventLoop& loop, std::string config_path,
-                                                             Config config, Instant now) {
-  auto state = system::state_directory(config.control.state);
+tl::expected<std::unique_ptr<Keeper>, Failure> Keeper::start(system::EventLoop& loop, Machine::Start start,
+                                                             Instant now) {
+  auto state = system::state_directory(start.config->control.state);
   if (!state) return tl::unexpected(failure_of(state.error()));
-  auto shared = std::make_shared<const Config>(std::move(config));
-  auto world = RealWorld::open(loop, config_path, shared, std::move(*state));
+  auto world = RealWorld::open(loop, start.config_path, start.config, std::move(*state));
   if (!world) return tl::unexpected(failure_of(world.error()));
-  std::unique_ptr<Keeper> keeper(new Keeper(
-      loop, Machine({std::move(config_path), std::move(shared), system::boot_id()}), std::move(*world)));
+  std::unique_ptr<Keeper> keeper(new Keeper(loop, Machine(std::move(start)), std::move(*world)));
   keeper->started_ = now;
   for (auto at = now; !keeper->machine_.is_started(); at = system::monotonic_now()) {
     if (const auto failure = keeper->round(at)) return tl::unexpected(*failure);
@@ -84,6 +82,7 @@ void Keeper::tell(Said said) {
     followed_ = &machine_.config();
     system::set_log_level(followed_->log_level);
     commands_.follow(*followed_);
+    system::notify_service("STATUS=");
   }
   for (const auto& run : said.runs) {
     auto ran = commands_.start(run);

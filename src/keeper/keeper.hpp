@@ -22,9 +22,9 @@ namespace knock::keeper {
 
 class Keeper {
  public:
-  /// Adopts what the kernel holds, then makes it match `config`. Nothing is changed on error.
-  static tl::expected<std::unique_ptr<Keeper>, Failure>
-  start(system::EventLoop& loop, std::string config_path, Config config, Instant now);
+  /// Adopts what the kernel holds, then makes it match the configuration. Nothing is changed on error.
+  static tl::expected<std::unique_ptr<Keeper>, Failure> start(system::EventLoop& loop, Machine::Start start,
+                                                              Instant now);
   ~Keeper();
 
   /// Answers one request of knockctl.

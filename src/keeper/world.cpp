@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/last_good.hpp>
+
 #include "netlink/sock_diag.hpp"
 #include "system/files.hpp"
 #include "system/log.hpp"
@@ -19,7 +21,12 @@ constexpr Millis kTakenFor{500};            // a killed process lets go of its s
 constexpr std::size_t kLargeCommit = 1'024; // elements; the messages of so many overrun no buffer yet
 
 std::string file_of(const std::string& directory, Remember::File file) {
-  return directory + (file == Remember::File::off ? "/off" : "/unconfirmed");
+  switch (file) {
+  case Remember::File::off: return directory + "/off";
+  case Remember::File::unconfirmed: return directory + "/unconfirmed";
+  case Remember::File::last_good: break;
+  }
+  return directory + "/applied";
 }
 
 /// The engine of a daemon that was killed a moment ago may not have let go yet.
@@ -46,7 +53,8 @@ Result<system::Fd> lock_patiently(const std::string& directory) {
 Result<MemorySeen> recall(const std::string& directory) {
   MemorySeen memory;
   for (const auto& [file, text] : {std::pair{Remember::File::unconfirmed, &memory.unconfirmed},
-                                   std::pair{Remember::File::off, &memory.off}}) {
+                                   std::pair{Remember::File::off, &memory.off},
+                                   std::pair{Remember::File::last_good, &memory.last_good}}) {
     auto read = system::read_file(file_of(directory, file));
     if (!read && read.error().code != ENOENT) {
       read.error().advice = fmt::format("sudo chown -R {} {}", system::kOurUser, directory);
@@ -58,6 +66,12 @@ Result<MemorySeen> recall(const std::string& directory) {
 }
 
 } // namespace
+
+std::optional<Config> recall_last_good(const std::string& state) {
+  const auto text = system::read_file(file_of(system::state_path(state), Remember::File::last_good));
+  const auto last = text ? parse_last_good(*text) : std::nullopt;
+  return last ? parse_config(last->texts).config : std::nullopt;
+}
 
 Result<std::unique_ptr<RealWorld>> RealWorld::open(system::EventLoop& loop, std::string config_path,
                                                    ConfigPointer config, std::string state) {

@@ -20,6 +20,10 @@
 
 namespace knock::keeper {
 
+/// For a start whose files cannot be used: the configuration that was applied last. `state`: [control] state, as far
+/// as it is known; empty: the default.
+std::optional<Config> recall_last_good(const std::string& state);
+
 class RealWorld : public World {
  public:
   /// `state`: directory of the state files. Table and mode of `config` are those of all that follow.

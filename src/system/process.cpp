@@ -110,9 +110,13 @@ std::optional<uid_t> user_id(const std::string& name) {
   return found->pw_uid;
 }
 
-Result<std::string> state_directory(const std::string& configured) {
+std::string state_path(const std::string& configured) {
   const char* given = std::getenv("STATE_DIRECTORY");
-  const std::string path = !configured.empty() ? configured : given != nullptr ? given : "/var/lib/knockgate";
+  return !configured.empty() ? configured : given != nullptr ? given : "/var/lib/knockgate";
+}
+
+Result<std::string> state_directory(const std::string& configured) {
+  const auto path = state_path(configured);
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return tl::unexpected(system_error(fmt::format("make state directory {}", path),
                                        "set [control] state to a directory that exists"));

@@ -48,7 +48,9 @@ void pause(Millis span);
 
 std::optional<gid_t> group_id(const std::string& name);
 std::optional<uid_t> user_id(const std::string& name);
-/// `[control] state`, else $STATE_DIRECTORY, else /var/lib/knockgate; made (0700) when missing.
+/// `[control] state`, else $STATE_DIRECTORY, else /var/lib/knockgate.
+std::string state_path(const std::string& configured);
+/// The same; made (0700) when missing.
 Result<std::string> state_directory(const std::string& configured);
 
 } // namespace knock::system

@@ -87,8 +87,10 @@ refused() { ! in_ns "$1" timeout 1 nc -z -w 1 "$2" "$3" 2>/dev/null; }
 opens() { reaches "$@" || fail "$1 does not reach $2 port $3"; }
 stays_closed() { refused "$@" || fail "$1 reaches $2 port $3"; }
 
-# Writes $TMP/knockgate.toml: fixed test settings, then stdin. A section of the fixed ones must not stand again.
+# Writes $TMP/knockgate.toml: fixed test settings, then stdin. A section of the fixed ones must not stand again. The
+# next start is the first: it guards all ports.
 config() {
+  rm -f "$TMP/state/applied"
   { printf '[control]\nsocket = "%s"\nstate = "%s/state"\n[nft]\nboot_file = "%s"\n%s\n' \
       "$KNOCKGATE_SOCKET" "$TMP" "${BOOT_FILE:-}" "${NFT_MORE:-}"
     cat; } >"$TMP/knockgate.toml"

@@ -51,7 +51,7 @@ keeper::Seen Straw::look(const keeper::Ask& ask) {
   for (const auto& flow : ask.lives)
     if (!connections.lives(flow)) seen.gone.push_back(flow);
   if (ask.config) seen.config = *disk.config;
-  if (ask.memory) seen.memory = keeper::MemorySeen{disk.unconfirmed, disk.off};
+  if (ask.memory) seen.memory = keeper::MemorySeen{disk.unconfirmed, disk.off, disk.last_good};
   if (ask.boot_file) {
     if (disk.boot_file)
       seen.boot_file = *disk.boot_file;
@@ -124,7 +124,10 @@ int Straw::act(const keeper::Listen& listen, keeper::Outcome& outcome) {
 
 int Straw::act(const keeper::Remember& remember) {
   if (disk.error != 0) return std::exchange(disk.error, 0);
-  (remember.file == keeper::Remember::File::off ? disk.off : disk.unconfirmed) = remember.text;
+  using File = keeper::Remember::File;
+  (remember.file == File::off           ? disk.off
+   : remember.file == File::unconfirmed ? disk.unconfirmed
+                                        : disk.last_good) = remember.text;
   return 0;
 }
 

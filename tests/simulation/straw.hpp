@@ -49,6 +49,7 @@ struct Saved {
 struct Disk {
   std::string unconfirmed{};
   std::string off{};
+  std::string last_good{};
   std::shared_ptr<const ParsedConfig> config{}; ///< the files, as they would be parsed now
   std::optional<std::string> boot_file{};       ///< its text
   Saved saved{};                                ///< what it says; no config: there is none

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <knock/last_good.hpp>
+
 #include "../harness/keeper.hpp"
 
 using namespace knock;
@@ -48,7 +50,7 @@ TEST_CASE("what is true is on disk after the steps, and there are none when it i
   const auto again = recalled(written(steps));
   CHECK(again.unconfirmed == memory.unconfirmed);
   CHECK(again.off_since == memory.off_since);
-  for (const auto& step : steps) disk.settle(std::get<Remember>(step));
+  for (const auto& step : steps) disk.settle(std::get<Remember>(step), memory);
   CHECK(disk.remember(memory).empty());
 }
 
@@ -56,7 +58,7 @@ TEST_CASE("a step that was not done is a step again, and only that one") {
   Disk disk("boot-1");
   const auto memory = off_and_on_trial();
   const auto steps = disk.remember(memory);
-  disk.settle(std::get<Remember>(steps.at(0)));
+  disk.settle(std::get<Remember>(steps.at(0)), memory);
   const auto rest = disk.remember(memory);
   REQUIRE(rest.size() == 1);
   CHECK(std::get<Remember>(rest[0]).file == std::get<Remember>(steps.at(1)).file);
@@ -83,7 +85,7 @@ TEST_CASE("a file of trials that is not ours is named and ignored, and not left 
                                   std::string("\0\0\0\n", 4), std::string(1 << 20, 'x')}) {
     Disk disk("boot-1");
     std::vector<Line> lines;
-    const auto memory = disk.recall({text, "1790000000\n"}, lines);
+    const auto memory = disk.recall({text, "1790000000\n", ""}, lines);
     CHECK(memory.unconfirmed.empty());
     CHECK(memory.off_since == 1'790'000'000); // the other file is none the worse
     REQUIRE(lines.size() == 1);
@@ -96,6 +98,35 @@ TEST_CASE("a file of trials that is not ours is named and ignored, and not left 
 
 TEST_CASE("off holds whatever its file says: it is there") {
   for (const char* text : {"1790000000\n", "0\n", "\n", "never", "99999999999999999999999\n"})
-    CHECK(recalled({"", text}).off_since.has_value());
-  CHECK_FALSE(recalled({"", ""}).off_since);
+    CHECK(recalled({"", text, ""}).off_since.has_value());
+  CHECK_FALSE(recalled({"", "", ""}).off_since);
+}
+
+TEST_CASE("the configuration applied last is written once, whole, and comes back") {
+  Disk disk("boot-1");
+  std::vector<Line> lines;
+  auto memory = disk.recall({"", "", "old"}, lines);
+  CHECK(*memory.last_good == "old");
+  CHECK(disk.remember(memory).empty());
+  const LastGood last{"boot-1",
+                      {{"knockgate.toml", "a = \"\xc3\xa9\"\n", ConfigText::Part::main},
+                       {"doors.d/ssh.toml", "", ConfigText::Part::doors}}};
+  memory.last_good = std::make_shared<const std::string>(encode_last_good(last));
+  const auto steps = disk.remember(memory);
+  REQUIRE(steps.size() == 1);
+  const auto& step = std::get<Remember>(steps[0]);
+  CHECK(step.file == File::last_good);
+  disk.settle(step, memory);
+  CHECK(disk.remember(memory).empty());
+  const auto again = parse_last_good(step.text);
+  REQUIRE(again);
+  CHECK(again->boot == "boot-1");
+  REQUIRE(again->texts.size() == 2);
+  CHECK(again->texts[0].text == last.texts[0].text);
+  CHECK(again->texts[1].file == "doors.d/ssh.toml");
+  CHECK(again->texts[1].part == ConfigText::Part::doors);
+  for (const char* text :
+       {"", "[]", "{}", "{\"boot\": 1, \"files\": []}", "{\"boot\": \"b\", \"files\": [{}]}",
+        "{\"boot\": \"b\", \"files\": [{\"file\": \"f\", \"part\": \"x\", \"text\": \"\"}]}"})
+    CHECK_FALSE(parse_last_good(text));
 }

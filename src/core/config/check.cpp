@@ -249,6 +249,7 @@ std::string hash_of(std::span<const ConfigText> texts) {
 
 ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::uint64_t> seed) {
   grammar::Reading reading;
+  reading.out.texts.assign(texts.begin(), texts.end());
   auto& findings = reading.out.findings;
   grammar::Reader in(findings);
   std::vector<grammar::Written> trees;
@@ -268,6 +269,7 @@ ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::
   grammar::check_doors(in, reading.doors, reading.config.nft.mode);
   if (findings.empty()) grammar::fill_grants(in, reading.doors, reading.seen, reading.config, !with_gate);
   if (findings.empty()) grammar::fill_any(in, reading.doors, !with_gate);
+  reading.out.state = reading.config.control.state;
   if (!findings.empty()) return std::move(reading.out);
   grammar::lint(findings, reading.config, reading.doors, with_gate, seed);
   for (auto& read : reading.doors) reading.config.doors.push_back(std::move(read.door));

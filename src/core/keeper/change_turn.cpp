@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <knock/last_good.hpp>
 #include <knock/status.hpp>
 
 #include <knock/policy.hpp>
@@ -42,6 +43,22 @@ bool changes_config(const RuleChange& change) {
   return change.verb == RuleChange::Verb::start || change.verb == RuleChange::Verb::reload;
 }
 
+/// A start guards nothing new: such a port is not confirmed until a reload says so.
+void hold_new_ports(const State& state, Wish& wish, Said& said) {
+  std::vector<Port> held;
+  for (auto& [port, trial] : wish.memory.unconfirmed) {
+    if (trial.until != state.now) continue;
+    const auto before = state.kept.memory.unconfirmed.find(port);
+    if (before == state.kept.memory.unconfirmed.end()) held.push_back(port);
+    trial = before == state.kept.memory.unconfirmed.end() ? Trial{.until = {}, .told = true} : before->second;
+  }
+  if (!held.empty())
+    said.lines.push_back(
+        {LogLevel::warn, fmt::format("new since the configuration applied last, and not guarded until "
+                                     "sudo knockctl reload --confirm 10m: {}",
+                                     names(held))});
+}
+
 Failure forbidden(const Wish& wish) {
   return {ExitCode::usage,
           "usage",
@@ -69,18 +86,30 @@ tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& see
     return failed(seen.memory->error()); // what is off, or on trial, must not be guarded for good
   state.kept.memory = state.kept.disk.recall(**seen.memory, said.lines);
   (void)state.table.take_removed(); // what is adopted was read behind it
+  const auto last = parse_last_good((*seen.memory)->last_good);
+  if (!state.settings.error) // else it stays
+    last_good_ = std::make_shared<const std::string>(
+        encode_last_good({state.kept.disk.boot(), std::exchange(state.settings.texts, {})}));
   const auto& config = state.settings.config;
   if (any_door(*config) && (*seen.table)->taken) {
     const auto error = taken_error(config->nft.table);
     return tl::unexpected(
         Failure{ExitCode::bad_config, "bad-config", {state.settings.path, 0, 0}, error.what, error.advice});
   }
+  // Behind a boot nothing of ours can stand, but what a saved ruleset brought.
+  const bool booted = last && last->boot != state.kept.disk.boot();
   state.ledger.adopt(
-      **seen.grants, [&](std::string_view door) { return terms_of(*config, door); }, state.now);
+      booted ? std::span<const Element>{} : std::span<const Element>{**seen.grants},
+      [&](std::string_view door) { return terms_of(*config, door); }, state.now);
   state.table.doubt(); // what it does not hold, or holds shorter, is there all the same
   if (const auto count = state.ledger.grants().size(); count != 0)
     said.lines.push_back({LogLevel::info, fmt::format("adopted {} grants from the kernel", count)});
-  return plan_reload(nullptr, config, state.kept.memory, {}, (*seen.table)->guarded, state.now);
+  const auto before = last ? parse_config(last->texts).config : std::nullopt;
+  auto wish = plan_reload(before ? &*before : nullptr, config, state.kept.memory,
+                          before ? ReloadOptions{.confirm = Millis{0}} : ReloadOptions{},
+                          (*seen.table)->guarded, state.now);
+  if (before) hold_new_ports(state, wish, said);
+  return wish;
 }
 
 tl::expected<Wish, Failure> ChangeTurn::wish_reload(State& state, const Seen& seen) {
@@ -91,6 +120,8 @@ tl::expected<Wish, Failure> ChangeTurn::wish_reload(State& state, const Seen& se
   auto wish = plan_reload(state.settings.config.get(), std::move(next), state.kept.memory, change_.options,
                           (*seen.table)->guarded, state.now);
   if (is_forbidden(wish, change_.options)) return tl::unexpected(forbidden(wish));
+  last_good_ =
+      std::make_shared<const std::string>(encode_last_good({state.kept.disk.boot(), seen.config->texts}));
   return wish;
 }
 
@@ -246,10 +277,11 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
   }
   settle_anew(state, std::move(anew_), said);
   const auto before = std::exchange(state.kept.memory, wish_->memory);
+  state.kept.memory.last_good = last_good_ ? last_good_ : before.last_good;
   if (changes_config(change_)) {
     state.settings.config = wish_->config;
     state.settings.read = state.wall;
-    state.settings.error.reset();
+    if (last_good_) state.settings.error.reset();
     state.knocks.follow(*wish_->config);
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }

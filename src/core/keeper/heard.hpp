@@ -72,6 +72,7 @@ struct Ask {
 struct MemorySeen {
   std::string unconfirmed;
   std::string off;
+  std::string last_good;
 };
 
 /// What was asked for, and nothing else.

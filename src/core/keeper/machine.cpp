@@ -31,6 +31,8 @@ std::optional<Error> look_error(const Seen& seen) {
 Machine::Machine(Start start) {
   state_.settings.path = std::move(start.config_path);
   state_.settings.config = std::move(start.config);
+  state_.settings.texts = std::move(start.texts);
+  state_.settings.error = std::move(start.error);
   state_.kept.disk = Disk(std::move(start.boot));
   state_.work.change = RuleChange{};
 }

@@ -25,7 +25,9 @@ class Machine {
   struct Start {
     std::string config_path;
     ConfigPointer config;
-    std::string boot; ///< id of this boot
+    std::string boot;                ///< id of this boot
+    std::vector<ConfigText> texts{}; ///< of the configuration
+    std::optional<Failure> error{};  ///< of the files on disk: the configuration is the last good
   };
   explicit Machine(Start start);
 

@@ -2,6 +2,7 @@
 #include "core/keeper/memory.hpp"
 
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -10,6 +11,7 @@ namespace knock::keeper {
 Memory Disk::recall(const MemorySeen& seen, std::vector<Line>& lines) {
   there_ = seen;
   Memory memory;
+  memory.last_good = last_good_ = std::make_shared<const std::string>(std::exchange(there_.last_good, {}));
   auto ports = parse_unconfirmed(seen.unconfirmed, boot_);
   if (!ports) lines.push_back({LogLevel::warn, "the state file `unconfirmed` is not ours; it is ignored"});
   memory.unconfirmed = std::move(ports).value_or(Unconfirmed{});
@@ -28,11 +30,17 @@ Steps Disk::remember(const Memory& memory) const {
   if (unconfirmed != there_.unconfirmed)
     steps.push_back(Remember{Remember::File::unconfirmed, std::move(unconfirmed)});
   if (off != there_.off) steps.push_back(Remember{Remember::File::off, std::move(off)});
+  if (memory.last_good && memory.last_good != last_good_)
+    steps.push_back(Remember{Remember::File::last_good, *memory.last_good});
   return steps;
 }
 
-void Disk::settle(const Remember& step) {
-  (step.file == Remember::File::off ? there_.off : there_.unconfirmed) = step.text;
+void Disk::settle(const Remember& step, const Memory& memory) {
+  switch (step.file) {
+  case Remember::File::unconfirmed: there_.unconfirmed = step.text; break;
+  case Remember::File::off: there_.off = step.text; break;
+  case Remember::File::last_good: last_good_ = memory.last_good; break;
+  }
 }
 
 } // namespace knock::keeper

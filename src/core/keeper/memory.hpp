@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Memory: what must outlive the daemon beside the kernel's sets: `knockctl off`, and ports on trial.
+/// Memory: what must outlive the daemon beside the kernel's sets: `knockctl off`, ports on trial, and the
+/// configuration that was applied last.
 ///
 /// In:      the state files as they are on disk.   Out: the steps that make them say what is true.
 /// Threads: one.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,6 +20,8 @@ namespace knock::keeper {
 struct Memory {
   Unconfirmed unconfirmed{};
   std::optional<std::int64_t> off_since{}; ///< seconds of the epoch
+  std::shared_ptr<const std::string>
+      last_good{}; ///< its file's text; null: none was applied, or it is not changed
 };
 
 /// What is on disk, as far as known.
@@ -31,11 +35,13 @@ class Disk {
   /// The steps after which the disk says what `memory` says; none when it does.
   [[nodiscard]] Steps remember(const Memory& memory) const;
   /// That step was done.
-  void settle(const Remember& step);
+  void settle(const Remember& step, const Memory& memory);
+  [[nodiscard]] const std::string& boot() const { return boot_; }
 
  private:
   std::string boot_;
-  MemorySeen there_{};
+  MemorySeen there_{}; // but for the last good, which is long:
+  std::shared_ptr<const std::string> last_good_;
 };
 
 } // namespace knock::keeper

@@ -51,7 +51,7 @@ struct Listen {
 };
 /// Puts a state file whole on disk; an empty text removes it.
 struct Remember {
-  enum class File : std::uint8_t { unconfirmed, off };
+  enum class File : std::uint8_t { unconfirmed, off, last_good };
   File file = File::unconfirmed;
   std::string text;
 };

@@ -27,7 +27,7 @@ void take(State& state, const Listen& step) {
   state.standing.listen = step;
 }
 void take(State& state, const Remember& step) {
-  state.kept.disk.settle(step);
+  state.kept.disk.settle(step, state.kept.memory);
   state.kept.error.clear();
 }
 void take(State&, const Load&) {}

@@ -59,7 +59,9 @@ struct Settings {
   std::string path;             ///< of the configuration
   ConfigPointer config;         ///< that runs; before the start an empty one
   std::int64_t read = 0;        ///< seconds of the epoch
-  std::optional<Failure> error; ///< of the last reload
+  std::optional<Failure> error; ///< of the last reload; or of the files at the start, then the last good runs
+  std::vector<ConfigText>
+      texts; ///< of the configuration that the start shall apply; none: it is the last good
   bool started = false;
 };
 

@@ -66,7 +66,7 @@ std::string boot_file_state(const Config& config, const Result<std::string>& tex
 }
 
 void show_config(Status& status, const State& state, const Seen& seen) {
-  const auto& [path, config, read, error, started] = state.settings;
+  const auto& [path, config, read, error, texts, started] = state.settings;
   const auto& memory = state.kept.memory;
   const auto enabled = count_enabled(*config);
   status.version = KNOCKGATE_VERSION;
@@ -105,7 +105,10 @@ void warn(Status& status, const State& state, Instant now) {
   };
   if (memory.off_since) add("off", "off: every guarded port is open", "sudo knockctl on");
   if (state.settings.error)
-    add("config", "the last reload failed: " + to_string(*state.settings.error), "knockctl check");
+    add("config",
+        "the configuration on disk cannot be used, the one applied last runs: " +
+            to_string(*state.settings.error),
+        "knockctl check");
   for (const auto& [port, trial] : memory.unconfirmed) {
     if (trial.until > now)
       add("unconfirmed",

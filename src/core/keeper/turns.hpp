@@ -40,9 +40,10 @@ class ChangeTurn {
 
   RuleChange change_;
   std::optional<Wish> wish_;
-  std::vector<std::string> texts_; // confirm
-  Draft draft_;                    // sessions
-  bool lost_ = false;              // the table; then all that is open comes with the rules
+  std::vector<std::string> texts_;               // confirm, off
+  std::shared_ptr<const std::string> last_good_; // from here on; null: as it was
+  Draft draft_;                                  // sessions
+  bool lost_ = false;                            // the table; then all that is open comes with the rules
   Batch left_over_;
   Batch anew_; // elements that stand again from here on
 };
