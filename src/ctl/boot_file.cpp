@@ -179,4 +179,16 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
   return told;
 }
 
+Reply remove_boot_file(const std::string& config_path) {
+  const auto where = normal(config_path);
+  const auto parsed = only_roots_config(where) ? system::load_config(where) : ParsedConfig{};
+  return remove_boot_file(where, parsed.config ? &*parsed.config : nullptr,
+                          parsed.config ? parsed.config->hash : "");
+}
+
+std::string state_of(const std::string& config_path) {
+  const auto where = normal(config_path);
+  return only_roots_config(where) ? system::load_config(where).state : std::string{};
+}
+
 } // namespace knock::ctl

@@ -18,5 +18,9 @@ namespace knock::ctl {
 /// reply says what to tell the admin, a missing include line too.
 /// Errors: as `ask` and `load_config`; another configuration runs; what nft refused; EACCES, ENOSPC.
 Reply save_boot_file(const std::string& socket, const std::string& config);
+/// For off: the boot file that the configuration names goes, or the default one when it cannot be used.
+Reply remove_boot_file(const std::string& config);
+/// `[control] state` of the configuration, as far as it can be read and is root's own; else empty: the default.
+std::string state_of(const std::string& config);
 
 } // namespace knock::ctl

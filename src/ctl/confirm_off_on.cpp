@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/verbs.hpp"
 
+#include <unistd.h>
+
 #include "ctl/control_client.hpp"
+#include "ctl/off_alone.hpp"
 #include "ctl/show.hpp"
 
 namespace knock::ctl {
@@ -13,7 +16,13 @@ int confirm(const CommandLine& given) {
 }
 
 int off_on(const CommandLine& given) {
-  return show_and_save(given, ask(socket_of(given), {given.verb, {}}));
+  // Locked out, and no daemon: who may undo it all does not need one.
+  const bool alone = given.verb == "off" && ::geteuid() == 0;
+  const auto reply = ask(socket_of(given), {given.verb, {}}, alone ? Seconds{5} : Seconds{30});
+  const auto exit = reply.failure.exit;
+  if (alone && (exit == ExitCode::unreachable || exit == ExitCode::busy || exit == ExitCode::denied))
+    return show(given, off_alone(config_of(given), reply.failure));
+  return show_and_save(given, reply);
 }
 
 } // namespace knock::ctl

@@ -25,10 +25,9 @@ int fail(const CommandLine& given, Failure failure, std::string_view before) {
 }
 
 int show(const CommandLine& given, const Reply& reply) {
-  if (reply.failure.exit != ExitCode::done) return fail(given, reply.failure);
   for (const auto& line : reply.lines)
     if (const auto text = text_of(line); given.json || text) fmt::print("{}\n", given.json ? line : *text);
-  return 0;
+  return reply.failure.exit == ExitCode::done ? 0 : fail(given, reply.failure);
 }
 
 } // namespace knock::ctl

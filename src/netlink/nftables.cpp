@@ -163,17 +163,24 @@ Result<std::vector<wire::RuleInfo>> Nftables::rules(const std::string& table) {
   return found;
 }
 
-Result<wire::TableInfo> Nftables::table(const std::string& name) {
-  wire::TableInfo found;
+Result<std::vector<wire::TableInfo>> Nftables::tables() {
+  std::vector<wire::TableInfo> found;
   const auto code = dump([](std::uint32_t sequence) { return wire::encode_table_dump(sequence); },
                          [&](const nlmsghdr* message) {
-                           if (message == nullptr) return void(found = {});
-                           auto table = wire::parse_table(message);
-                           if (table && table->name == name) found = std::move(*table);
+                           if (message == nullptr) return found.clear();
+                           if (auto table = wire::parse_table(message)) found.push_back(std::move(*table));
                          });
   if (!code) return tl::unexpected(code.error());
   if (*code != 0) return tl::unexpected(system::system_error("list tables", *code, kNeedsCapability));
   return found;
+}
+
+Result<wire::TableInfo> Nftables::table(const std::string& name) {
+  auto all = tables();
+  if (!all) return tl::unexpected(all.error());
+  const auto found =
+      std::find_if(all->begin(), all->end(), [&](const wire::TableInfo& one) { return one.name == name; });
+  return found == all->end() ? wire::TableInfo{} : std::move(*found);
 }
 
 } // namespace knock::netlink

@@ -193,6 +193,24 @@ Result<void> remove_file(const std::string& path) {
   return {};
 }
 
+Result<void> write_for_owner(const std::string& directory, const std::string& name, std::string_view text) {
+  const auto what = fmt::format("write {}/{}", directory, name);
+  const Fd place(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat owner {};
+  if (!place || ::fstat(place.get(), &owner) != 0) return tl::unexpected(system_error(what));
+  const auto draft = name + ".draft";
+  ::unlinkat(place.get(), draft.c_str(), 0);
+  const Fd fd(
+      ::openat(place.get(), draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const bool written = fd &&
+                       ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                       ::fchown(fd.get(), owner.st_uid, owner.st_gid) == 0 && ::fsync(fd.get()) == 0 &&
+                       ::renameat(place.get(), draft.c_str(), place.get(), name.c_str()) == 0;
+  if (!written) return tl::unexpected(system_error(what));
+  ::fsync(place.get());
+  return {};
+}
+
 Result<Fd> lock_directory(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0) return tl::unexpected(system_error("open " + path));

@@ -44,6 +44,9 @@ Result<void> write_file_atomically(const std::string& path, std::string_view tex
 
 /// Removes `path`; one that is not there is fine.
 Result<void> remove_file(const std::string& path);
+/// By root, in a directory of another user: neither the directory nor the file is a link, the file is its owner's, 0600,
+/// and whole or not there.
+Result<void> write_for_owner(const std::string& directory, const std::string& name, std::string_view text);
 /// Takes a directory for this process alone, as long as the descriptor is open; a process that ends lets go.
 /// Errors: EWOULDBLOCK, another process has it.
 Result<Fd> lock_directory(const std::string& path);

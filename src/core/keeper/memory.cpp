@@ -15,12 +15,17 @@ Memory Disk::recall(const MemorySeen& seen, std::vector<Line>& lines) {
   auto ports = parse_unconfirmed(seen.unconfirmed, boot_);
   if (!ports) lines.push_back({LogLevel::warn, "the state file `unconfirmed` is not ours; it is ignored"});
   memory.unconfirmed = std::move(ports).value_or(Unconfirmed{});
-  if (!seen.off.empty()) { // whatever it says, it is there
-    std::int64_t since = 0;
-    (void)std::from_chars(seen.off.data(), seen.off.data() + seen.off.size(), since);
-    memory.off_since = since;
-  }
+  memory.off_since = recall_off(seen.off);
   return memory;
+}
+
+/// Whatever it says, it is there.
+std::optional<std::int64_t> Disk::recall_off(const std::string& text) {
+  there_.off = text;
+  if (text.empty()) return std::nullopt;
+  std::int64_t since = 0;
+  (void)std::from_chars(text.data(), text.data() + text.size(), since);
+  return since;
 }
 
 Steps Disk::remember(const Memory& memory) const {

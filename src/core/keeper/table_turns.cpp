@@ -12,11 +12,21 @@ namespace knock::keeper {
 void HealTurn::ask(State& state, Ask& ask) {
   if (state.ledger.grants().size() < kLargeBatch) ask.elements = keys_of(state.ledger);
   state.ends.ask_uses(ask);
+  ask.memory = !state.kept.memory.off_since; // root may have turned it off alone, while we did not answer
 }
 
 /// One transaction, unless nft would take seconds over its text, or did not take it: then elements follow in a
 /// batch of their own. The guard comes back whatever they are.
-Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
+Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
+  if (seen.memory && *seen.memory)
+    if (const auto off_since = state.kept.disk.recall_off((*seen.memory)->off)) {
+      state.kept.memory.off_since = off_since;
+      state.table.forget();
+      state.table.doubt();
+      said.lines.push_back(
+          {LogLevel::warn, "off: root did so without us; nothing is guarded until knockctl on"});
+      return {};
+    }
   state.ledger.note(seen.elements);
   state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
@@ -40,7 +50,8 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
   return steps;
 }
 
-void HealTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
+void HealTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
+  if (steps.empty()) return; // off
   const bool healed = outcome.done >= needed_ && (!outcome.error || outcome.error->code == ENOENT);
   const auto error = healed ? std::nullopt : outcome.error;
   if (error)

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The emergency exit: `knockctl off` by root where no daemon answers.
+. "$(dirname "$0")/../harness/lib.sh"
+
+world
+serve router 22
+export BOOT_FILE="$TMP/boot.d/knockgate.nft" STATE_DIRECTORY="$TMP/state"
+mkdir -m 755 "$TMP/boot.d"
+chmod 711 "$TMP"
+DOOR='[door.ssh]
+opens = ["tcp/22"]
+knock = ["udp/7001"]
+for = "10m"'
+config <<<"$DOOR"
+in_ns router nft 'add table inet other { chain c { type filter hook input priority 0; tcp dport 4242 accept; }; }'
+is_off() {
+  opens intruder $R4 22
+  never in_ns router nft list table inet knockgate >/dev/null 2>&1
+  [ ! -e "$BOOT_FILE" ] || fail "the boot file is there"
+  [ -s "$TMP/state/off" ] || fail "off is not remembered"
+  in_ns router nft list table inet other | grep -q 4242 || fail "a table of another was changed"
+}
+begins_again() { # with the daemon that starts off
+  start
+  opens intruder $R4 22
+  expect '.state == "off"'
+  ctl on >/dev/null
+  stays_closed intruder $R4 22
+}
+start
+ctl save >/dev/null
+stop KILL
+stays_closed intruder $R4 22
+ctl off >"$TMP/said"
+grep -q 'table inet knockgate is deleted' "$TMP/said" && grep -q 'no daemon answers' "$TMP/said" || fail "$(cat "$TMP/said")"
+is_off
+ctl off >"$TMP/said"
+grep -q 'there is no table of ours' "$TMP/said" || fail "$(cat "$TMP/said")"
+begins_again
+ok "a dead daemon: the table, the boot file go, and off is remembered"
+
+stop
+for broken in 'typo = 1' 'not toml at all ['; do
+  cp "$TMP/knockgate.toml" "$TMP/good"
+  echo "$broken" >>"$TMP/knockgate.toml"
+  ctl off >"$TMP/said" || fail "$(cat "$TMP/said")"
+  opens intruder $R4 22
+  [ -s "$TMP/state/off" ] || fail "off is not remembered"
+  cp "$TMP/good" "$TMP/knockgate.toml"
+  ctl off >/dev/null # which names the boot file
+  is_off
+  begins_again
+  ctl save >/dev/null
+  stop
+done
+ok "a configuration that cannot be read hinders nothing"
+
+start
+kill -STOP "$DAEMON"
+stays_closed intruder $R4 22
+ctl off >"$TMP/said"
+is_off
+kill -CONT "$DAEMON"
+await status '.state == "off"'
+is_off
+ctl on >/dev/null
+stays_closed intruder $R4 22
+ok "a daemon that hangs finds itself off when it goes on"
+
+stop
+mkdir "$TMP/elsewhere"
+rm -rf "$TMP/state/off"
+ln -s "$TMP/elsewhere/target" "$TMP/state/off"
+ctl off >/dev/null
+[ ! -e "$TMP/elsewhere/target" ] && [ -f "$TMP/state/off" ] && [ ! -L "$TMP/state/off" ] || fail "a link in the state directory was followed"
+mv "$TMP/state" "$TMP/moved"
+ln -s "$TMP/moved" "$TMP/state"
+code=0
+ctl off >"$TMP/said" 2>&1 || code=$?
+[ $code = 1 ] && grep -q "$TMP/state/off" "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
+rm "$TMP/state"
+mv "$TMP/moved" "$TMP/state"
+chown -R 65533:65533 "$TMP/state"
+ctl off >/dev/null
+[ "$(stat -c %u:%a "$TMP/state/off")" = 65533:600 ] || fail "the daemon cannot read it: $(stat -c %u:%a "$TMP/state/off")"
+chown -R 0:0 "$TMP/state"
+ok "no link in the state directory is followed, and the file is the daemon's"
+
+knockctl template embed >"$TMP/embed.nft"
+in_ns router nft -f - <<NFT
+table inet filter {
+  include "$TMP/embed.nft"
+  chain input {
+    type filter hook input priority filter; policy accept;
+    jump knockgate_grants
+    ct state established,related accept
+    jump knockgate_knocks
+  }
+  chain theirs { tcp dport 99 accept; }
+}
+NFT
+rm "$TMP/state/off"
+NFT_MORE='mode = "embed"
+table = "inet filter"'
+config <<<"$DOOR"
+start
+stays_closed intruder $R4 22
+stop
+ctl off >"$TMP/said"
+grep -q 'our sets in table inet filter are empty' "$TMP/said" || fail "$(cat "$TMP/said")"
+opens intruder $R4 22
+in_ns router nft list chain inet filter theirs | grep -q 99 || fail "the admin's rules were changed"
+ok "embed: our sets are emptied, the table is the admin's"
+
+code=0
+in_ns router setpriv --reuid 65534 --clear-groups knockctl --config "$TMP/knockgate.toml" off >"$TMP/said" 2>&1 || code=$?
+[ $code = 69 ] || fail "another user: exit $code: $(cat "$TMP/said")"
+ok "another user than root cannot"
