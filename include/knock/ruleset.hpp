@@ -71,6 +71,9 @@ std::string batch_text(std::string_view table, const Batch& batch);
 /// The boot file: template, confirmed static sets, nothing that ends.
 std::string boot_text(const Config& config, const StaticSets& sets);
 
+/// The ports that a boot file guards. Sorted; none for a text that is no boot file.
+std::vector<Port> guarded_in(std::string_view boot_text);
+
 /// A set that we fill, as embed.nft has it: what embed mode looks for in the admin's table.
 struct SetShape {
   std::string_view name;

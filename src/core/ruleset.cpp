@@ -245,6 +245,23 @@ std::string boot_text(const Config& config, const StaticSets& sets) {
          elements_text(config.nft.table, config.nft.mode, confirmed);
 }
 
+std::vector<Port> guarded_in(std::string_view boot_text) {
+  std::vector<Port> ports;
+  constexpr std::string_view kBegin = " guarded { ";
+  const auto begin = boot_text.find(kBegin, boot_text.find("add element"));
+  if (begin == std::string_view::npos) return ports;
+  auto list = boot_text.substr(begin + kBegin.size());
+  list = list.substr(0, list.find('}'));
+  while (!list.empty()) {
+    const auto protocol = take(list, " . ");
+    const auto number = take(list, ", ");
+    if (const auto port = parse_port(fmt::format("{}/{}", protocol, number.substr(0, number.find(' ')))))
+      ports.push_back(*port);
+  }
+  std::sort(ports.begin(), ports.end());
+  return ports;
+}
+
 std::vector<SetShape> embed_shapes() {
   std::vector<SetShape> shapes;
   for (const auto name : kFilledSets) shapes.push_back(shape_of(name));

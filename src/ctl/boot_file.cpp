@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -112,6 +113,24 @@ std::string normal(const std::string& path) {
   return fs::absolute(path, error).lexically_normal().string();
 }
 
+/// What is on trial, or waits to be confirmed, only the daemon knows: no port is guarded that the file did not guard.
+Reply save_alone(const Config& config, const Failure& why) {
+  const auto path = normal(config.nft.boot_file);
+  const auto before = system::read_file(path);
+  const auto guarded = guarded_in(before.value_or(""));
+  Unconfirmed others;
+  for (const auto& entry : static_sets_of(config).guarded)
+    if (!std::binary_search(guarded.begin(), guarded.end(), entry.port)) others[entry.port] = {};
+  if (const auto done = write_boot_file(path, boot_file_text(config, others, false)); !done)
+    return {{}, failure_of(done.error())};
+  Reply told{{text_line(fmt::format("saved {} by its own ports: no daemon answers ({})", path, why.text))},
+             {}};
+  for (const auto& [port, trial] : others)
+    told.lines.push_back(text_line(
+        fmt::format("{} is not guarded from boot on: start knockgated, and save again", to_string(port))));
+  return told;
+}
+
 /// The configuration that names the boot file, read without its doors when these are what is wrong.
 std::optional<Config> without_doors(const std::string& where) {
   const auto text = only_roots(where) ? system::read_file(where) : tl::unexpected(Error{});
@@ -156,7 +175,7 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
   if (config->nft.boot_file.empty())
     return {{},
             {ExitCode::failed, "no-boot-file", {}, "[nft] boot_file is \"\": there is nothing to save", ""}};
-  if (!answered) return reply;
+  if (!answered) return save_alone(*config, reply.failure);
   if (!facts) return failed("the daemon's answer makes no sense", "install the same version of both");
   if (facts->config != config->hash)
     return failed(

@@ -15,7 +15,8 @@ namespace knock::ctl {
 /// Asks the daemon at `socket` what is on trial, tries the text with nft, and replaces the file whole;
 /// without anything to guard the file is removed. While off it is removed as well when the configuration is
 /// broken or not the one that runs; its place is then that of knockgate.toml alone, or the default one. The
-/// reply says what to tell the admin, a missing include line too.
+/// reply says what to tell the admin, a missing include line too. When no daemon answers, the file guards at most the
+/// ports that it guarded before.
 /// Errors: as `ask` and `load_config`; another configuration runs; what nft refused; EACCES, ENOSPC.
 Reply save_boot_file(const std::string& socket, const std::string& config);
 /// For off: the boot file that the configuration names goes, or the default one when it cannot be used.

@@ -56,6 +56,17 @@ for broken in 'typo = 1' 'not toml at all ['; do
 done
 ok "a configuration that cannot be read hinders nothing"
 
+stop 2>/dev/null || true
+config <<<"$DOOR
+[door.web]
+opens = [\"tcp/80\"]
+knock = [\"udp/7002\"]"
+ctl save >"$TMP/said"
+grep -q 'tcp/80 is not guarded from boot on' "$TMP/said" || fail "$(cat "$TMP/said")"
+grep -q 'guarded { tcp . 22 }' "$BOOT_FILE" && grep -q 'udp . 7002' "$BOOT_FILE" || fail "$(grep element "$BOOT_FILE")"
+config <<<"$DOOR"
+ok "save without a daemon: what is new, and no port that the file did not guard"
+
 start
 kill -STOP "$DAEMON"
 stays_closed intruder $R4 22

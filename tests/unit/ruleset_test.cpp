@@ -73,6 +73,18 @@ TEST_CASE("the boot file holds no unconfirmed port") {
   CHECK(has(boot_text(config, sets), "guarded { tcp . 22 }"));
   sets.guarded[0].left = 5s;
   CHECK_FALSE(has(boot_text(config, sets), "tcp . 22"));
+  CHECK(guarded_in(boot_text(config, sets)).empty());
+}
+
+TEST_CASE("a boot file says which ports it guards") {
+  const auto config = config_with_doors();
+  auto sets = static_sets_of(config);
+  sets.guarded = {{{Protocol::tcp, 22}, {}}, {{Protocol::udp, 53}, {}}};
+  CHECK(guarded_in(boot_text(config, sets)) == std::vector<Port>{{Protocol::tcp, 22}, {Protocol::udp, 53}});
+  for (const char* text :
+       {"", "guarded", "add element inet x guarded { ", "add element inet x guarded { tcp . }",
+        "add element inet x guarded { icmp . 22 }", "add element inet x guarded { tcp . 99999 }"})
+    CHECK(guarded_in(text).empty());
 }
 
 TEST_CASE("an unconfirmed port is loaded with its time left, and not at all once it ended") {
