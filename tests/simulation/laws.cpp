@@ -121,6 +121,7 @@ void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for
       promise.keys.push_back(key);
   if (!alive) promise.state = Promise::State::asked;
   promise.asked = now;
+  promise.wished = std::max(again ? promise.wished : Instant{}, now + open_for);
   promise.bound = std::max(promise.bound, std::min(promise.cap, now + open_for));
   promise.arrive = std::min(promise.cap, now + open_for);
   lately_.changed = true;
@@ -352,6 +353,12 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
     promise.asked = now;
     promise.removed = promise.heard = false;
     promise.bound = promise.cap = std::max(promise.bound, now + (door != nullptr ? door->max : Millis{0}));
+  }
+  const bool anew = verb == "open" && promise.state == Promise::State::over; // it ended since it was asked for
+  if (anew && door != nullptr) {
+    promise.cap = std::max(promise.cap, now + door->max);
+    promise.bound = std::max(promise.bound, std::min(promise.cap, promise.wished));
+    promise.arrive = std::max(promise.arrive, std::min(promise.cap, promise.wished));
   }
   if (told > promise.bound + kRounding && !may_go_on(promise, told, straw))
     breach("outlives", fmt::format("{} was told {}, asked for were {} ms", to_string(*owner), span,

@@ -285,6 +285,7 @@ void Laws::disturbed(Straw& straw, bool alive) {
     lately_.lost = true;
     // Counters went with the elements, and no connection was heard of that they counted.
     if (!straw.connections.listening || lately_.flows_lost) uses_left_.clear();
+    for (const auto& spent : std::exchange(silent_uses_, {})) uses_left_.erase(spent);
     for (auto& [owner, promise] : book_) promise.counted = false;
     if (alive && !straw.bindings.listens)
       for (auto& [owner, promise] : book_) promise.vague = true;
@@ -301,6 +302,11 @@ void Laws::lost_events(bool table, bool flows) {
     }
   lately_.flows_lost = lately_.flows_lost || flows;
   if (flows && lately_.lost) uses_left_.clear(); // as when the table broke behind it
+}
+
+void Laws::stalled(Instant since) {
+  for (auto& [flow, at] : ended_)
+    if (at != Instant::max() && at + kSilence > since) at = Instant::max(); // until the next round
 }
 
 void Laws::count(std::uint64_t refused, bool waits, Instant now) {
@@ -366,6 +372,7 @@ void Laws::started(const Straw& straw, const Config& config) {
 void Laws::rebooted() {
   book_.clear();
   uses_left_.clear();
+  silent_uses_.clear();
   foreign_.clear();
   connected_.clear();
   ended_.clear();
@@ -388,6 +395,7 @@ void Laws::let_in(const Address& source, Port port, const Passed& passed, Instan
       }
   }
   if (!passed.by_use) return;
+  if (!passed.began || !passed.heard) silent_uses_.insert({source, port});
   const auto left = uses_left_.find({source, port});
   if (left != uses_left_.end() && --left->second < 0)
     breach("let-in", fmt::format("{} came in at {} more often than was promised", knock::to_string(source),

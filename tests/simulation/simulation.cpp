@@ -249,7 +249,10 @@ void Player::play(const Event& event) {
   const auto& source = sources()[event.b % sources().size()];
   switch (event.kind) {
   case Kind::pass: pass(straw_.now + Millis{event.a}); return;
-  case Kind::stall: straw_.now += Millis{event.a}; break;
+  case Kind::stall:
+    laws_.stalled(straw_.now);
+    straw_.now += Millis{event.a};
+    break;
   case Kind::knock: knock(kDoors[event.a], source); break;
   case Kind::stranger:
     knock(event.a == 0 ? "nowhere" : "ssh", event.a == 1   ? own_address()

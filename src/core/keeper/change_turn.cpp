@@ -59,8 +59,9 @@ void ChangeTurn::ask(State& state, Ask& ask) {
   ask.memory = ask.grants = change_.verb == Verb::start;
   ask.config = change_.verb == Verb::reload;
   ask.connections = changes_config(change_) || change_.verb == Verb::on;
-  if (changes_config(change_))
-    ask.elements = keys_of(state.ledger); // a set that is made anew forgets what it counted
+  if (changes_config(change_) || state.table.is_lost())
+    ask.elements = keys_of(state.ledger); // an element that is put anew forgets what it counted
+  state.ends.ask_uses(ask);
 }
 
 tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& seen, Said& said) {
@@ -172,6 +173,7 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   wish_ = std::move(*wished);
   state.ledger.note(seen.elements);
   lost_ = state.table.is_lost() || (seen.table && !(*seen.table)->there);
+  if (lost_ || !seen.elements_error) state.ends.count_uses(state.ledger, seen, state.now);
   left_over_ = lost_ ? close_removed(state) : std::exchange(state.work.left_over, {});
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
@@ -221,7 +223,8 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     if (outcome.done > place_of<Load>(steps)) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }
-  settle_anew(state, std::move(anew_), said);
+  const bool guards = any_door(*wish_->config);
+  if (guards) settle_anew(state, std::move(anew_), said);
   const auto before = std::exchange(state.kept.memory, wish_->memory);
   if (changes_config(change_)) {
     state.settings.config = wish_->config;
@@ -230,10 +233,10 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     state.knocks.follow(*wish_->config);
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }
-  if (any_door(*wish_->config))
+  if (guards)
     state.table.settle_load();
   else
-    state.work.left_over = std::move(left_over_); // nothing was loaded
+    state.work.left_over = std::move(left_over_); // goes with the rules
   if (change_.verb == RuleChange::Verb::start) state.ends.look_at_flows();
   for (const auto& part : draft_.parts())
     for (const auto& event : part.plan.events) {

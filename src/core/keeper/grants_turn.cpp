@@ -96,7 +96,10 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   if (!state.standing.deaf_flows) listen.flows = needs_flows;
   Steps steps;
   if (listen != state.standing.listen) steps.push_back(listen);
-  if (auto batch = draft_.batch(); !batch.empty()) steps.push_back(Commit{std::move(batch)});
+  draft_.leave_out(removed_);
+  // Lost, and not stuck: off, or without a door. A set may be gone while others stand.
+  if (auto batch = draft_.batch(); !batch.empty())
+    steps.push_back(Commit{std::move(batch), state.table.is_lost()});
   // Last: a full disk must not keep a knock out.
   if (!state.kept.not_before || *state.kept.not_before <= state.now) {
     auto memory = state.kept.disk.remember(state.kept.memory);
@@ -160,7 +163,7 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   state.table.keep_removed(removed_);
   if (error.code == ENOENT && outcome.refused.empty()) {
     state.table.lose();
-    return; // nothing is dropped: it comes back first
+    return; // nothing is dropped: it comes back first, or is missed by nobody
   }
   if (outcome.refused.empty()) {
     refuse_jobs(state, error, said);
@@ -174,22 +177,10 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   refuse_jobs(state, error, said, &ids);
 }
 
-/// A set may be gone while others stand: what was to go, goes with the next load.
-void GrantsTurn::leave_over(State& state) const {
-  state.table.lose();
-  for (auto& change : draft_.batch())
-    if (change.comment.empty()) state.work.left_over.push_back(std::move(change));
-}
-
 void GrantsTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
   const auto commit = place_of<Commit>(steps);
   const bool commits = commit != steps.size();
-  // Without a door, or off, the table may be gone, and its elements with it.
-  const bool moot = outcome.done == commit && outcome.error && outcome.error->code == ENOENT &&
-                    outcome.refused.empty() &&
-                    (state.kept.memory.off_since || !any_door(*state.settings.config));
-  if (moot) leave_over(state);
-  if (!commits || outcome.done > commit || moot) {
+  if (!commits || outcome.done > commit) {
     if (!is_stuck(state)) say(state, said);
   } else {
     draft_.revert(state.ledger);

@@ -29,8 +29,15 @@ void take(State&, const Load&) {}
 void take(State& state, const Unload&) {
   state.table.forget();
 }
-void take(State& state, const Commit&) {
+void take(State& state, const Commit& step) {
   ++state.tally.commits;
+  if (!state.table.has_removed()) return;
+  std::set<GrantKey> put; // behind all that was heard of so far
+  for (const auto& change : step.batch)
+    if (!change.comment.empty()) put.insert(change.key);
+  auto removed = state.table.take_removed();
+  std::erase_if(removed, [&](const GrantKey& key) { return put.contains(key); });
+  state.table.keep_removed(removed);
 }
 
 } // namespace

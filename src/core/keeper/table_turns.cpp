@@ -37,14 +37,12 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
                    with_elements_ ? open_ : Batch{},
                    {}}};
   if (!with_elements_ && !open_.empty()) steps.push_back(Commit{open_});
-  needed_ = steps.size();
-  if (!led.empty()) steps.push_back(Commit{led});
+  if (!led.empty()) steps.push_back(Commit{led, true});
   return steps;
 }
 
 void HealTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
-  const bool healed = outcome.done >= needed_ && (!outcome.error || outcome.error->code == ENOENT);
-  const auto error = healed ? std::nullopt : outcome.error;
+  const auto& error = outcome.error;
   if (error)
     state.work.left_over = std::move(left_over_);
   else
@@ -58,11 +56,19 @@ void HealTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& 
 
 void UnloadTurn::ask(State&, Ask&) {}
 
+/// The admin's table stays, with what was to go from it.
 Steps UnloadTurn::decide(State& state, const Seen&, Said&) {
-  return {Unload{state.settings.config}, Listen{}, Dismiss{}};
+  Steps steps;
+  if (!state.work.left_over.empty()) steps.push_back(Commit{state.work.left_over, true});
+  steps.insert(steps.end(), {Unload{state.settings.config}, Listen{}, Dismiss{}});
+  return steps;
 }
 
-void UnloadTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
+void UnloadTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
+  if (outcome.done > place_of<Unload>(steps)) {
+    state.work.left_over.clear();
+    settle_anew(state, {}, said);
+  }
   if (!state.finishing) return;
   if (!outcome.error) return finish(state, said);
   const auto change = std::exchange(state.finishing, std::nullopt)->change;
