@@ -243,6 +243,25 @@ TEST_CASE("what a knock put again behind a removal stays although the table is l
   CHECK(story.find(kClient, kHttps) != nullptr);
 }
 
+TEST_CASE("a connection that ended while the table could not come back keeps nothing open behind that") {
+  constexpr Port kSmtp{Protocol::tcp, 25};
+  Story story(4, true);
+  CHECK(story.straw.packet(kClient, 40'000, kSmtp, true)); // nobody listens: its end will be asked for
+  story.reload(0);
+  story.knock("disc", kClient);
+  story.straw.lose_events(false, true);
+  story.rest();
+  story.disturb(Kind::delete_table);
+  story.rest();
+  story.straw.connections.end(kClient, 40'000, kSmtp);
+  story.straw.now += 40s;
+  story.rest();
+  story.disturb(Kind::load_over);
+  story.rest();
+  REQUIRE(story.find(kClient, kSmtp) != nullptr);
+  CHECK(story.find(kClient, kSmtp)->ends == story.straw.now + 5s);
+}
+
 TEST_CASE("a reload that finds the table lost counts the use that came before") {
   Story story(0);
   story.knock("use2", kClient);

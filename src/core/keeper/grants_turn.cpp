@@ -78,6 +78,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   auto& ledger = state.ledger;
   ledger.note(seen.elements);
   if (seen.elements_error) draft_.distrust_counters();
+  state.ends.look(ledger, seen, state.now);
   if (is_stuck(state)) {
     state.table.keep_removed(std::exchange(removed_, {})); // it was lost only now
     if (!state.work.jobs.empty())
