@@ -243,6 +243,18 @@ TEST_CASE("what a knock put again behind a removal stays although the table is l
   CHECK(story.find(kClient, kHttps) != nullptr);
 }
 
+TEST_CASE("what others took back of a forward ends, although the next configuration has no forward") {
+  Story story(0);
+  story.knock("fwd", kClient);
+  story.save();
+  story.disturb(Kind::delete_element); // of open4
+  story.disturb(Kind::load_over);
+  story.reload(1);
+  CHECK(story.says("close door=fwd"));
+  const auto* led = story.find(kClient, kInner, GrantSet::forward);
+  CHECK((led == nullptr || led->ends <= story.straw.now + 1s));
+}
+
 TEST_CASE("a connection that ended while the table could not come back keeps nothing open behind that") {
   constexpr Port kSmtp{Protocol::tcp, 25};
   Story story(4, true);

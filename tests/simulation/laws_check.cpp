@@ -82,8 +82,9 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
                     key.set == GrantSet::session ? key.port : kNoPort};
   const auto found = book_.find(owner);
   if (untold_.contains(key)) return;
-  // Of very many sessions that begin at once, the last have no line.
-  const bool over = found == book_.end() || found->second.state == Promise::State::over;
+  // Of very many sessions that begin at once, the last have no line; of very many that end neither.
+  const bool over =
+      found == book_.end() || found->second.state == Promise::State::over || found->second.vague;
   if (over && said->via == Via::session && knocks_.lines >= kAuditLines &&
       now - knocks_.lines_begun < Seconds{2}) {
     untold_.insert(key);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -118,14 +117,8 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
 void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const auto& next = *wish_->config;
   wish_->applied.changed = wish_->applied.changed || (lost_ && change_.verb != RuleChange::Verb::start);
-  const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
-                                 [](const Door& door) { return door.enabled && !door.forwards.empty(); });
-  auto open = left_over_;
-  std::erase_if(open,
-                [&](const Change& change) { // there may be no map, and without rules a forward leads nowhere
-                  return state.ledger.elements().contains(change.key) ||
-                         (!leads && change.key.set == GrantSet::forward);
-                });
+  auto open = unowned(state, left_over_, false);
+  auto led = unowned(state, left_over_, true);
   if (lost_) anew_ = all_open(state.ledger, state.now);
   const auto all = lost_ ? anew_ : draft_.batch();
   open.insert(open.end(), all.begin(), all.end());
@@ -136,6 +129,7 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const bool apart = open.size() >= kLargeBatch;
   steps.push_back(Load{wish_->config, wish_->sets, apart ? Batch{} : open, std::move(held)});
   if (apart) steps.push_back(Commit{std::move(open)});
+  if (!led.empty()) steps.push_back(Commit{std::move(led), true});
 }
 
 /// Groups first: a second daemon must fail before it touches the table of the first. What has to be on disk is

@@ -2,6 +2,7 @@
 #include "core/keeper/state.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace knock::keeper {
@@ -109,6 +110,14 @@ Batch close_removed(State& state) {
     for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger))
       state.finishing->applied.closed += close({.ids = ids}, reason);
   return left_over;
+}
+
+Batch unowned(const State& state, const Batch& left_over, bool in_maps) {
+  Batch found;
+  std::copy_if(left_over.begin(), left_over.end(), std::back_inserter(found), [&](const Change& change) {
+    return (change.key.set == GrantSet::forward) == in_maps && !state.ledger.elements().contains(change.key);
+  });
+  return found;
 }
 
 void settle_anew(State& state, Batch open, Said& said) {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -21,16 +20,10 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
   state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
   left_over_ = close_removed(state);
-  std::erase_if(left_over_,
-                [&](const Change& change) { return state.ledger.elements().contains(change.key); });
-  const auto leads = std::stable_partition(left_over_.begin(), left_over_.end(), [](const Change& change) {
-    return change.key.set != GrantSet::forward;
-  });
-  // The maps are there while a door needs them: what may fail comes last.
-  const Batch led(leads, left_over_.end());
+  const auto rest = unowned(state, left_over_, false), led = unowned(state, left_over_, true);
   open_ = all_open(state.ledger, state.now);
   elements_ = open_.size();
-  open_.insert(open_.end(), left_over_.begin(), leads);
+  open_.insert(open_.end(), rest.begin(), rest.end());
   with_elements_ = !state.table.is_apart() && open_.size() < kLargeBatch;
   Steps steps{Load{settings.config,
                    sets_of(*settings.config, state.kept.memory, state.now),
