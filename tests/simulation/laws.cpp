@@ -353,8 +353,12 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
     promise.asked = now;
     promise.removed = promise.heard = false;
     promise.bound = promise.cap = std::max(promise.bound, now + (door != nullptr ? door->max : Millis{0}));
+    // Its opening was one of very many, and told by a sum: the door may have had another max then.
+    if (verb == "extend" && (promise.state != Promise::State::open || promise.vague))
+      promise.bound = promise.cap = std::max(promise.cap, told);
   }
-  const bool anew = verb == "open" && promise.state == Promise::State::over; // it ended since it was asked for
+  const bool anew =
+      verb == "open" && promise.state == Promise::State::over; // it ended since it was asked for
   if (anew && door != nullptr) {
     promise.cap = std::max(promise.cap, now + door->max);
     promise.bound = std::max(promise.bound, std::min(promise.cap, promise.wished));
