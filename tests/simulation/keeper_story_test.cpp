@@ -243,6 +243,18 @@ TEST_CASE("what a knock put again behind a removal stays although the table is l
   CHECK(story.find(kClient, kHttps) != nullptr);
 }
 
+TEST_CASE(
+    "what others took back stays closed although the look at it failed, and a knock shares the element") {
+  Story story(0);
+  story.knock("long", kClient);
+  story.disturb(Kind::delete_element);
+  story.straw.faults.look = ENOBUFS;
+  story.knock("ssh", kClient);
+  CHECK(story.says("close door=long"));
+  REQUIRE(story.find(kClient, kSsh) != nullptr);
+  CHECK(story.find(kClient, kSsh)->ends == story.straw.now + 30s);
+}
+
 TEST_CASE("what others took back of a forward ends, although the next configuration has no forward") {
   Story story(0);
   story.knock("fwd", kClient);

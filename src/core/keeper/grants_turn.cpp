@@ -44,9 +44,10 @@ void GrantsTurn::ask(State& state, Ask& ask) {
   state.ends.ask(ledger, state.standing.listen.flows, state.now, ask);
 }
 
-/// What we put again meanwhile stands.
+/// What we put again meanwhile stands, if it could be looked at. Else it waits for another look; but a knock may
+/// share the element, and would bring back what was taken.
 void GrantsTurn::take_back(State& state, const Seen& seen) {
-  if (seen.elements_error) state.table.keep_removed(std::exchange(removed_, {}));
+  if (seen.elements_error && state.work.jobs.empty()) state.table.keep_removed(std::exchange(removed_, {}));
   if (removed_.empty()) return;
   std::set<GrantKey> there;
   for (const auto& element : seen.elements) there.insert(element.key);
@@ -97,7 +98,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   if (!state.standing.deaf_flows) listen.flows = needs_flows;
   Steps steps;
   if (listen != state.standing.listen) steps.push_back(listen);
-  draft_.leave_out(removed_);
+  if (!seen.elements_error) draft_.leave_out(removed_);
   // Lost, and not stuck: off, or without a door. A set may be gone while others stand.
   if (auto batch = draft_.batch(); !batch.empty())
     steps.push_back(Commit{std::move(batch), state.table.is_lost()});
