@@ -378,7 +378,7 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
   promise.told = std::max(goes_on && awaits ? promise.told : Instant{}, told);
   promise.state = Promise::State::open;
   if (owner->via != Via::session) begin_anew(promise, verb == "open");
-  promise.vague = lately_.broke == now && !straw.bindings.listens; // behind the commit, and nobody heard it
+  promise.vague = lately_.unheard == now; // behind the commit
   promise.id = number_of(value_of(text, "id")).value_or(0);
   auto ports = value_of(text, "ports");
   std::vector<GrantKey> keys;

@@ -172,6 +172,7 @@ class Laws {
     Instant trouble{};       ///< something failed last
     Instant started{};       ///< the daemon; it knows of no connection that ended before
     Instant broke{};         ///< another process broke the table last
+    Instant unheard{};       ///< another process did something last, and nobody listened
     bool flows_lost = false; ///< events, since the last rest
     bool lost = false;       ///< and it was not seen whole since
     bool loaded = false;     ///< the boot file, by another process, while nobody listened

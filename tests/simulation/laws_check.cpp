@@ -274,6 +274,7 @@ void Laws::disturbed(Straw& straw, bool alive) {
   auto others = std::exchange(straw.others, {});
   if (others.removed.empty() && !others.broke && !others.loaded) return;
   lately_.changed = true;
+  if (alive && !straw.bindings.listens) lately_.unheard = straw.now;
   for (const auto& key : others.removed)
     for (auto& [owner, promise] : book_) {
       if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end()) continue;
