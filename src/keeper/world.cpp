@@ -231,7 +231,7 @@ Result<void> RealWorld::carry_out(const Unload& step, Outcome&) {
 Result<void> RealWorld::carry_out(const Commit& step, Outcome& outcome) {
   const bool large = table_ && step.batch.size() >= kLargeCommit;
   if (large) table_->source.pause();
-  auto committed = gate_.commit(*config_, step.batch, &outcome.refused);
+  auto committed = gate_.commit(*config_, step.batch, &outcome.refused, step.where_there);
   if (large) table_->source.resume();
   outcome.unheard = outcome.unheard || large;
   return committed;

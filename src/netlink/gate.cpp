@@ -153,6 +153,19 @@ Result<std::vector<Element>> Gate::find(const Config& config, std::span<const Gr
   return found;
 }
 
+Result<void> Gate::commit(const Config& config, const Batch& batch, std::vector<Refused>* refused,
+                          bool where_there) {
+  const auto& table = config.nft.table;
+  if (!where_there) return nft_.commit(batch, table, refused);
+  const auto sets = nft_.sets(table);
+  if (!sets) return tl::unexpected(sets.error());
+  auto there = batch;
+  std::erase_if(there, [&](const Change& change) {
+    return !sets->contains(std::string{set_name(change.key.set, change.key.source.family)});
+  });
+  return nft_.commit(there, table);
+}
+
 Result<TableSeen> Gate::look(const Config& config) {
   TableSeen seen;
   const auto sets = nft_.sets(config.nft.table);

@@ -41,9 +41,9 @@ class Gate {
 
   /// The socket our batches come from, as the kernel's events name it.
   [[nodiscard]] std::uint32_t port_id() const { return nft_.port_id(); }
-  Result<void> commit(const Config& config, const Batch& batch, std::vector<Refused>* refused = nullptr) {
-    return nft_.commit(batch, config.nft.table, refused);
-  }
+  /// `where_there`: leaves out what is of sets that are gone, and names no change that was refused.
+  Result<void> commit(const Config& config, const Batch& batch, std::vector<Refused>* refused = nullptr,
+                      bool where_there = false);
 
  private:
   explicit Gate(Nftables nft) : nft_(std::move(nft)) {}

@@ -128,10 +128,10 @@ class Both {
     compare();
   }
   /// Returns the errno that both gave; 0: done.
-  int commit(const Batch& batch) {
+  int commit(const Batch& batch, bool where_there = false) {
     std::vector<Refused> refused;
-    const auto real = gate_.commit(*config_, batch, &refused);
-    const auto outcome = straw_.carry_out({keeper::Commit{batch}});
+    const auto real = gate_.commit(*config_, batch, &refused, where_there);
+    const auto outcome = straw_.carry_out({keeper::Commit{batch, where_there}});
     CHECK(refused == outcome.refused);
     const int code = real ? 0 : real.error().code;
     CHECK(code == (outcome.error ? outcome.error->code : 0));
@@ -247,8 +247,11 @@ TEST_CASE("straw and kernel: no table, no map: ENOENT; a load brings them, a new
   if (!enter_namespace()) return;
   Both both;
   CHECK(both.commit({put(key(GrantSet::open, 1)), put(key(GrantSet::forward, 1))}) == ENOENT);
+  CHECK(both.commit({put(key(GrantSet::open, 1))}) == 0);
+  CHECK(both.commit({remove(key(GrantSet::open, 1)), remove(key(GrantSet::forward, 1))}, true) == 0);
   both.unload();
   CHECK(both.commit({remove(key(GrantSet::open, 1))}) == ENOENT);
+  CHECK(both.commit({remove(key(GrantSet::open, 1))}, true) == 0);
   both.load({put(key(GrantSet::open, 1))});
   both.load({put(key(GrantSet::net, 0))});
   both.resize(32);

@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 namespace {
 
 const Port kSsh{Protocol::tcp, 22};
+const Port kHttps{Protocol::tcp, 443};
 const Port kMail{Protocol::tcp, 993};
 const Port kInner{Protocol::tcp, 8443};
 const Address kClient = *parse_address("203.0.113.9");
@@ -203,18 +204,125 @@ TEST_CASE("off, a reload is answered although the table of what it closes is gon
   CHECK(story.said.told.back().reply.failure.exit == ExitCode::done);
 }
 
-TEST_CASE("off: what could not go with a set that is missing goes without it") {
+TEST_CASE(
+    "off, what is told closed is gone although another set is missing: the next daemon would adopt it") {
   Story story(0, true);
   story.knock("ssh", kClient);
   story.knock("uses", kClient);
   story.ask("off");
   story.disturb(Kind::delete_set, 4); // uses4
   story.ask("close", {{"all", "1"}});
+  CHECK(story.said.told.back().reply.failure.exit == ExitCode::done);
   CHECK(story.find(kClient, kSsh) == nullptr);
   story.disturb(Kind::load_over);
   story.ask("on");
   CHECK(story.straw.is_whole());
   CHECK(story.find(kClient, kSsh) == nullptr);
+}
+
+TEST_CASE("without a door, what others took back in part is gone whole although a set is missing") {
+  Story story(0, true);
+  story.knock("adm", kClient);         // tcp/22 and tcp/443
+  story.disturb(Kind::delete_element); // tcp/22
+  story.disturb(Kind::delete_set, 4);  // uses4
+  story.rest();
+  REQUIRE(story.find(kClient, kHttps) != nullptr);
+  story.reload(4);
+  CHECK(story.says("reason=foreign"));
+  CHECK(story.find(kClient, kHttps) == nullptr);
+}
+
+TEST_CASE("what a knock put again behind a removal stays although the table is lost then") {
+  Story story(0);
+  story.knock("adm", kClient); // tcp/22 and tcp/443
+  story.disturb(Kind::flush_set);
+  story.straw.lose_events(true, false);
+  story.straw.faults.meanwhile.emplace_back(99, Foreign{Kind::unguard, 0, {}}); // behind the commit
+  story.knock("idle", kClient);                                                 // tcp/443
+  CHECK(story.says("close door=adm"));
+  CHECK_FALSE(story.says("close door=idle"));
+  CHECK(story.find(kClient, kHttps) != nullptr);
+}
+
+TEST_CASE(
+    "what others took back stays closed although the look at it failed, and a knock shares the element") {
+  Story story(0);
+  story.knock("long", kClient);
+  story.disturb(Kind::delete_element);
+  story.straw.faults.look = ENOBUFS;
+  story.knock("ssh", kClient);
+  CHECK(story.says("close door=long"));
+  REQUIRE(story.find(kClient, kSsh) != nullptr);
+  CHECK(story.find(kClient, kSsh)->ends == story.straw.now + 30s);
+}
+
+TEST_CASE("what others took back of a forward ends, although the next configuration has no forward") {
+  Story story(0);
+  story.knock("fwd", kClient);
+  story.save();
+  story.disturb(Kind::delete_element); // of open4
+  story.disturb(Kind::load_over);
+  story.reload(1);
+  CHECK(story.says("close door=fwd"));
+  const auto* led = story.find(kClient, kInner, GrantSet::forward);
+  CHECK((led == nullptr || led->ends <= story.straw.now + 1s));
+}
+
+TEST_CASE("a connection that ended while the table could not come back keeps nothing open behind that") {
+  constexpr Port kSmtp{Protocol::tcp, 25};
+  Story story(4, true);
+  CHECK(story.straw.packet(kClient, 40'000, kSmtp, true)); // nobody listens: its end will be asked for
+  story.reload(0);
+  story.knock("disc", kClient);
+  story.straw.lose_events(false, true);
+  story.rest();
+  story.disturb(Kind::delete_table);
+  story.rest();
+  story.straw.connections.end(kClient, 40'000, kSmtp);
+  story.straw.now += 40s;
+  story.rest();
+  story.disturb(Kind::load_over);
+  story.rest();
+  REQUIRE(story.find(kClient, kSmtp) != nullptr);
+  CHECK(story.find(kClient, kSmtp)->ends == story.straw.now + 5s);
+}
+
+TEST_CASE("a reload that finds the table lost counts the use that came before") {
+  Story story(0);
+  story.knock("use2", kClient);
+  CHECK(story.straw.packet(kClient, 40'000, kMail, true));
+  story.disturb(Kind::delete_table);
+  story.reload(0);
+  CHECK_FALSE(story.straw.packet(kClient, 40'001, kMail, true));
+}
+
+TEST_CASE("an element that `on` puts anew counts on from what it had counted") {
+  Story story(0);
+  story.save();
+  story.knock("ssh", kClient);
+  story.ask("off");
+  story.disturb(Kind::load_over);
+  CHECK(story.straw.packet(kClient, 40'000, kSsh, true));
+  story.ask("on");
+  REQUIRE(story.find(kClient, kSsh) != nullptr);
+  CHECK(story.find(kClient, kSsh)->traffic.packets == 1);
+}
+
+TEST_CASE("what others removed takes no place away from a knock in a set that is nearly full") {
+  Story story(5); // sets of six places
+  story.knock("long", kClient);
+  story.knock("long", *parse_address("198.51.100.7"));
+  story.knock("adm", *parse_address("203.0.113.10")); // tcp/22 and tcp/443
+  story.disturb(Kind::flush_set);
+  for (const auto* door : {"run", "cut"}) {
+    Completed record;
+    record.door = door_id(door);
+    record.source = kClient;
+    story.heard.completed.push_back(record);
+  }
+  story.knock("run", *parse_address("198.51.100.7"));
+  CHECK(story.says("close door=adm"));
+  CHECK(story.says("open door=cut"));
 }
 
 TEST_CASE("a use is counted although the look at its counter failed, and the table went then") {

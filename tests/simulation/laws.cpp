@@ -121,6 +121,7 @@ void Laws::ask(const Door& door, const Address& source, Via via, Millis open_for
       promise.keys.push_back(key);
   if (!alive) promise.state = Promise::State::asked;
   promise.asked = now;
+  promise.wished = std::max(again ? promise.wished : Instant{}, now + open_for);
   promise.bound = std::max(promise.bound, std::min(promise.cap, now + open_for));
   promise.arrive = std::min(promise.cap, now + open_for);
   lately_.changed = true;
@@ -352,6 +353,16 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
     promise.asked = now;
     promise.removed = promise.heard = false;
     promise.bound = promise.cap = std::max(promise.bound, now + (door != nullptr ? door->max : Millis{0}));
+    // Its opening was one of very many, and told by a sum: the door may have had another max then.
+    if (verb == "extend" && (promise.state != Promise::State::open || promise.vague))
+      promise.bound = promise.cap = std::max(promise.cap, told);
+  }
+  const bool anew =
+      verb == "open" && promise.state == Promise::State::over; // it ended since it was asked for
+  if (anew && door != nullptr) {
+    promise.cap = std::max(promise.cap, now + door->max);
+    promise.bound = std::max(promise.bound, std::min(promise.cap, promise.wished));
+    promise.arrive = std::max(promise.arrive, std::min(promise.cap, promise.wished));
   }
   if (told > promise.bound + kRounding && !may_go_on(promise, told, straw))
     breach("outlives", fmt::format("{} was told {}, asked for were {} ms", to_string(*owner), span,
@@ -367,7 +378,7 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
   promise.told = std::max(goes_on && awaits ? promise.told : Instant{}, told);
   promise.state = Promise::State::open;
   if (owner->via != Via::session) begin_anew(promise, verb == "open");
-  promise.vague = false;
+  promise.vague = lately_.unheard == now; // behind the commit
   promise.id = number_of(value_of(text, "id")).value_or(0);
   auto ports = value_of(text, "ports");
   std::vector<GrantKey> keys;

@@ -54,6 +54,7 @@ struct Promise {
   Instant bound{};  ///< and no element of it longer than this
   Instant arrive{}; ///< on-disconnect: until then a connection is awaited
   Instant cap{};
+  Instant wished{}; ///< bound, were there no cap
   Close close = Close::after;
   Millis idle{}, linger{};
   std::uint32_t uses = 0;
@@ -99,6 +100,8 @@ class Laws {
   };
   void let_in(const Address& source, Port port, const Passed& passed, Instant now);
   void added(const Change& element, const Straw& straw);
+  /// No round runs from `since` to now: what ended a moment before is asked for late.
+  void stalled(Instant since);
   /// A connection ended; the next round may hear it.
   void ended(const Flow& flow) { ended_[{flow.source, flow.port}] = Instant::max(); }
 
@@ -147,6 +150,7 @@ class Laws {
 
   std::map<Owner, Promise> book_;
   std::map<std::pair<Address, Port>, std::int64_t> uses_left_; ///< at most
+  std::set<std::pair<Address, Port>> silent_uses_;             ///< spent by a connection that was known
   std::map<GrantKey, Instant> foreign_;                        ///< elements that others added
   std::map<std::pair<Address, Port>, Instant> ended_;          ///< when the end of the last was heard
   std::set<GrantKey> connected_;                               ///< connections that ever were
@@ -168,6 +172,7 @@ class Laws {
     Instant trouble{};       ///< something failed last
     Instant started{};       ///< the daemon; it knows of no connection that ended before
     Instant broke{};         ///< another process broke the table last
+    Instant unheard{};       ///< another process did something last, and nobody listened
     bool flows_lost = false; ///< events, since the last rest
     bool lost = false;       ///< and it was not seen whole since
     bool loaded = false;     ///< the boot file, by another process, while nobody listened

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <knock/last_good.hpp>
+
 #include "laws.hpp"
 
 namespace knock::simulation {
@@ -82,13 +84,16 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
                     key.set == GrantSet::session ? key.port : kNoPort};
   const auto found = book_.find(owner);
   if (untold_.contains(key)) return;
-  // Of very many sessions that begin at once, the last have no line.
-  const bool over = found == book_.end() || found->second.state == Promise::State::over;
+  // Of very many sessions that begin at once, the last have no line; of very many that end neither.
+  const bool over =
+      found == book_.end() || found->second.state == Promise::State::over || found->second.vague;
   if (over && said->via == Via::session && knocks_.lines >= kAuditLines &&
       now - knocks_.lines_begun < Seconds{2}) {
     untold_.insert(key);
     return;
   }
+  // What a change that failed left goes with a load, which waits for the admin's set.
+  if (over && said->via == Via::session && straw.embed && !straw.is_whole()) return;
   if (found == book_.end())
     return breach("let-in", fmt::format("{} is open for {} ms, nobody asked for it: {}", text_of(key),
                                         ms(now, placed.ends), placed.comment));
@@ -271,6 +276,7 @@ void Laws::disturbed(Straw& straw, bool alive) {
   auto others = std::exchange(straw.others, {});
   if (others.removed.empty() && !others.broke && !others.loaded) return;
   lately_.changed = true;
+  if (alive && !straw.bindings.listens) lately_.unheard = straw.now;
   for (const auto& key : others.removed)
     for (auto& [owner, promise] : book_) {
       if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end()) continue;
@@ -285,6 +291,7 @@ void Laws::disturbed(Straw& straw, bool alive) {
     lately_.lost = true;
     // Counters went with the elements, and no connection was heard of that they counted.
     if (!straw.connections.listening || lately_.flows_lost) uses_left_.clear();
+    for (const auto& spent : std::exchange(silent_uses_, {})) uses_left_.erase(spent);
     for (auto& [owner, promise] : book_) promise.counted = false;
     if (alive && !straw.bindings.listens)
       for (auto& [owner, promise] : book_) promise.vague = true;
@@ -301,6 +308,11 @@ void Laws::lost_events(bool table, bool flows) {
     }
   lately_.flows_lost = lately_.flows_lost || flows;
   if (flows && lately_.lost) uses_left_.clear(); // as when the table broke behind it
+}
+
+void Laws::stalled(Instant since) {
+  for (auto& [flow, at] : ended_)
+    if (at != Instant::max() && at + kSilence > since) at = Instant::max(); // until the next round
 }
 
 void Laws::count(std::uint64_t refused, bool waits, Instant now) {
@@ -320,6 +332,13 @@ void Laws::count(std::uint64_t refused, bool waits, Instant now) {
 }
 
 void Laws::started(const Straw& straw, const Config& config) {
+  // The first start of a boot takes nothing over; nor one whose first could not write that it was there.
+  const auto last = parse_last_good(straw.disk.last_good);
+  if (last && last->boot != straw.boot)
+    for (auto& [owner, promise] : book_) {
+      promise.state = Promise::State::over;
+      promise.why = "boot";
+    }
   for (auto& [owner, promise] : book_) {
     if (promise.state == Promise::State::over) continue;
     // Of what it adopts, it knows no terms but those of the door now; and not when a packet came.
@@ -352,8 +371,21 @@ void Laws::started(const Straw& straw, const Config& config) {
   // A start with a configuration that lacks the port ends its trial, unless it fails before.
   for (const auto& [port, until] : trials_)
     if (!ports.contains(port)) either_.insert(port);
+  const auto before = last ? parse_config(last->texts).config : std::nullopt;
+  std::set<Port> applied;
+  if (before)
+    for (const auto& guarded : static_sets_of(*before).guarded) applied.insert(guarded.port);
   for (const auto port : ports) {
+    const bool guarded = straw.table && straw.table->guarded && straw.table->is_guarded(port, straw.now);
+    // A start that failed before it could write that the port waits; then others loaded it.
+    const auto trial = trials_.find(port);
+    if (trial != trials_.end() && trial->second <= straw.now && guarded && !has_line_of(straw.disk.unconfirmed, port))
+      trials_.erase(trial);
     if (trials_.contains(port)) continue;
+    if (before && !applied.contains(port) && !guarded) { // a start guards nothing new
+      trials_[port] = {};
+      continue;
+    }
     // A reload that was killed before its rules were loaded: on trial, but it never showed.
     if (has_line_of(straw.disk.unconfirmed, port)) either_.insert(port);
     for_good_.insert(port);
@@ -366,6 +398,7 @@ void Laws::started(const Straw& straw, const Config& config) {
 void Laws::rebooted() {
   book_.clear();
   uses_left_.clear();
+  silent_uses_.clear();
   foreign_.clear();
   connected_.clear();
   ended_.clear();
@@ -388,6 +421,7 @@ void Laws::let_in(const Address& source, Port port, const Passed& passed, Instan
       }
   }
   if (!passed.by_use) return;
+  if (!passed.began || !passed.heard) silent_uses_.insert({source, port});
   const auto left = uses_left_.find({source, port});
   if (left != uses_left_.end() && --left->second < 0)
     breach("let-in", fmt::format("{} came in at {} more often than was promised", knock::to_string(source),

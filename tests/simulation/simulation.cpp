@@ -61,7 +61,6 @@ class Player {
   std::optional<Instant> next_;
   std::uint64_t last_ticket_ = 0;
   std::size_t rounds_ = 0;
-  std::uint32_t boot_ = 1;
 };
 
 void Player::start() {
@@ -70,8 +69,11 @@ void Player::start() {
   pending_ = {};
   pending_.own = std::set<Address>{own_address()};
   const auto& config = *straw_.disk.config->config;
-  machine_ = std::make_unique<keeper::Machine>(keeper::Machine::Start{
-      "knockgate.toml", std::make_shared<const Config>(config), fmt::format("boot-{}", boot_)});
+  machine_ = std::make_unique<keeper::Machine>(keeper::Machine::Start{"knockgate.toml",
+                                                                      std::make_shared<const Config>(config),
+                                                                      straw_.boot,
+                                                                      straw_.disk.config->texts,
+                                                                      {}});
   rounds();
 }
 
@@ -81,7 +83,7 @@ void Player::one_round() {
   heard.wall = kWall + std::chrono::floor<Seconds>(straw_.now.time_since_epoch()).count();
   laws_.hear(heard, machine_->config(), is_off(), machine_->is_started(), straw_);
   const auto ask = machine_->ask(std::move(heard));
-  if (ask.memory) { // it adopts what is there now
+  if (ask.memory && !machine_->is_started()) { // it adopts what is there now
     laws_.disturbed(straw_, false);
     laws_.started(straw_, machine_->config());
   }
@@ -249,7 +251,10 @@ void Player::play(const Event& event) {
   const auto& source = sources()[event.b % sources().size()];
   switch (event.kind) {
   case Kind::pass: pass(straw_.now + Millis{event.a}); return;
-  case Kind::stall: straw_.now += Millis{event.a}; break;
+  case Kind::stall:
+    laws_.stalled(straw_.now);
+    straw_.now += Millis{event.a};
+    break;
   case Kind::knock: knock(kDoors[event.a], source); break;
   case Kind::stranger:
     knock(event.a == 0 ? "nowhere" : "ssh", event.a == 1   ? own_address()
@@ -303,7 +308,6 @@ void Player::play(const Event& event) {
     kill();
     straw_.reboot();
     straw_.now = Instant{Seconds{10}};
-    ++boot_;
     laws_.rebooted();
     return;
   default: fault(event); break;

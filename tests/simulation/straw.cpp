@@ -163,9 +163,13 @@ int Straw::act(const keeper::Unload& unload) {
 
 int Straw::act(const keeper::Commit& commit, keeper::Outcome& outcome) {
   if (commit.batch.size() >= kLarge && bindings.listens) outcome.unheard = true;
-  if (commit.batch.empty()) return 0;
+  auto batch = commit.batch;
+  if (commit.where_there)
+    std::erase_if(batch, [&](const Change& one) { return !table || table->set_of(one.key) == nullptr; });
+  if (batch.empty()) return 0;
   if (!table) return ENOENT;
-  auto verdict = table->commit(commit.batch, now);
+  auto verdict = table->commit(batch, now);
+  if (commit.where_there) verdict.refused.clear();
   outcome.refused = std::move(verdict.refused);
   std::sort(outcome.refused.begin(), outcome.refused.end(),
             [](const Refused& a, const Refused& b) { return a.at < b.at; });
@@ -257,6 +261,7 @@ void Straw::kill() {
 
 void Straw::reboot() {
   kill();
+  boot += '+';
   table.reset();
   connections.alive.clear();
   if (embed) load_admins();

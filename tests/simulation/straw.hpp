@@ -103,6 +103,7 @@ class Straw : public keeper::World {
   void start() { killed_ = false; }
 
   Instant now{};
+  std::string boot = "boot";
   std::optional<Table> table{};
   Connections connections{};
   Disk disk{};

@@ -49,6 +49,20 @@ TEST_CASE(
   CHECK(draft.parts().size() == 4);
 }
 
+TEST_CASE("what is gone already is not removed, and put again it is put") {
+  Ledger ledger({});
+  (void)open(ledger, request(*kConfig, "ssh"));
+  Draft draft;
+  draft.add(ledger, plan_close(ledger, {.door = "ssh"}, "foreign", kStart));
+  auto again = draft;
+  draft.leave_out({{kClient, kSsh}});
+  CHECK(draft.batch().empty());
+  CHECK(ledger.elements().empty());
+  add_open(again, ledger, "adm", kClient, 1); // the same port
+  again.leave_out({{kClient, kSsh}});
+  CHECK(again.batch().size() == 1);
+}
+
 TEST_CASE("a map's element is held where the kernel has it, not where a plan of this round leads it") {
   Ledger ledger({});
   (void)open(ledger, request(*kConfig, "fwd"));

@@ -50,6 +50,7 @@ struct Rounds {
     ends.ask(ledger, listening, now, ask);
     ledger.note(seen.elements);
     Draft draft;
+    ends.look(ledger, seen, now);
     ends.plan(ledger, seen, now, draft);
     batch = draft.batch();
     if (!takes) draft.revert(ledger);

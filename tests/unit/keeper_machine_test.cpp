@@ -295,6 +295,33 @@ TEST_CASE("an element that another removed is closed, told, and not put back") {
   CHECK(rounds.machine.ledger().grants().empty());
 }
 
+TEST_CASE("an element that a look missed, and a knock puts again in the same round, was not removed") {
+  auto rounds = started();
+  rounds.round(knocks({completed("ssh")}));
+  rounds.gone = {{kClient, kSsh}};
+  auto heard = knocks({completed("ssh")});
+  heard.disturbances = {{.overran = true}};
+  rounds.round(std::move(heard));
+  CHECK(rounds.has("extend door=ssh"));
+  CHECK(rounds.state().table.removed() == 0);
+}
+
+TEST_CASE("off, a commit that finds no table is done with what is there, once it is known") {
+  auto rounds = started();
+  rounds.round(knocks({completed("ssh")}));
+  rounds.round(asks(asked(7, "off")));
+  (void)rounds.rest();
+  rounds.fails = {0, Error{"commit: No such file or directory", ENOENT, ""}};
+  rounds.round(asks(asked(8, "close", {{"all", "1"}})));
+  CHECK_FALSE(rounds.has("close door=ssh"));
+  CHECK(rounds.said.next == rounds.now);
+  rounds.begin();
+  REQUIRE(step<Commit>(rounds.steps) != nullptr);
+  CHECK(step<Commit>(rounds.steps)->where_there);
+  rounds.end();
+  CHECK(rounds.has("close door=ssh"));
+}
+
 TEST_CASE("a knock that comes behind a reload waits for the configuration that it is judged by") {
   auto rounds = started();
   rounds.config = parsed(kWebDoor);

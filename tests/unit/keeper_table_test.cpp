@@ -85,9 +85,6 @@ TEST_CASE("lost messages, and what others add, are a doubt, which a look ends") 
   SUBCASE("added") {
     table.hear({.changed = true, .by = "nft"}, Mode::gate, true);
   }
-  SUBCASE("removed, where it is not needed: off, or without a door") {
-    table.hear({.broken = true, .by = "nft"}, Mode::gate, false);
-  }
   CHECK(table.is_doubted());
   CHECK_FALSE(table.is_lost());
   CHECK(table.next(kStart) == kStart);
@@ -95,6 +92,22 @@ TEST_CASE("lost messages, and what others add, are a doubt, which a look ends") 
   CHECK_FALSE(table.is_doubted());
   CHECK_FALSE(table.is_lost());
   CHECK_FALSE(table.next(kStart));
+}
+
+TEST_CASE("off, or without a door, a table that is removed is no harm; one that stands there is") {
+  Table table;
+  table.hear({.broken = true, .by = "nft"}, Mode::gate, false);
+  CHECK(table.is_doubted());
+  CHECK(table.is_lost()); // what was open is gone with it
+  CHECK_FALSE(table.heals(kStart));
+  table.look(true, false);
+  CHECK_FALSE(table.heals(kStart));
+  CHECK_FALSE(table.next(kStart));
+  CHECK(table.is_lost());
+  table.hear({.changed = true, .by = "nft"}, Mode::gate, false);
+  table.look(false, false);
+  CHECK(table.heals(kStart));
+  CHECK(table.next(kStart) == kStart);
 }
 
 TEST_CASE("a look that misses the table, a rule or a guarded port finds another than is wanted") {

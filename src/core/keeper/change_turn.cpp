@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -76,8 +75,9 @@ void ChangeTurn::ask(State& state, Ask& ask) {
   ask.memory = ask.grants = change_.verb == Verb::start;
   ask.config = change_.verb == Verb::reload;
   ask.connections = changes_config(change_) || change_.verb == Verb::on;
-  if (changes_config(change_) || change_.verb == Verb::on)
-    ask.elements = keys_of(state.ledger); // a set that is made anew forgets what it counted
+  if (changes_config(change_) || change_.verb == Verb::on || state.table.is_lost())
+    ask.elements = keys_of(state.ledger); // an element that is put anew forgets what it counted
+  state.ends.ask_uses(ask);
 }
 
 tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& seen, Said& said) {
@@ -154,14 +154,8 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
 void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const auto& next = *wish_->config;
   wish_->applied.changed = wish_->applied.changed || (lost_ && change_.verb != RuleChange::Verb::start);
-  const bool leads = std::any_of(next.doors.begin(), next.doors.end(),
-                                 [](const Door& door) { return door.enabled && !door.forwards.empty(); });
-  auto open = left_over_;
-  std::erase_if(open,
-                [&](const Change& change) { // there may be no map, and without rules a forward leads nowhere
-                  return state.ledger.elements().contains(change.key) ||
-                         (!leads && change.key.set == GrantSet::forward);
-                });
+  auto open = unowned(state, left_over_, false);
+  auto led = unowned(state, left_over_, true);
   const bool resized = next.nft.mode == Mode::gate && (*seen.table)->set_size != 2 * next.limits.grants;
   if (lost_ || resized) anew_ = all_open(state.ledger, state.now);
   const auto all = lost_ || resized ? anew_ : draft_.batch();
@@ -169,6 +163,7 @@ void ChangeTurn::load(State& state, const Seen& seen, Steps& steps) {
   const bool apart = open.size() >= kLargeBatch;
   steps.push_back(Load{wish_->config, wish_->sets, apart ? Batch{} : open});
   if (apart) steps.push_back(Commit{std::move(open)});
+  if (!led.empty()) steps.push_back(Commit{std::move(led), true});
 }
 
 /// Groups first: a second daemon must fail before it touches the table of the first. What has to be on disk is
@@ -218,8 +213,8 @@ Steps ChangeTurn::decide(State& state, const Seen& seen, Said& said) {
   }
   wish_ = std::move(*wished);
   state.ledger.note(seen.elements);
-  // What others did while it was off was not heeded.
-  lost_ = state.table.is_lost() || !(*seen.table)->there || change_.verb == RuleChange::Verb::on;
+  lost_ = state.table.is_lost() || !(*seen.table)->there;
+  if (lost_ || !seen.elements_error) state.ends.count_uses(state.ledger, seen, state.now);
   left_over_ = lost_ ? close_removed(state) : std::exchange(state.work.left_over, {});
   if (seen.connections)
     for (const auto& request : sessions_of(*wish_->config, wish_->applied.guarded, **seen.connections,
@@ -275,7 +270,8 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     if (outcome.done > place_of<Load>(steps)) undo_load(state);
     return fail(state, failure_of(*outcome.error), said);
   }
-  settle_anew(state, std::move(anew_), said);
+  const bool guards = any_door(*wish_->config);
+  if (guards) settle_anew(state, std::move(anew_), said);
   const auto before = std::exchange(state.kept.memory, wish_->memory);
   state.kept.memory.last_good = last_good_ ? last_good_ : before.last_good;
   if (changes_config(change_)) {
@@ -285,10 +281,10 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     state.knocks.follow(*wish_->config);
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }
-  if (place_of<Load>(steps) != steps.size() || change_.verb == RuleChange::Verb::off)
+  if (guards)
     state.table.settle_load();
   else
-    state.work.left_over = std::move(left_over_); // nothing was loaded
+    state.work.left_over = std::move(left_over_); // goes with the rules
   if (change_.verb == RuleChange::Verb::start) state.ends.look_at_flows();
   for (const auto& part : draft_.parts())
     for (const auto& event : part.plan.events) {

@@ -42,6 +42,12 @@ void Draft::add(Ledger& ledger, Plan plan, JobId job) {
   parts_.push_back({job, std::move(plan), std::move(undo)});
 }
 
+void Draft::leave_out(const std::vector<GrantKey>& gone) {
+  for (const auto& key : gone)
+    if (const auto at = changes_.find(key); at != changes_.end() && at->second.comment.empty())
+      changes_.erase(at);
+}
+
 Batch Draft::batch() const {
   Batch batch;
   batch.reserve(changes_.size());

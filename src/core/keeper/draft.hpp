@@ -29,6 +29,8 @@ class Draft {
 
   /// Counters could not be read: an element that is put anew from here on may have counted more.
   void distrust_counters() { unread_ = true; }
+  /// These are gone already: in a full set there is no place to remove what is not there.
+  void leave_out(const std::vector<GrantKey>& gone);
   /// Accepts the plan in `ledger`.
   void add(Ledger& ledger, Plan plan, JobId job = 0);
   [[nodiscard]] const std::vector<Part>& parts() const { return parts_; }

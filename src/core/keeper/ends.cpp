@@ -83,7 +83,7 @@ void Ends::count_uses(Ledger& ledger, const Seen& seen, Instant now) {
     if (!flows_.awaits(flow.source, flow.port)) ledger.flows_answered(flow.source, flow.port, now);
 }
 
-void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
+void Ends::look(Ledger& ledger, const Seen& seen, Instant now) {
   std::vector<FlowNews> news;
   for (const auto& flow : seen.gone) flows_.ended(flow, news);
   if (seen.flows && *seen.flows) {
@@ -92,6 +92,9 @@ void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
   }
   take_in(ledger, news, now);
   if (!seen.elements_error) count_uses(ledger, seen, now); // else it is asked for again
+}
+
+void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
   if (timers_.again && *timers_.again > now) return;
   for (const auto* held : ledger.used_up(now))
     draft.add(ledger, plan_close(ledger, {.id = held->id}, "uses", now));

@@ -28,7 +28,9 @@ class Ends {
   /// Of that, what must be known before a table that is gone comes back: a spent use must not.
   void ask_uses(Ask& ask) const { ask.add(uses_begun_); }
   void count_uses(Ledger& ledger, const Seen& seen, Instant now);
-  /// Requires: the counters that were read are noted in the ledger.
+  /// Takes in what was read of connections and uses; also while nothing can be changed, for it is not asked again
+  /// soon. Requires: the counters that were read are noted in the ledger.
+  void look(Ledger& ledger, const Seen& seen, Instant now);
   void plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft);
   /// Whether the kernel took the plans.
   void settle(const Ledger& ledger, bool taken, Instant now);

@@ -44,9 +44,10 @@ void GrantsTurn::ask(State& state, Ask& ask) {
   state.ends.ask(ledger, state.standing.listen.flows, state.now, ask);
 }
 
-/// What we put again meanwhile stands.
+/// What we put again meanwhile stands, if it could be looked at. Else it waits for another look; but a knock may
+/// share the element, and would bring back what was taken.
 void GrantsTurn::take_back(State& state, const Seen& seen) {
-  if (seen.elements_error) state.table.keep_removed(std::exchange(removed_, {}));
+  if (seen.elements_error && state.work.jobs.empty()) state.table.keep_removed(std::exchange(removed_, {}));
   if (removed_.empty()) return;
   std::set<GrantKey> there;
   for (const auto& element : seen.elements) there.insert(element.key);
@@ -79,6 +80,7 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   auto right = seen.table ? look_at_table(state, seen, said) : Plan{};
   ledger.note(seen.elements);
   if (seen.elements_error) draft_.distrust_counters();
+  state.ends.look(ledger, seen, state.now);
   if (is_stuck(state)) {
     state.table.keep_removed(std::exchange(removed_, {})); // it was lost only now
     if (!state.work.jobs.empty())
@@ -99,7 +101,10 @@ Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   if (!state.standing.deaf_flows) listen.flows = needs_flows;
   Steps steps;
   if (listen != state.standing.listen) steps.push_back(listen);
-  if (auto batch = draft_.batch(); !batch.empty()) steps.push_back(Commit{std::move(batch)});
+  if (!seen.elements_error) draft_.leave_out(removed_);
+  // Lost, and not stuck: off, or without a door. A set may be gone while others stand.
+  if (auto batch = draft_.batch(); !batch.empty())
+    steps.push_back(Commit{std::move(batch), state.table.is_lost()});
   // Last: a full disk must not keep a knock out.
   if (!state.kept.not_before || *state.kept.not_before <= state.now) {
     auto memory = state.kept.disk.remember(state.kept.memory);
@@ -163,8 +168,8 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   state.table.keep_removed(removed_);
   if (looked_) state.table.doubt();
   if (error.code == ENOENT && outcome.refused.empty()) {
-    state.table.lose();
-    return; // nothing is dropped: it comes back first
+    state.table.lose(is_needed(state));
+    return; // nothing is dropped: it comes back first, or is missed by nobody
   }
   if (outcome.refused.empty()) {
     refuse_jobs(state, error, said);
@@ -178,25 +183,10 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   refuse_jobs(state, error, said, &ids);
 }
 
-/// A set may be gone while others stand: what was to go, goes with the next load.
-void GrantsTurn::leave_over(State& state) const {
-  if (is_needed(state))
-    state.table.lose();
-  else
-    state.table.doubt();
-  for (auto& change : draft_.batch())
-    if (change.comment.empty()) state.work.left_over.push_back(std::move(change));
-}
-
 void GrantsTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
   const auto commit = place_of<Commit>(steps);
   const bool commits = commit != steps.size();
-  // Without a door, or off, the table may be gone, and its elements with it.
-  const bool moot = outcome.done == commit && outcome.error && outcome.error->code == ENOENT &&
-                    outcome.refused.empty() &&
-                    (state.kept.memory.off_since || !any_door(*state.settings.config));
-  if (moot) leave_over(state);
-  if (!commits || outcome.done > commit || moot) {
+  if (!commits || outcome.done > commit) {
     if (!is_stuck(state)) say(state, said);
   } else {
     draft_.revert(state.ledger);

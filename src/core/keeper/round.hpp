@@ -69,6 +69,7 @@ struct Unload {
 /// Changes elements of the grant sets; all or nothing.
 struct Commit {
   Batch batch;
+  bool where_there = false; ///< of a set that is gone, nothing: its elements went with it
 };
 
 using Step = std::variant<Bind, Instruct, Dismiss, Listen, Remember, Load, Unload, Commit>;

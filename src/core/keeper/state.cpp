@@ -2,6 +2,7 @@
 #include "core/keeper/state.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -34,8 +35,15 @@ void take(State&, const Load&) {}
 void take(State& state, const Unload&) {
   state.table.forget();
 }
-void take(State& state, const Commit&) {
+void take(State& state, const Commit& step) {
   ++state.tally.commits;
+  if (!state.table.removed() != 0) return;
+  std::set<GrantKey> put; // behind all that was heard of so far
+  for (const auto& change : step.batch)
+    if (!change.comment.empty()) put.insert(change.key);
+  auto removed = state.table.take_removed();
+  std::erase_if(removed, [&](const GrantKey& key) { return put.contains(key); });
+  state.table.keep_removed(removed);
 }
 
 } // namespace
@@ -97,8 +105,9 @@ bool is_intact(const State& state, const TableSeen& seen) {
 
 Plan look_at_table(State& state, const Seen& seen, Said& said) {
   if (!*seen.table || !*seen.grants) return {}; // the doubt stays
-  state.table.look(is_intact(state, **seen.table));
-  if (state.table.is_lost() || !(*seen.table)->there) return {};
+  const bool needed = is_needed(state);
+  state.table.look(is_intact(state, **seen.table), needed);
+  if ((needed && state.table.is_lost()) || !(*seen.table)->there) return {};
   state.ledger.note(**seen.grants);
   auto [right, missing] = look_for_strays(state.ledger, **seen.grants, std::max(state.now, seen.at));
   if (!right.empty())
@@ -106,7 +115,7 @@ Plan look_at_table(State& state, const Seen& seen, Said& said) {
         {LogLevel::warn,
          fmt::format("strays by={}: {} put right, {} listed as foreign", state.table.fight(state.now).by,
                      plural(right.batch.size(), "element"), right.after.size())});
-  if (is_needed(state)) state.table.keep_removed(missing);
+  if (needed) state.table.keep_removed(missing);
   return std::move(right);
 }
 
@@ -125,6 +134,14 @@ Batch close_removed(State& state) {
     for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger))
       state.finishing->applied.closed += close({.ids = ids}, reason);
   return left_over;
+}
+
+Batch unowned(const State& state, const Batch& left_over, bool in_maps) {
+  Batch found;
+  std::copy_if(left_over.begin(), left_over.end(), std::back_inserter(found), [&](const Change& change) {
+    return (change.key.set == GrantSet::forward) == in_maps && !state.ledger.elements().contains(change.key);
+  });
+  return found;
 }
 
 void settle_anew(State& state, Batch open, Said& said) {

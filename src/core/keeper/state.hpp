@@ -112,6 +112,9 @@ Plan look_at_table(State& state, const Seen& seen, Said& said);
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
 /// configuration does not give any more. Returns the elements that may still be there and have no owner.
 Batch close_removed(State& state);
+/// Of these elements the ones that have no owner now: in the maps, which are there only while a door needs them, or
+/// in the sets.
+Batch unowned(const State& state, const Batch& left_over, bool in_maps);
 /// A load put all that is open anew, and what `close_removed` closed is gone: counters begin again.
 void settle_anew(State& state, Batch open, Said& said);
 /// Takes the steps that were done as done: what is listened to, what is on disk.

@@ -20,15 +20,17 @@ void Table::hear(const Disturbance& disturbance, Mode mode, bool needed) {
     by_ = last_by_ = quoted(disturbance.by); // a process calls itself what it likes
   // In embed mode the sets come back by the admin's hand; until then there is nothing to do.
   const bool loses = disturbance.broken || (mode == Mode::embed && disturbance.set_made);
-  doubted_ = doubted_ || disturbance.overran || disturbance.changed || (loses && !needed);
-  if (loses && needed)
-    lose();
+  doubted_ = doubted_ || disturbance.overran || disturbance.changed;
+  if (loses)
+    lose(needed);
   else if (!disturbance.overran)
     removed_.insert(removed_.end(), disturbance.removed.begin(), disturbance.removed.end());
 }
 
-void Table::lose() {
+void Table::lose(bool needed) {
   lost_ = true;
+  wrong_ = wrong_ || needed;
+  doubted_ = doubted_ || !needed;
   not_before_.reset();
 }
 
@@ -40,15 +42,16 @@ bool is_as_wanted(const TableSeen& seen, const StaticSets& wanted) {
                     });
 }
 
-void Table::look(bool intact) {
+void Table::look(bool intact, bool needed) {
   doubted_ = false;
-  if (!intact) return lose();
-  if (!lost_) by_.clear();
-  not_before_.reset(); // lost, what it waits for may have come unheard
+  if (!intact && needed) return lose();
+  wrong_ = !intact || (needed && lost_); // lost, what it waits for may have come unheard
+  if (!wrong_) by_.clear();
+  not_before_.reset();
 }
 
 bool Table::heals(Instant now) const {
-  return lost_ && pace_.next(now) <= now && (!not_before_ || *not_before_ <= now);
+  return wrong_ && pace_.next(now) <= now && (!not_before_ || *not_before_ <= now);
 }
 
 Error Table::absence(const std::string& table) const {
@@ -82,7 +85,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
                    fmt::format("healed by={}: table inet {} was gone or changed, {} back",
                                by_.empty() ? "-" : by_, config.nft.table,
                                elements == 1 ? "1 element is" : fmt::format("{} elements are", elements))});
-  lost_ = false;
+  lost_ = wrong_ = false;
   error_.reset();
   doubted_ = true; // nothing was heard during the load
   apart_ = false;
@@ -100,7 +103,7 @@ std::vector<Line> Table::fail(const Error& error, Instant now) {
 }
 
 void Table::settle_load() {
-  lost_ = false;
+  lost_ = wrong_ = false;
   error_.reset();
   apart_ = false;
   by_.clear();
@@ -123,7 +126,7 @@ std::vector<GrantKey> Table::take_removed(std::size_t most) {
 
 std::optional<Instant> Table::next(Instant now) const {
   if (doubted_) return now;
-  if (!lost_) return std::nullopt;
+  if (!wrong_) return std::nullopt;
   if (not_before_ == Instant::max()) return std::nullopt;
   return std::max(pace_.next(now), not_before_.value_or(now));
 }

@@ -28,13 +28,13 @@ class Table {
  public:
   /// `needed`: without it guarded ports are open; else, off or without a door, there is a doubt at most.
   void hear(const Disturbance& disturbance, Mode mode, bool needed);
-  /// A commit found no table or no set; or a look did.
-  void lose();
+  /// A commit found no table or no set; or a look did. What is open is gone with it. Not needed, it is looked at first.
+  void lose(bool needed = true);
   /// Anything may have happened to it: it must be looked at.
   void doubt() { doubted_ = true; }
   [[nodiscard]] bool is_doubted() const { return doubted_; }
   /// Whether it is as it shall be.
-  void look(bool intact);
+  void look(bool intact, bool needed = true);
 
   /// Whether it has to be loaded, and may be: now.
   [[nodiscard]] bool heals(Instant now) const;
@@ -72,7 +72,8 @@ class Table {
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
  private:
-  bool lost_ = false;
+  bool lost_ = false;  // and with it what was open
+  bool wrong_ = false; // it is to be loaded, or taken away
   bool doubted_ = false;
   bool apart_ = false;
   std::string by_;      // who changed what is ours, until it is back

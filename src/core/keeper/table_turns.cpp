@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -31,29 +30,21 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
   state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
   left_over_ = close_removed(state);
-  std::erase_if(left_over_,
-                [&](const Change& change) { return state.ledger.elements().contains(change.key); });
-  const auto leads = std::stable_partition(left_over_.begin(), left_over_.end(), [](const Change& change) {
-    return change.key.set != GrantSet::forward;
-  });
-  // The maps are there while a door needs them: what may fail comes last.
-  const Batch led(leads, left_over_.end());
+  const auto rest = unowned(state, left_over_, false), led = unowned(state, left_over_, true);
   open_ = all_open(state.ledger, state.now);
   elements_ = open_.size();
-  open_.insert(open_.end(), left_over_.begin(), leads);
+  open_.insert(open_.end(), rest.begin(), rest.end());
   with_elements_ = !state.table.is_apart() && open_.size() < kLargeBatch;
   Steps steps{Load{settings.config, sets_of(*settings.config, state.kept.memory, state.now),
                    with_elements_ ? open_ : Batch{}}};
   if (!with_elements_ && !open_.empty()) steps.push_back(Commit{open_});
-  needed_ = steps.size();
-  if (!led.empty()) steps.push_back(Commit{led});
+  if (!led.empty()) steps.push_back(Commit{led, true});
   return steps;
 }
 
 void HealTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
   if (steps.empty()) return; // off
-  const bool healed = outcome.done >= needed_ && (!outcome.error || outcome.error->code == ENOENT);
-  const auto error = healed ? std::nullopt : outcome.error;
+  const auto& error = outcome.error;
   if (error)
     state.work.left_over = std::move(left_over_);
   else
@@ -68,16 +59,24 @@ void HealTurn::settle(State& state, const Steps& steps, const Outcome& outcome, 
 
 void UnloadTurn::ask(State&, Ask&) {}
 
-/// It goes on listening: a table of ours that comes back, by a saved ruleset, goes again.
+/// The admin's table stays, with what was to go from it. It goes on listening: a table of ours that comes back, by a
+/// saved ruleset, goes again.
 Steps UnloadTurn::decide(State& state, const Seen&, Said&) {
-  return {Unload{state.settings.config}, Listen{true, false}, Dismiss{}};
+  Steps steps;
+  if (!state.work.left_over.empty()) steps.push_back(Commit{state.work.left_over, true});
+  steps.insert(steps.end(), {Unload{state.settings.config}, Listen{true, false}, Dismiss{}});
+  return steps;
 }
 
-void UnloadTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
-  if (!outcome.error) {
+void UnloadTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
+  if (outcome.done > place_of<Unload>(steps)) {
+    state.work.left_over.clear();
+    settle_anew(state, {}, said);
     const auto plan = plan_close(state.ledger, {}, "door-removed", state.now); // those of another hand
     (void)state.ledger.accept(plan);
     for (const auto& event : plan.events) report(state, event, said);
+  }
+  if (!outcome.error) {
     if (state.finishing) finish(state, said);
     return;
   }

@@ -59,7 +59,6 @@ class HealTurn {
   Batch open_;
   Batch left_over_;
   std::size_t elements_ = 0; // that come back
-  std::size_t needed_ = 0;   // steps without which it is not healed
   bool with_elements_ = false;
 };
 
@@ -84,7 +83,6 @@ class GrantsTurn {
   void say(State& state, Said& said);
   void answer(State& state, const Opening& opening, const Draft::Part* part, Said& said);
   void drop(State& state, const Outcome& outcome, Said& said);
-  void leave_over(State& state) const;
 
   std::vector<GrantKey> removed_;                       // by others, as was heard
   bool looked_ = false;                                 // and something was to be put right
