@@ -285,8 +285,14 @@ const Door* enabled_door(const Config& config, std::string_view name) {
 }
 
 std::size_t count_enabled(const Config& config) {
-  return static_cast<std::size_t>(std::count_if(config.doors.begin(), config.doors.end(),
-                                                [](const Door& door) { return door.enabled; }));
+  return static_cast<std::size_t>(
+      std::count_if(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; }));
+}
+
+void drop_accepted(std::vector<Finding>& findings, const std::vector<std::string>& accept) {
+  std::erase_if(findings, [&](const Finding& finding) {
+    return std::find(accept.begin(), accept.end(), finding.name) != accept.end();
+  });
 }
 
 std::string to_string(const Finding& finding) {
@@ -294,6 +300,7 @@ std::string to_string(const Finding& finding) {
   if (finding.place.line != 0) line += fmt::format(":{}:{}", finding.place.line, finding.place.column);
   line += finding.level == Finding::Level::error ? ": error: " : ": warning: ";
   line += finding.text;
+  if (!finding.name.empty()) line += fmt::format(" [{}]", finding.name);
   return finding.advice.empty() ? line : line + "; " + finding.advice;
 }
 
