@@ -20,7 +20,7 @@ struct Run {
   int (*run)(const CommandLine&);
 };
 constexpr std::array kRuns{
-    Run{"status", ctl::status},
+    Run{"status", [](const CommandLine& given) { return ctl::status(given, host::check_host); }},
     Run{"wait", ctl::wait},
     Run{"open", ctl::open},
     Run{"close", ctl::close},

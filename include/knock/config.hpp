@@ -16,29 +16,12 @@
 #include <knock/address.hpp>
 #include <knock/config_text.hpp>
 #include <knock/door_id.hpp>
+#include <knock/findings.hpp>
 #include <knock/port.hpp>
 #include <knock/step.hpp>
 #include <knock/time.hpp>
 
 namespace knock {
-
-/// Where something stands. Lines and columns count from 1; 0 = the file as a whole.
-struct Place {
-  std::string file;
-  std::uint32_t line = 0;
-  std::uint32_t column = 0;
-};
-
-struct Finding {
-  enum class Level : std::uint8_t { error, warning };
-  Level level = Level::error;
-  Place place;
-  std::string text;   ///< what is wrong: `unknown key "knok"`
-  std::string advice; ///< what to do: `did you mean "knock"?`
-};
-
-/// `FILE:LINE:COL: error: text; advice`, one line.
-std::string to_string(const Finding& finding);
 
 enum class Mode : std::uint8_t { gate, embed };
 enum class LogLevel : std::uint8_t { error, warn, info, debug };
@@ -115,6 +98,9 @@ struct Config {
   struct {
     Millis time{10'000};
   } runner;
+  struct {
+    std::vector<std::string> accept; ///< names of findings that are meant so
+  } check;
   LogLevel log_level = LogLevel::info;
   std::vector<Door> doors; ///< in reading order, disabled ones too
   std::string hash;        ///< of all texts it was read from, hexadecimal

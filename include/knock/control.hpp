@@ -61,6 +61,8 @@ Failure failure_of(const Finding& finding);
 std::string to_string(const Failure& failure);
 /// `{"schema":1,"error":{...}}`
 std::string error_line(const Failure& failure);
+/// `{"schema":1,"doors":2,"error":null,"findings":[...]}`; `doors` null and the first error where there is one.
+std::string check_line(const ParsedConfig& parsed);
 
 struct Reply {
   std::vector<std::string> lines; ///< JSON, each at most kMaxReplyLine

@@ -39,6 +39,7 @@ inline constexpr std::size_t kMostSessions =
     32'768;                                   // half of the set; a full one would refuse the whole guard
 inline constexpr std::size_t kMaxAny = 1'024; // ports that one knock may open: elements of one grant
 inline constexpr Range<std::size_t> kTrusted{0, 64}; // prefixes and interfaces, of `trust` and of `also`
+inline constexpr Range<std::size_t> kAccepted{0, 64}; // names of findings; there are fewer
 inline constexpr Count kNflogGroup{0, 65'532};       // four groups, numbered by 16 bits
 // bytes; the least is Linux's own (rmem_default)
 inline constexpr Range<std::uint32_t> kNflogBuffer{208U << 10U, 64U << 20U};

@@ -192,6 +192,23 @@ std::string error_line(const Failure& failure) {
   return dumped({{"schema", 1}, {"error", error_of(failure)}});
 }
 
+std::string check_line(const ParsedConfig& parsed) {
+  json line{{"schema", 1}, {"doors", nullptr}, {"error", nullptr}, {"findings", json::array()}};
+  if (parsed.config)
+    line["doors"] = count_enabled(*parsed.config);
+  else
+    line["error"] = error_of(failure_of(parsed.findings.front()));
+  for (const auto& [level, place, text, advice, name] : parsed.findings)
+    line["findings"].push_back({{"level", level == Finding::Level::error ? "error" : "warning"},
+                                {"name", name},
+                                {"file", place.file},
+                                {"line", place.line},
+                                {"column", place.column},
+                                {"text", text},
+                                {"advice", advice}});
+  return dumped(line);
+}
+
 std::vector<std::string> encode(const Reply& reply) {
   std::vector<std::string> datagrams(1);
   const auto add = [&](const std::string& line) {

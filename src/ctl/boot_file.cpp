@@ -16,6 +16,7 @@
 
 #include "ctl/control_client.hpp"
 #include "netlink/ruleset.hpp"
+#include "system/boot_path.hpp"
 #include "system/files.hpp"
 #include "system/process.hpp"
 
@@ -102,12 +103,6 @@ Result<void> write_boot_file(const std::string& path, const std::string& text) {
   return system::write_file_atomically(path, text, 0640, system::group_id(system::kOurUser));
 }
 
-/// Whether boot reads the file: the one documented line, or any include of its directory.
-bool is_included(const std::string& path) {
-  const auto ruleset = system::read_file(kRuleset);
-  return ruleset && ruleset->find(fs::path(path).parent_path().string()) != std::string::npos;
-}
-
 std::string normal(const std::string& path) {
   std::error_code error;
   return fs::absolute(path, error).lexically_normal().string();
@@ -189,7 +184,7 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
   if (const auto done = write_boot_file(path, text); !done) return {{}, failure_of(done.error())};
   if (text.empty()) return {{text_line(fmt::format("nothing to guard at boot: no {}", path))}, {}};
   Reply told{{text_line(fmt::format("saved {}", path))}, {}};
-  if (!is_included(path))
+  if (!system::why_not_loaded(path).empty())
     told.lines.push_back(text_line(
         fmt::format("add this line at the end of {} to be guarded from boot on:\n  include \"{}/*.nft\"\n"
                     "It is read when nftables.service is enabled: sudo systemctl enable nftables. Not beside "

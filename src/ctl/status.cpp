@@ -12,23 +12,53 @@
 
 #include "ctl/control_client.hpp"
 #include "ctl/show.hpp"
+#include "system/files.hpp"
 
 namespace knock::ctl {
 namespace {
 
-int show_status(const CommandLine& given, const Reply& reply) {
+/// The configuration on disk; for who may not read it, what status itself says of the one that runs.
+Config config_for(const CommandLine& given, const Status& status) {
+  if (auto parsed = system::load_config(config_of(given)); parsed.config) return std::move(*parsed.config);
+  Config config;
+  for (const auto& name : status.gate.trust)
+    if (!parse_prefix(name)) config.gate.trust_interfaces.push_back(name);
+  Door door;
+  for (const auto& guarded : status.gate.guarded)
+    if (const auto port = parse_port(guarded.port)) door.opens.push_back(*port);
+  config.doors.push_back(std::move(door));
+  return config;
+}
+
+/// What stands in the way on this host now. Status has a line of its own for the boot file.
+void add_findings(const CommandLine& given, Look look, Status& status) {
+  if (status.state != "enforcing") return;
+  constexpr std::string_view kRun = "run: ";
+  for (auto& finding : look(config_for(given, status))) {
+    if (finding.name == finding::kBootFile || finding.name == finding::kNotJudged) continue;
+    StatusWarning warning{std::string(finding.name), printable(finding.text), ""};
+    if (finding.advice.starts_with(kRun))
+      warning.run = printable(finding.advice.substr(kRun.size()));
+    else
+      warning.text += "; " + printable(finding.advice);
+    status.warnings.push_back(std::move(warning));
+  }
+}
+
+int show_status(const CommandLine& given, const Reply& reply, Look look) {
   Status status;
-  for (const auto& line : reply.lines) {
-    if (given.json)
-      fmt::print("{}\n", line);
-    else if (!parse_status(line, status))
+  for (const auto& line : reply.lines)
+    if (!parse_status(line, status))
       return fail(given, {ExitCode::failed,
                           "version",
                           {},
                           "the daemon's status makes no sense",
                           "install the same version of both"});
+  add_findings(given, look, status);
+  if (given.json) {
+    for (const auto& line : encode(status)) fmt::print("{}\n", line);
+    return 0;
   }
-  if (given.json) return 0;
   const bool colour = ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
   fmt::print("{}", to_text(status, std::time(nullptr), colour));
   return 0;
@@ -36,9 +66,9 @@ int show_status(const CommandLine& given, const Reply& reply) {
 
 } // namespace
 
-int status(const CommandLine& given) {
+int status(const CommandLine& given, Look look) {
   const auto reply = ask(socket_of(given), {"status", {}});
-  return reply.failure.exit == ExitCode::done ? show_status(given, reply) : fail(given, reply.failure);
+  return reply.failure.exit == ExitCode::done ? show_status(given, reply, look) : fail(given, reply.failure);
 }
 
 } // namespace knock::ctl

@@ -12,7 +12,10 @@
 
 namespace knock::ctl {
 
-int status(const CommandLine& given);
+/// What on this host stands in the way of the doors.
+using Look = std::vector<Finding> (*)(const Config&);
+
+int status(const CommandLine& given, Look look);
 int wait(const CommandLine& given);
 int open(const CommandLine& given);
 int close(const CommandLine& given);
@@ -21,8 +24,7 @@ int confirm(const CommandLine& given);
 /// off and on
 int off_on(const CommandLine& given);
 int save(const CommandLine& given);
-/// `look` adds what on this host stands in the way of the doors.
-int check(const CommandLine& given, std::vector<Finding> (*look)(const Config&));
+int check(const CommandLine& given, Look look);
 int print_template(const CommandLine& given);
 
 } // namespace knock::ctl

@@ -39,5 +39,22 @@ Result<void> check_ruleset(const std::string& text) {
 Result<std::string> list_ruleset(const std::string& statement) {
   return run_nft(statement, false, NFT_CTX_OUTPUT_JSON);
 }
+Result<std::string> list_terse(const std::string& statement) {
+  return run_nft(statement, false, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_TERSE);
+}
+
+Result<std::vector<wire::ExtendedRule>> list_extensions() {
+  std::vector<wire::ExtendedRule> rules;
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return tl::unexpected(socket.error());
+  const auto code =
+      socket->dump(wire::encode_all_rules_dump(socket->next_sequence()), [&](const nlmsghdr* message) {
+        if (auto rule = wire::parse_extended_rule(message)) rules.push_back(std::move(*rule));
+      });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0 && *code != EINTR)
+    return tl::unexpected(system::system_error("list rules", *code, kNeedsCapability));
+  return rules;
+}
 
 } // namespace knock::netlink

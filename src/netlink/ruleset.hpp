@@ -5,8 +5,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <knock/result.hpp>
+
+#include "wire/extension.hpp"
 
 namespace knock::netlink {
 
@@ -16,5 +19,9 @@ Result<void> load_ruleset(const std::string& text);
 Result<void> check_ruleset(const std::string& text);
 /// What nft says to a `list` statement, as JSON. Errors: EPERM without CAP_NET_ADMIN.
 Result<std::string> list_ruleset(const std::string& statement);
+/// The same without the elements of named sets, which may be millions.
+Result<std::string> list_terse(const std::string& statement);
+/// The rules of all tables that hold extensions of iptables, of which nft shows the names alone.
+Result<std::vector<wire::ExtendedRule>> list_extensions();
 
 } // namespace knock::netlink

@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "../harness/own_namespace.hpp"
+#include "system/boot_path.hpp"
 
 using namespace knock;
 using namespace knock::host;
@@ -64,15 +66,18 @@ constexpr auto kDrops =
 TEST_CASE("a door that forwards is told when the kernel does not, by family") {
   if (!enter_router()) return;
   set_sysctl("/proc/sys/net/ipv4/ip_forward", 0);
-  CHECK(lines(kFour) ==
-        Lines{"web.toml:3:1: warning: door web forwards, but this host forwards no IPv4; run: "
-              "sysctl -w net.ipv4.ip_forward=1"});
+  CHECK(
+      lines(kFour) ==
+      Lines{"web.toml:3:1: warning: door web forwards, but this host forwards no IPv4 [no-forwarding]; run: "
+            "sysctl -w net.ipv4.ip_forward=1"});
   CHECK(lines(kSix).empty());
   set_sysctl("/proc/sys/net/ipv4/ip_forward", 1);
   set_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", 0);
   CHECK(lines(kFour).empty());
-  CHECK(lines(kSix) == Lines{"web.toml:3:1: warning: door web forwards, but this host forwards no IPv6; run: "
-                             "sysctl -w net.ipv6.conf.all.forwarding=1"});
+  CHECK(
+      lines(kSix) ==
+      Lines{"web.toml:3:1: warning: door web forwards, but this host forwards no IPv6 [no-forwarding]; run: "
+            "sysctl -w net.ipv6.conf.all.forwarding=1"});
   auto disabled = kSix;
   disabled.doors[0].enabled = false;
   CHECK(lines(disabled).empty());
@@ -84,9 +89,12 @@ TEST_CASE("a door that forwards is told when the kernel does not, by family") {
 TEST_CASE("a chain at hook forward that drops is named, until it accepts what DNAT turned") {
   if (!enter_router()) return;
   nft(kDrops);
-  CHECK(lines(kFour) ==
-        Lines{"web.toml:3:1: warning: door web forwards, but chain forwarding of table ip fw drops "
-              "what it does not accept; run: nft insert rule ip fw forwarding ct status dnat accept"});
+  CHECK(
+      lines(kFour) ==
+      Lines{"web.toml:3:1: warning: door web forwards tcp/8443, but chain forwarding of table ip fw drops it "
+            "(its policy): a grant does not help [door-dropped]; run: nft insert rule ip "
+            "fw forwarding ct "
+            "status dnat accept"});
   CHECK(lines(kSix).empty());
   nft("insert rule ip fw forwarding ct status dnat accept"); // just what the advice says
   CHECK(lines(kFour).empty());
@@ -123,8 +131,8 @@ TEST_CASE("a flowtable is named to doors that must see every packet of forwarded
     {"flowtable": {"family": "inet", "name": "ft", "table": "fw", "handle": 2, "hook": "ingress", "prio": 0,
      "dev": ["lan0", "wan0"]}}]})";
   HostFacts facts;
-  facts.flowtables = parse_flowtables(kJson);
-  REQUIRE(facts.flowtables == std::vector{InTable{"inet", "fw", "ft"}});
+  facts.firewall = parse_firewall(kJson, {});
+  REQUIRE(facts.firewall.flowtables == std::vector{Name{"inet", "fw", "ft"}});
   auto config = kFour;
   CHECK(check_host(config, facts).empty());
   config.doors[0].close = Close::on_idle;
@@ -132,7 +140,7 @@ TEST_CASE("a flowtable is named to doors that must see every packet of forwarded
   CHECK(to_string(check_host(config, facts)[0]) ==
         "web.toml:3:1: warning: door web closes on idle, but flowtable ft of table inet fw carries "
         "connections past "
-        "the gate; let its rule leave this door's connections out: flow add @ft");
+        "the gate [flowtable]; let its rule leave this door's connections out: flow add @ft");
   config.doors[0].close = Close::after;
   config.doors[0].cut = true;
   CHECK(check_host(config, facts).size() == 1);
@@ -163,8 +171,8 @@ TEST_CASE("a door that follows connections is warned of where conntrack tells no
   CHECK(check_host(config).empty());
   config.doors[0].close = Close::on_disconnect;
   CHECK(lines(config) ==
-        Lines{"web.toml:3:1: warning: door web follows connections, but this host tells nobody of "
-              "them; run: sysctl -w net.netfilter.nf_conntrack_events=2"});
+        Lines{"web.toml:3:1: warning: door web follows connections, but conntrack reports none here "
+              "[no-flow-events]; run: sysctl -w net.netfilter.nf_conntrack_events=2"});
   config.doors[0].close = Close::after;
   config.doors[0].uses = 1;
   CHECK(lines(config).size() == 1);
@@ -173,11 +181,192 @@ TEST_CASE("a door that follows connections is warned of where conntrack tells no
 }
 
 TEST_CASE("what is no answer of nft holds nothing") {
-  for (const auto* text : {"", "{", "[]", "{}", R"({"nftables": 1})", R"({"nftables": [1, {"chain": 2}]})",
-                           R"({"nftables": [{"chain": {"family": 1, "hook": [], "policy": null}}]})",
-                           R"({"nftables": [{"rule": {"expr": [1, {"match": 2}, {"accept": null}]}}]})"}) {
-    CHECK(parse_dropping_chains(text).empty());
-    CHECK(parse_flowtables(text).empty());
-    CHECK_FALSE(accepts_dnat(text));
-  }
+  for (const auto* text :
+       {"", "{", "[]", "{}", R"({"nftables": 1})", R"({"nftables": [1, {"flowtable": 2}]})"})
+    CHECK(parse_firewall(text, {}).flowtables.empty());
+}
+
+namespace {
+
+/// A door that opens ssh here, on a router with a way out by wan0 (192.0.2.1) and lan0.
+Config enter_ssh() {
+  Config config = with(door({}));
+  config.doors[0].forwards.clear();
+  config.doors[0].opens = {{Protocol::tcp, 22}};
+  config.doors[0].knock = {{{Protocol::udp, 7143}}};
+  for (const auto* line : {"link add wan0 type veth peer name lan0", "link set lo up", "link set wan0 up",
+                           "link set lan0 up", "addr add 192.0.2.1/24 dev wan0",
+                           "addr add 198.51.100.1/24 dev lan0", "route add default via 192.0.2.254"})
+    REQUIRE(::system(("ip " + std::string(line)).c_str()) == 0);
+  return config;
+}
+
+std::vector<std::string> names(const Config& config) {
+  std::vector<std::string> found;
+  for (const auto& finding : check_host(config)) found.emplace_back(finding.name);
+  return found;
+}
+
+} // namespace
+
+TEST_CASE("a chain at input that drops what a door opens is named, until the line it says is typed") {
+  if (!enter_router()) return;
+  const auto config = enter_ssh();
+  CHECK(lines(config).empty());
+  nft("table inet fw { set web { type inet_service; elements = { 80 }; }\n"
+      "  chain in { type filter hook input priority 0; policy drop; iifname \"lan0\" accept; tcp dport @web "
+      "accept; }\n }");
+  const auto found = check_host(config);
+  REQUIRE(found.size() == 1);
+  CHECK(to_string(found[0]) == "web.toml:3:1: warning: door web opens tcp/22, but chain in of table inet fw "
+                               "drops it (its policy): a grant does not help "
+                               "[door-dropped]; run: nft insert rule inet fw in tcp dport { 22 } accept");
+  nft(found[0].advice.substr(found[0].advice.find("nft ") + 4));
+  CHECK(lines(config).empty());
+  auto accepted = config;
+  nft("flush chain inet fw in");
+  CHECK(names(config) == std::vector<std::string>{"door-dropped"});
+  accepted.check.accept = {"door-dropped"};
+  CHECK(lines(accepted).empty());
+}
+
+TEST_CASE("an element of a named set, deleted, is the difference") {
+  if (!enter_router()) return;
+  const auto config = enter_ssh();
+  nft("table inet fw { set open { type inet_service; elements = { 22 }; }\n"
+      "  chain in { type filter hook input priority 0; policy drop; tcp dport @open accept; }\n }");
+  CHECK(lines(config).empty());
+  nft("delete element inet fw open { 22 }");
+  CHECK(names(config) == std::vector<std::string>{"door-dropped"});
+}
+
+TEST_CASE("a knock that a raw chain drops, a redirect, and notrack are each their own finding") {
+  if (!enter_router()) return;
+  const auto config = enter_ssh();
+  nft("table ip raw { chain pre { type filter hook prerouting priority raw; udp dport 7000-7200 drop; }\n }");
+  CHECK(names(config) == std::vector<std::string>{"knock-dropped"});
+  nft("delete table ip raw\ntable ip raw { chain pre { type filter hook prerouting priority raw; tcp dport "
+      "22 notrack; }\n }");
+  CHECK(names(config) == std::vector<std::string>{"notrack"});
+  nft("delete table ip raw\ntable ip nat { chain pre { type nat hook prerouting priority dstnat; tcp dport "
+      "2222 redirect to :22; }\n }");
+  CHECK(names(config) == std::vector<std::string>{"redirect"});
+  nft("delete table ip nat\ntable ip nat { chain pre { type nat hook prerouting priority dstnat; tcp dport "
+      "22 redirect to :2222; }\n }");
+  CHECK(lines(config).empty()); // guarded itself
+}
+
+TEST_CASE("an ingress hook drops knocks and doors, each named once") {
+  if (!enter_router()) return;
+  const auto config = enter_ssh();
+  nft("table netdev n { chain i { type filter hook ingress device \"wan0\" priority 0; udp dport 7143 drop; "
+      "tcp dport 22 drop; }\n }");
+  CHECK(names(config) == std::vector<std::string>{"door-dropped", "knock-dropped"});
+}
+
+TEST_CASE("trust, also, run and the time conntrack remembers are looked up on this host") {
+  if (!enter_router()) return;
+  auto config = enter_ssh();
+  config.gate.trust_interfaces = {"lan0", "wan*"};
+  config.gate.also = {*parse_prefix("198.51.100.128/25"), *parse_prefix("198.51.100.0/24")};
+  config.doors[0].run = {"/bin/true"};
+  CHECK(lines(config).empty());
+  config.gate.trust_interfaces = {"lan1"};
+  CHECK(names(config) == std::vector<std::string>{"no-interface"});
+  config.gate.trust_interfaces = {"wg*"};
+  CHECK(names(config) == std::vector<std::string>{"no-interface"});
+  config.gate.trust_interfaces.clear();
+  config.gate.also = {*parse_prefix("203.0.113.0/24"), *parse_prefix("2001:db8:a::/64")};
+  CHECK(names(config) == std::vector<std::string>{"no-route", "no-route"});
+  REQUIRE(::system("ip -6 route add 2001:db8:a::/64 dev lan0 && ip route add 203.0.113.0/25 dev lan0") == 0);
+  CHECK(lines(config).empty());
+  config.doors[0].run = {"/nonexistent/true"};
+  CHECK(names(config) == std::vector<std::string>{"run-file"});
+  config.doors[0].run = {"/etc/passwd"};
+  CHECK(names(config) == std::vector<std::string>{"run-file"});
+  std::string own = "/tmp/run_file.XXXXXX"; // 0700 and root's
+  REQUIRE(::mkdtemp(own.data()) != nullptr);
+  std::filesystem::copy("/bin/true", own + "/true");
+  config.doors[0].run = {own + "/true"};
+  CHECK(check_host(config)[0].text.ends_with(own + " is closed to user nobody, who runs it"));
+  std::filesystem::permissions(own, std::filesystem::perms{0711});
+  CHECK(lines(config).empty());
+  std::filesystem::permissions(own + "/true", std::filesystem::perms{0744});
+  CHECK(check_host(config)[0].text.ends_with("/true is closed to user nobody, who runs it"));
+  std::filesystem::remove_all(own);
+  config.doors[0].run.clear();
+  set_sysctl("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established", 600);
+  CHECK(names(config) == std::vector<std::string>{"short-flows"});
+}
+
+TEST_CASE("the boot file counts when something loads it at boot: includes, globs, a flush behind, the unit") {
+  namespace fs = std::filesystem;
+  std::string root = "/tmp/boot_path.XXXXXX";
+  REQUIRE(::mkdtemp(root.data()) != nullptr);
+  const auto write = [&](const std::string& path, const std::string& text) {
+    fs::create_directories(fs::path(root + path).parent_path());
+    std::ofstream(root + path) << text;
+  };
+  const auto why = [&] { return system::why_not_loaded("/etc/knockgate/nftables.d/knockgate.nft", root); };
+  const std::string kNotIncluded = "/etc/nftables.conf does not include it, or flushes the ruleset behind it";
+  write("/etc/knockgate/nftables.d/knockgate.nft", "table inet knockgate { }\n");
+  CHECK(why() == kNotIncluded);
+  write("/etc/nftables.conf", "flush ruleset\n# include \"/etc/knockgate/nftables.d/*.nft\"\n");
+  CHECK(why() == kNotIncluded);
+  write("/etc/nftables.conf", "flush ruleset\ninclude \"/etc/knockgate/nftables.d/*.nft\"\n");
+  CHECK(why() == "nftables.service is not enabled");
+  fs::create_directories(root + "/etc/systemd/system/sysinit.target.wants");
+  fs::create_symlink("/lib/systemd/system/nftables.service",
+                     root + "/etc/systemd/system/sysinit.target.wants/nftables.service");
+  CHECK(why().empty());
+  write("/etc/nftables.conf", "include \"/etc/knockgate/nftables.d/*.nft\"\nflush ruleset\n");
+  CHECK(why() == kNotIncluded);
+  write("/etc/nftables.conf", "include \"firewall.d/*.nft\"\n"); // below /etc
+  write("/etc/firewall.d/10.nft", "table inet a { }\n");
+  CHECK(why() == kNotIncluded);
+  write("/etc/firewall.d/20.nft", "include '/etc/knockgate/nftables.d/knockgate.nft'\n");
+  CHECK(why().empty());
+  write("/etc/firewall.d/20.nft", "include \"/etc/firewall.d/20.nft\"\n"); // itself, for ever
+  CHECK(why() == kNotIncluded);
+  fs::remove_all(root);
+}
+
+TEST_CASE("the user of a unit: its file, the first place that has it, drop-ins in the order of their names") {
+  namespace fs = std::filesystem;
+  std::string root = "/tmp/unit_user.XXXXXX";
+  REQUIRE(::mkdtemp(root.data()) != nullptr);
+  const auto write = [&](const std::string& path, const std::string& text) {
+    fs::create_directories(fs::path(root + path).parent_path());
+    std::ofstream(root + path) << text;
+  };
+  const auto user = [&] { return system::unit_user("knockgate-runner.service", root); };
+  CHECK(user().empty());
+  write("/lib/systemd/system/knockgate-runner.service", "[Service]\nUser=nobody\n");
+  CHECK(user() == "nobody");
+  write("/lib/systemd/system/knockgate-runner.service.d/b.conf", "[Service]\nUser=bob\n");
+  write("/etc/systemd/system/knockgate-runner.service.d/a.conf", "[Service]\nUser=alice\n");
+  CHECK(user() == "bob");
+  write("/etc/systemd/system/knockgate-runner.service.d/b.conf", "[Service]\nUser=\n");
+  CHECK(user() == "root"); // the one in /etc counts, and takes the name away
+  fs::remove_all(root + "/lib/systemd/system/knockgate-runner.service.d");
+  fs::remove_all(root + "/etc/systemd/system/knockgate-runner.service.d");
+  write("/etc/systemd/system/knockgate-runner.service", "[Service]\n#User=carol\n");
+  CHECK(user() == "root");
+  fs::remove_all(root);
+}
+
+TEST_CASE("in embed mode the admin's own chain is judged with our jumps in it") {
+  if (!enter_router()) return;
+  auto config = enter_ssh();
+  config.nft.mode = Mode::embed;
+  config.nft.table = "fw";
+  nft("table inet fw {\n  chain knockgate_grants { drop\n  }\n  chain knockgate_knocks { return\n  }\n"
+      "  chain in { type filter hook input priority 0; policy drop; jump knockgate_grants; jump "
+      "knockgate_knocks; }\n}");
+  // Ours let in who has a grant, and take the knock.
+  nft("insert rule inet fw knockgate_grants udp dport 7143 return");
+  CHECK(lines(config).empty());
+  nft("insert rule inet fw in tcp dport 22 drop");
+  nft("insert rule inet fw in udp dport 7143 drop");
+  CHECK(names(config) == std::vector<std::string>{"door-dropped", "knock-dropped"});
 }

@@ -62,7 +62,7 @@ TOML
 knock_at() { in_ns client knock "$2" "$1:udp"; }
 doors 0s
 start
-expect '.state == "enforcing" and .warnings == [] and .gate.guarded == [{port: "tcp/22", confirmed: true, left_ms: null}]'
+expect '.state == "enforcing" and [.warnings[].code] == ["run-file"] and .gate.guarded == [{port: "tcp/22", confirmed: true, left_ms: null}]'
 
 knock_at 7001 $R6
 await test -s "$OUT/times"

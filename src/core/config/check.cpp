@@ -289,11 +289,18 @@ std::size_t count_enabled(const Config& config) {
                                                 [](const Door& door) { return door.enabled; }));
 }
 
+void drop_accepted(std::vector<Finding>& findings, const std::vector<std::string>& accept) {
+  std::erase_if(findings, [&](const Finding& finding) {
+    return std::find(accept.begin(), accept.end(), finding.name) != accept.end();
+  });
+}
+
 std::string to_string(const Finding& finding) {
   std::string line = finding.place.file;
   if (finding.place.line != 0) line += fmt::format(":{}:{}", finding.place.line, finding.place.column);
   line += finding.level == Finding::Level::error ? ": error: " : ": warning: ";
   line += finding.text;
+  if (!finding.name.empty()) line += fmt::format(" [{}]", finding.name);
   return finding.advice.empty() ? line : line + "; " + finding.advice;
 }
 

@@ -121,17 +121,19 @@ const Written* guards_ssh(const Door& door, const Written& written) {
   return nullptr;
 }
 
-using Warn = std::function<void(const Spot& spot, std::string text, std::string advice)>;
+using Warn =
+    std::function<void(std::string_view name, const Spot& spot, std::string text, std::string advice)>;
 
 void lint_knock(const Warn& warn, const ReadDoor& read, const PortNumbers& taken,
                 std::optional<std::uint64_t> seed) {
   const auto& door = read.door;
   const auto* knock = read.written->find("knock");
   if (knock == nullptr)
-    warn(read.written->key_spot, fmt::format("door {} has no knock: it opens by hand only", door.name),
-         proposal(door, taken, seed));
+    warn(finding::kNoKnock, read.written->key_spot,
+         fmt::format("door {} has no knock: it opens by hand only", door.name), proposal(door, taken, seed));
   else if (const auto reasons = weaknesses(door.knock); !reasons.empty())
-    warn(knock->spot, fmt::format("weak knock of door {}: {}", door.name, fmt::join(reasons, ", ")),
+    warn(finding::kWeakKnock, knock->spot,
+         fmt::format("weak knock of door {}: {}", door.name, fmt::join(reasons, ", ")),
          proposal(door, taken, seed));
 }
 
@@ -142,10 +144,50 @@ void lint_forward(const Warn& warn, const ReadDoor& read) {
     const auto name = to_string(outer);
     const auto both = fmt::format("\"{}\", \"{}\"", ipv4 ? to_string(*ipv4) : "IPV4:PORT",
                                   ipv6 ? to_string(*ipv6) : "[IPV6]:PORT");
-    warn(read.written->find("forward")->find(name)->spot,
+    warn(ipv4 ? finding::kNoIpv6Target : finding::kNoIpv4Target,
+         read.written->find("forward")->find(name)->spot,
          fmt::format("door {0} has no IPv{1} target for {2}: it does not open over IPv{1}", read.door.name,
                      ipv4 ? 6 : 4, name),
          fmt::format("write \"{}\" = [{}]", name, both));
+  }
+}
+
+/// knockd's "%IP%", or another's: there is no shell here, and nothing that replaces it.
+void lint_run(const Warn& warn, const ReadDoor& read) {
+  for (const auto* key : {"run", "run_close"}) {
+    const auto* words = read.written->find(key);
+    if (words == nullptr) continue;
+    for (const auto& item : words->items) {
+      const auto percent = item.text.find('%');
+      const auto next = percent == item.text.npos ? percent : percent + 1;
+      if (item.text.starts_with('+') || next >= item.text.size() || item.text[next] < 'A' ||
+          item.text[next] > 'z')
+        continue;
+      warn(finding::kRunWord, item.spot,
+           fmt::format("{} of door {} gets {} as it stands: nothing replaces it", key, read.door.name,
+                       quoted(item.text)),
+           "let the command read the address from its environment: KNOCKGATE_SOURCE");
+    }
+  }
+}
+
+/// In the order of their steps a knock stands right before those that begin with it.
+void lint_prefixes(const Warn& warn, std::span<const ReadDoor> doors) {
+  std::vector<const ReadDoor*> sorted;
+  for (const auto& read : doors)
+    if (read.door.enabled && !read.door.knock.empty()) sorted.push_back(&read);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const auto* a, const auto* b) { return a->door.knock < b->door.knock; });
+  for (std::size_t i = 1; i < sorted.size(); ++i) {
+    const auto& shorter = sorted[i - 1]->door;
+    const auto& longer = sorted[i]->door;
+    const auto& steps = shorter.knock;
+    if (steps.size() < longer.knock.size() && std::equal(steps.begin(), steps.end(), longer.knock.begin()))
+      warn(finding::kKnockPrefix, sorted[i - 1]->written->find("knock")->spot,
+           fmt::format("the knock of door {} begins with that of door {}: it opens both", longer.name,
+                       shorter.name),
+           fmt::format("begin one of them with another step (door {} is at {}:{}:{})", longer.name,
+                       longer.place.file, longer.place.line, longer.place.column));
   }
 }
 
@@ -156,18 +198,22 @@ void lint(std::vector<Finding>& findings, const Config& config, std::span<const 
   const bool trusts_nobody = with_gate && config.nft.mode == Mode::gate &&
                              config.gate.trust_interfaces.empty() && config.gate.trust_prefixes.empty();
   const auto taken = taken_by(doors);
-  const Warn warn = [&](const Spot& spot, std::string text, std::string advice) {
-    findings.push_back({Finding::Level::warning, place_of(spot), std::move(text), std::move(advice)});
+  const Warn warn = [&](std::string_view name, const Spot& spot, std::string text, std::string advice) {
+    findings.push_back({Finding::Level::warning, place_of(spot), std::move(text), std::move(advice), name});
   };
   for (const auto& read : doors) {
     if (!read.door.enabled) continue;
     lint_knock(warn, read, taken, seed);
     lint_forward(warn, read);
+    lint_run(warn, read);
     const auto* ssh = trusts_nobody ? guards_ssh(read.door, *read.written) : nullptr;
     if (ssh != nullptr)
-      warn(ssh->spot, fmt::format("door {} guards ssh and [gate] trust is empty", read.door.name),
+      warn(finding::kNoTrust, ssh->spot,
+           fmt::format("door {} guards ssh and [gate] trust is empty", read.door.name),
            "add the interface you could still log in from: trust = [\"lan0\"]");
   }
+  lint_prefixes(warn, doors);
+  drop_accepted(findings, config.check.accept);
 }
 
 } // namespace grammar

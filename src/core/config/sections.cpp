@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <knock/limits.hpp>
+#include <knock/nearest.hpp>
 
 namespace knock::grammar {
 namespace {
@@ -100,6 +101,20 @@ void read_write_group(Reader& in, const Written& value, Config& config) {
   config.control.write_group_place = place_of(value.spot);
 }
 
+void read_accept(Reader& in, const Written& value, Config& config) {
+  for (const auto& item : in.strings(value, kAccepted)) {
+    if (std::find(kFindings.begin(), kFindings.end(), item.text) != kFindings.end()) {
+      config.check.accept.push_back(item.text);
+      continue;
+    }
+    const auto meant = nearest(item.text, kFindings);
+    in.refuse(item.spot, fmt::format("there is no finding {}", shown(item)),
+              meant.empty()
+                  ? fmt::format("write names that knockctl check shows: {}", fmt::join(kFindings, " "))
+                  : fmt::format("did you mean \"{}\"?", meant));
+  }
+}
+
 void check_workers(Reader& in, const Written& value) {
   if (in.integer(value, kWorkers) && value.number == 3)
     in.refuse(value.spot, shown(value) + " is out of limits", "write 1, 2 or 4");
@@ -141,6 +156,7 @@ constexpr Key<Config> kLimits[] = {
     {"per_source", [](In& in, const W& w, C& c) { set(c.limits.per_source, in.integer(w, kPerSource)); }},
     {"cooloff", [](In& in, const W& w, C& c) { set(c.limits.cooloff, in.duration(w, kCooloff)); }},
 };
+constexpr Key<Config> kCheck[] = {{"accept", read_accept}};
 constexpr LaterKey kEngineLater[] = {{"workers", check_workers, "1"}};
 constexpr Key<Config> kRunner[] = {
     {"time", [](In& in, const W& w, C& c) { set(c.runner.time, in.duration(w, kRunTime)); }},
@@ -157,7 +173,7 @@ struct Section {
   std::span<const Key<Config>> keys;
   std::span<const LaterKey> later;
 };
-constexpr std::array<Section, 8> kSections{{
+constexpr std::array<Section, 9> kSections{{
     {"control", kControl, {}},
     {"nflog", kNflog, {}},
     {"nft", kNft, {}},
@@ -165,6 +181,7 @@ constexpr std::array<Section, 8> kSections{{
     {"limits", kLimits, {}},
     {"engine", {}, kEngineLater},
     {"runner", kRunner, {}},
+    {"check", kCheck, {}},
     {"log", kLog, {}},
 }};
 

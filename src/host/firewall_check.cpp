@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host/firewall_check.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace knock::host {
+namespace {
+
+constexpr std::size_t kMaxInterfaces = 8;
+constexpr std::size_t kShown = 6; // ports of a finding
+constexpr const char* kInVain = "a grant does not help";
+
+std::string ports_text(const std::set<Port>& ports) {
+  std::vector<std::string> shown;
+  for (Port port : ports)
+    if (shown.size() < kShown) shown.push_back(to_string(port));
+  const auto more = ports.size() - shown.size();
+  return fmt::format("{}{}", fmt::join(shown, " "), more == 0 ? "" : fmt::format(" and {} more", more));
+}
+
+/// What to type so that `ports` pass, in the language of the program that writes this table.
+std::string pass_text(const Firewall& firewall, const Chain& base, const std::set<Port>& ports) {
+  const bool firewalld = base.table == "firewalld";
+  const bool ufw = std::any_of(firewall.chains.begin(), firewall.chains.end(), [&](const auto& one) {
+    return one.second.table == base.table && one.second.name.starts_with("ufw");
+  });
+  std::vector<std::string> lines;
+  for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
+    std::vector<std::uint16_t> numbers;
+    for (Port port : ports)
+      if (port.protocol == protocol) numbers.push_back(port.number);
+    if (numbers.empty()) continue;
+    const auto name = to_string(protocol);
+    if (ufw)
+      lines.push_back(fmt::format("ufw allow proto {} to any port {}", name, fmt::join(numbers, ",")));
+    else if (firewalld)
+      lines.push_back(fmt::format("firewall-cmd --permanent --add-port={}/{}",
+                                  fmt::join(numbers, fmt::format("/{} --add-port=", name)), name));
+    else
+      lines.push_back(fmt::format("nft insert rule {} {} {} {} dport {{ {} }} accept", base.family,
+                                  base.table, base.name, name, fmt::join(numbers, ", ")));
+  }
+  if (firewalld) lines.emplace_back("firewall-cmd --reload");
+  return fmt::format("run: {}", fmt::join(lines, "; "));
+}
+
+/// What a chain does to the packets of one kind, the worst of it.
+struct Dropped {
+  const Door* door = nullptr; ///< the first
+  std::set<Port> ports;
+  Spot by;
+  std::optional<Spot> unless;
+};
+struct Found {
+  Dropped doors, forwards, knocks;
+  std::optional<std::pair<const Door*, Spot>> unjudged, notrack;
+  std::set<Port> hidden; ///< by notrack
+};
+
+class FirewallCheck {
+ public:
+  FirewallCheck(const Config& config, const HostFacts& facts, std::vector<Finding>& findings)
+      : config_(config), facts_(facts), findings_(findings), gate_(config.nft.mode == Mode::gate) {
+    choose_interfaces();
+  }
+
+  void run() {
+    for (const auto& [name, chain] : facts_.firewall.chains) {
+      if (chain.hook.empty() || chain.family == "bridge" || chain.family == "arp") continue;
+      check_doors(chain);
+      if (gate_) check_leads(config_, facts_, chain, budget_, findings_);
+      if (budget_ == 0)
+        return warn(finding::kNotJudged, config_.doors[0].place,
+                    fmt::format("not judged: {} and what follows: more than {} looks at rules",
+                                place_text(chain), kMaxLooks),
+                    "");
+    }
+  }
+
+ private:
+  /// Where knocks come from: the way out, or any that is not trusted.
+  void choose_interfaces() {
+    const auto& trust = config_.gate.trust_interfaces;
+    const bool routed = std::any_of(facts_.interfaces.begin(), facts_.interfaces.end(),
+                                    [](const auto& one) { return one.second.way_out; });
+    for (const auto& [name, interface] : facts_.interfaces) {
+      const auto& own = interface.addresses;
+      const bool trusted = std::find(trust.begin(), trust.end(), name) != trust.end();
+      if (name != "lo" && std::any_of(own.begin(), own.end(), grantable) &&
+          (routed ? interface.way_out : !trusted) && interfaces_.size() < kMaxInterfaces)
+        interfaces_.push_back(name);
+    }
+    if (interfaces_.empty()) interfaces_.emplace_back();
+  }
+
+  void warn(std::string_view name, const Place& place, std::string text, std::string advice) {
+    findings_.push_back({Finding::Level::warning, place, std::move(text), std::move(advice), name});
+  }
+
+  static bool sees(const Chain& chain, Family family) {
+    return chain.family == "inet" || chain.family == "netdev" ||
+           chain.family == (family == Family::ipv4 ? "ip" : "ip6");
+  }
+
+  /// The interface by which packets leave for `address`; empty when that is not known.
+  [[nodiscard]] std::string way_to(const Address& address) const {
+    const Route* best = nullptr;
+    for (const auto& route : facts_.routes)
+      if (route.to.address.family == address.family && route.to.contains(address) &&
+          (best == nullptr || route.to.length > best->to.length))
+        best = &route;
+    if (best != nullptr) return best->out;
+    const auto out = std::find_if(facts_.interfaces.begin(), facts_.interfaces.end(),
+                                  [](const auto& one) { return one.second.way_out; });
+    return out == facts_.interfaces.end() ? "" : out->first;
+  }
+
+  /// Packets to this host, one for each interface that has the family.
+  [[nodiscard]] std::vector<Packet> packets(Port port) const {
+    std::vector<Packet> all;
+    for (const auto& name : interfaces_)
+      for (const auto family : {Family::ipv4, Family::ipv6}) {
+        Packet packet{
+            .family = family, .protocol = port.protocol, .ports = {{port.number, port.number}}, .in = name};
+        if (const auto known = facts_.interfaces.find(name); known != facts_.interfaces.end())
+          for (const auto& own : known->second.addresses)
+            if (own.family == family && grantable(own)) packet.destinations.push_back(host(own));
+        if (!packet.destinations.empty() || name.empty()) all.push_back(std::move(packet));
+      }
+    return all;
+  }
+
+  static Prefix host(const Address& address) {
+    return {address, static_cast<std::uint8_t>(address.bytes().size() * 8)};
+  }
+
+  void ask(const Chain& chain, const Door& door, Port port, const Packet& packet, Found& found,
+           Dropped& dropped) {
+    if (!sees(chain, packet.family) || budget_ == 0) return;
+    const auto fate = fate_of(packet, facts_.firewall, chain, budget_);
+    for (const auto& event : fate.events)
+      if (event.statement->kind == Statement::Kind::notrack && chain.priority < kConntrack &&
+          &dropped != &found.knocks && event.answer != Answer::unjudged) {
+        if (!found.notrack) found.notrack = {&door, event.spot};
+        found.hidden.insert(port);
+      }
+    const bool open = fate.unless && (!fate.dropped || fate.sure == Answer::depends);
+    if (open && !found.unjudged) found.unjudged = {&door, *fate.unless};
+    if (!fate.dropped || open) return;
+    if (dropped.door == nullptr) {
+      dropped.door = &door;
+      dropped.by = fate.by;
+    }
+    if (fate.unless) dropped.unless = fate.unless;
+    dropped.ports.insert(port);
+  }
+
+  /// To this host. `taken`: our chain in embed mode, where a packet that comes so far is done.
+  void here(const Chain& chain, const Door& door, Port port, std::string_view taken, Found& found,
+            Dropped& dropped) {
+    for (auto& packet : packets(port)) {
+      if (chain.hook != "ingress" && chain.priority > kGate) packet.mark = config_.gate.mark;
+      if (!gate_) packet.taken = taken;
+      ask(chain, door, port, packet, found, dropped);
+    }
+  }
+
+  void check_doors(const Chain& chain) {
+    const bool early = chain.hook == "ingress" || chain.hook == "prerouting";
+    const bool knocks =
+        gate_ ? chain.hook == "ingress" || (chain.hook == "prerouting" && chain.priority <= kGate)
+              : early || (chain.hook == "input" && chain.table == config_.nft.table);
+    Found found;
+    for (const auto& door : config_.doors) {
+      if (!door.enabled || door.any) continue;
+      for (Port port : door.opens) {
+        if (early || chain.hook == "input") here(chain, door, port, "knockgate_grants", found, found.doors);
+        if (chain.hook == "forward") beyond(chain, door, port, found);
+      }
+      for (const auto& forward : door.forwards) {
+        if (early) here(chain, door, forward.outer, "", found, found.doors);
+        if (chain.hook == "forward") translated(chain, door, forward, found);
+      }
+      for (const auto& step : door.knock)
+        if (knocks) here(chain, door, step.port, "knockgate_knocks", found, found.knocks);
+    }
+    tell(chain, found);
+  }
+
+  /// To the hosts of `[gate] also`.
+  void beyond(const Chain& chain, const Door& door, Port port, Found& found) {
+    for (const auto& prefix : config_.gate.also)
+      for (const auto& in : interfaces_)
+        ask(chain, door, port,
+            {prefix.address.family,
+             port.protocol,
+             {{port.number, port.number}},
+             {prefix},
+             in,
+             way_to(prefix.address),
+             false,
+             false,
+             config_.gate.mark,
+             {}},
+            found, found.doors);
+  }
+
+  void translated(const Chain& chain, const Door& door, const Forward& forward, Found& found) {
+    for (const auto& target : {forward.ipv4, forward.ipv6})
+      for (const auto& in : interfaces_)
+        if (target)
+          ask(chain, door, forward.outer,
+              {target->address.family,
+               forward.outer.protocol,
+               {{target->port, target->port}},
+               {host(target->address)},
+               in,
+               way_to(target->address),
+               false,
+               true,
+               config_.gate.mark,
+               {}},
+              found, found.forwards);
+  }
+
+  void tell(const Chain& chain, const Found& found) {
+    const auto drops = [&](std::string_view name, const Dropped& dropped, const char* does, const char* what,
+                           const char* why, const std::string& advice) {
+      if (dropped.door == nullptr) return;
+      const auto unless = dropped.unless ? fmt::format(", unless {} accepts it, which is not judged ({})",
+                                                       spot_text(chain, *dropped.unless), dropped.unless->why)
+                                         : "";
+      warn(name, dropped.door->place,
+           fmt::format("door {} {} {}, but {} drops {} ({}){}: {}", dropped.door->name, does,
+                       ports_text(dropped.ports), place_text(chain), what, spot_text(chain, dropped.by),
+                       unless, why),
+           advice);
+    };
+    const auto& [doors, forwards, knocks, unjudged, notrack, hidden] = found;
+    drops(finding::kDoorDropped, doors, "opens", "it", kInVain,
+          pass_text(facts_.firewall, chain, doors.ports));
+    drops(finding::kDoorDropped, forwards, "forwards", "it", kInVain,
+          fmt::format("run: nft insert rule {} {} {} ct status dnat accept", chain.family, chain.table,
+                      chain.name));
+    drops(finding::kKnockDropped, knocks, "wants knocks at", "them before they are seen", "it stays closed",
+          pass_text(facts_.firewall, chain, knocks.ports));
+    if (notrack)
+      warn(finding::kNotrack, notrack->first->place,
+           fmt::format("{} is not tracked ({} in {}): connections end with their grant, forwards and "
+                       "on-disconnect do not work",
+                       ports_text(hidden), spot_text(chain, notrack->second), place_text(chain)),
+           fmt::format("run: nft delete rule {} {} {} handle {}", chain.family, chain.table,
+                       notrack->second.chain, notrack->second.handle));
+    if (unjudged) findings_.push_back(not_judged(chain, *unjudged->first, unjudged->second));
+  }
+
+  const Config& config_;
+  const HostFacts& facts_;
+  std::vector<Finding>& findings_;
+  bool gate_;
+  std::vector<std::string> interfaces_; // empty name: any
+  std::size_t budget_ = kMaxLooks;
+};
+
+} // namespace
+
+std::string place_text(const Chain& chain) {
+  return fmt::format("chain {} of table {} {}", chain.name, chain.family, chain.table);
+}
+
+std::string spot_text(const Chain& base, const Spot& spot) {
+  if (spot.handle == 0) return "its policy";
+  return fmt::format("rule handle {}{}", spot.handle,
+                     spot.chain == base.name ? "" : " of chain " + spot.chain);
+}
+
+Finding not_judged(const Chain& base, const Door& door, const Spot& spot) {
+  return {Finding::Level::warning, door.place,
+          fmt::format("not judged: table {} {} chain {} rule handle {}: {}", base.family, base.table,
+                      spot.chain, spot.handle, spot.why),
+          fmt::format("look whether it lets knocks and doors pass, run: nft -a list chain {} {} {}",
+                      base.family, base.table, spot.chain),
+          finding::kNotJudged};
+}
+
+void check_firewall(const Config& config, const HostFacts& facts, std::vector<Finding>& findings) {
+  FirewallCheck(config, facts, findings).run();
+}
+
+} // namespace knock::host

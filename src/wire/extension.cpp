@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wire/extension.hpp"
+
+#include <endian.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netfilter/nfnetlink.h>
+
+namespace knock::wire {
+namespace {
+
+// A match and a target are told apart by the expression's name alone.
+static_assert(int{NFTA_MATCH_NAME} == int{NFTA_TARGET_NAME} && int{NFTA_MATCH_REV} == int{NFTA_TARGET_REV} &&
+              int{NFTA_MATCH_INFO} == int{NFTA_TARGET_INFO});
+
+using Span = std::span<const std::byte>;
+
+std::string text_of(Span value) {
+  const std::string_view text(reinterpret_cast<const char*>(value.data()), value.size());
+  return std::string(text.substr(0, text.find('\0')));
+}
+
+template<class Number>
+Number number_of(Span value) {
+  Number number{};
+  if (value.size() == sizeof number) std::memcpy(&number, value.data(), sizeof number);
+  return number;
+}
+
+std::string family_of(std::uint8_t family) {
+  switch (family) {
+  case NFPROTO_IPV4: return "ip";
+  case NFPROTO_IPV6: return "ip6";
+  case NFPROTO_INET: return "inet";
+  case NFPROTO_BRIDGE: return "bridge";
+  case NFPROTO_ARP: return "arp";
+  default: return "netdev";
+  }
+}
+
+Extension parse_extension(Span data) {
+  Extension extension;
+  for_each_attribute(data, [&](std::uint16_t type, Span value) {
+    if (type == NFTA_MATCH_NAME) extension.name = text_of(value);
+    if (type == NFTA_MATCH_REV) extension.revision = be32toh(number_of<std::uint32_t>(value));
+    if (type == NFTA_MATCH_INFO) extension.info.assign(value.begin(), value.end());
+  });
+  return extension;
+}
+
+} // namespace
+
+Bytes encode_all_rules_dump(std::uint32_t sequence) {
+  MessageWriter writer(256);
+  auto* message = mnl_nlmsg_put_header(writer.next());
+  message->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE;
+  message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  message->nlmsg_seq = sequence;
+  mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)); // zeros: of any family
+  writer.finish(message);
+  return std::move(writer).take();
+}
+
+std::optional<ExtendedRule> parse_extended_rule(const nlmsghdr* message) {
+  if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE) ||
+      message->nlmsg_len < sizeof(nlmsghdr) + sizeof(nfgenmsg))
+    return std::nullopt;
+  ExtendedRule rule;
+  rule.family = family_of(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family);
+  const auto read_expression = [&](std::uint16_t, Span expression) {
+    std::string name;
+    Span data;
+    for_each_attribute(expression, [&](std::uint16_t type, Span value) {
+      if (type == NFTA_EXPR_NAME) name = text_of(value);
+      if (type == NFTA_EXPR_DATA) data = value;
+    });
+    if (name == "match" || name == "target") rule.extensions.push_back(parse_extension(data));
+  };
+  for_each_attribute(attributes_of(message, sizeof(nfgenmsg)), [&](std::uint16_t type, Span value) {
+    if (type == NFTA_RULE_TABLE) rule.table = text_of(value);
+    if (type == NFTA_RULE_CHAIN) rule.chain = text_of(value);
+    if (type == NFTA_RULE_HANDLE) rule.handle = be64toh(number_of<std::uint64_t>(value));
+    if (type == NFTA_RULE_EXPRESSIONS) for_each_attribute(value, read_expression);
+  });
+  if (rule.extensions.empty()) return std::nullopt;
+  return rule;
+}
+
+} // namespace knock::wire
