@@ -88,7 +88,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     grant.adopted = true;
     grant.terms = terms_of(grant.door);
     if (const auto led = leads.find({source, text}); led != leads.end()) grant.leads = led->second;
-    std::erase_if(grant.leads, [&](const Lead& lead) { return !holds(grant, lead.outer); });
+    std::erase_if(grant.leads, [&, &grant = grant](const Lead& lead) { return !holds(grant, lead.outer); });
     for (const auto& lead : grant.leads)
       elements_[{source, lead.outer, GrantSet::forward}] = {{}, lead.target};
     grant.id = book_.last_id() + 1;

@@ -89,8 +89,9 @@ Result<Gate::Shape> Gate::shape(const Config& config, const std::map<std::string
   if (!table) return tl::unexpected(table.error());
   Shape shape{std::move(*table), {}, {}};
   for (const auto& [name, set] : sets) {
-    const bool ours = gate || std::any_of(shapes.begin(), shapes.end(),
-                                          [&](const SetShape& one) { return one.name == name; });
+    const bool ours =
+        gate || std::any_of(shapes.begin(), shapes.end(),
+                            [&, &name = name](const SetShape& one) { return one.name == name; });
     if (!ours || (set.flags & NFT_SET_ANONYMOUS) != 0) continue;
     auto& [handle, keys] = shape.sets[name];
     handle = set.handle;

@@ -65,7 +65,7 @@ write "$MAIN" <<<"[control]
 write_group = \"nobody-has-this\""; refused_with "no such group" 'error: there is no group'
 ok "$mistakes mistakes, each one line with its place and what to do"
 
-settings() { printf '[control]\nsocket = "%s"\nstate = "%s/state"\n[nft]\nboot_file = ""\n' "$1" "$TMP"; }
+settings() { printf '[control]\nsocket = "%s"\nstate = "%s.state"\n[nft]\nboot_file = ""\n' "$1" "$1"; }
 { settings "$TMP/one.sock"; echo "$DOOR"; } | write "$TMP/knockgate.toml"
 KNOCKGATE_SOCKET="$TMP/one.sock"
 start

@@ -18,7 +18,7 @@ fails_without() { # FILE: of the state, which the daemon cannot read
   local code=0
   chown 65534 "$TMP/state/$1"
   in_ns router timeout $((10 * SLOW)) knockgated --config "$TMP/knockgate.toml" >"$TMP/said" 2>&1 || code=$?
-  [ $code = 1 ] && grep -q "$TMP/state/$1 cannot be read: Permission denied; .*sudo chown root.* $TMP/state/$1 " "$TMP/said" ||
+  [ $code = 1 ] && grep -q "$TMP/state/$1 cannot be read: Permission denied; sudo chown -R _knockgate $TMP/state" "$TMP/said" ||
     fail "without $1: exit $code: $(cat "$TMP/said")"
   chown root "$TMP/state/$1"
 }
