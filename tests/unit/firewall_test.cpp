@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include <cstring>
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -27,7 +27,7 @@ Firewall load(const std::string& name) {
   std::vector<wire::ExtendedRule> extended;
   const auto bytes = read_whole(name + ".extensions"); // of iptables alone
   wire::Bytes aligned(bytes.size());
-  std::memcpy(aligned.data(), bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(aligned.data()));
   wire::for_each_message(aligned, [&](const nlmsghdr* message) {
     const auto rule = wire::parse_extended_rule(message);
     REQUIRE(rule);
