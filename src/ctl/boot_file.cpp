@@ -170,7 +170,8 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
   if (config->nft.boot_file.empty())
     return {{},
             {ExitCode::failed, "no-boot-file", {}, "[nft] boot_file is \"\": there is nothing to save", ""}};
-  if (!answered) return save_alone(*config, reply.failure);
+  if (reply.failure.exit == ExitCode::unreachable) return save_alone(*config, reply.failure);
+  if (!answered) return reply;
   if (!facts) return failed("the daemon's answer makes no sense", "install the same version of both");
   if (facts->config != config->hash)
     return failed(

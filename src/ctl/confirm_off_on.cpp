@@ -20,7 +20,7 @@ int off_on(const CommandLine& given) {
   const bool alone = given.verb == "off" && ::geteuid() == 0;
   const auto reply = ask(socket_of(given), {given.verb, {}}, alone ? Seconds{5} : Seconds{30});
   const auto exit = reply.failure.exit;
-  if (alone && (exit == ExitCode::unreachable || exit == ExitCode::busy || exit == ExitCode::denied))
+  if (alone && (exit == ExitCode::unreachable || exit == ExitCode::busy))
     return show(given, off_alone(config_of(given), reply.failure));
   return show_and_save(given, reply);
 }

@@ -112,7 +112,7 @@ removed() { # WHAT BACK NFT-TEXT [LEFTS SINCE]
   [ "$(grants)" = "$was" ] || fail "before: $was after: $(grants)"
   [ "$(count_logged '^healed by=nft: ')" = $count ] || fail "$1: not said whom by"
   ok "$1: guarded after $took, every grant back with the time it had left"
-  [ $((count % 5)) != 0 ] || ctl reload --now >/dev/null # the budget begins anew
+  [ $((count % 4)) != 0 ] || ctl reload --now >/dev/null # the pace begins anew
 }
 
 { doors keep; echo "$WEB"; } | config
@@ -328,7 +328,7 @@ for flows in keep cut; do
     echoes "line $i of $flows" || fail "round $i: the session is broken"
     await in_kernel open4 '203.0.113.9 . tcp . 22'
     echoes "line $i of $flows, again" || fail "round $i: the session is broken when the table is back"
-    [ $((i % 9)) != 0 ] || ctl reload --now >/dev/null
+    [ $((i % 4)) != 0 ] || ctl reload --now >/dev/null
   done
   expect ".gate.healed == $ROUNDS and (.grants | length) == 1"
   stays_closed intruder $R4 22

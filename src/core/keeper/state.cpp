@@ -96,7 +96,7 @@ bool is_intact(const State& state, const TableSeen& seen) {
   const auto& config = *state.settings.config;
   const bool gate = config.nft.mode == Mode::gate;
   if (!any_door(config)) return gate ? !seen.there : seen.guarded.empty();
-  if (state.kept.memory.off_since && !seen.there) return true;
+  if (state.kept.memory.off_since) return seen.guarded.empty();
   const bool fits = !gate || seen.set_size == 2 * config.limits.grants; // else a boot file of another size
   return fits && is_as_wanted(seen, sets_of(config, state.kept.memory, state.now));
 }
