@@ -37,7 +37,7 @@ void take(State& state, const Unload&) {
 }
 void take(State& state, const Commit& step) {
   ++state.tally.commits;
-  if (!state.table.removed() != 0) return;
+  if (state.table.removed() == 0) return;
   std::set<GrantKey> put; // behind all that was heard of so far
   for (const auto& change : step.batch)
     if (!change.comment.empty()) put.insert(change.key);
