@@ -58,6 +58,13 @@ Reply off_alone(const std::string& config, const Failure& why) {
     else
       done("FAILED: " + to_string(failure));
   };
+  // First: a daemon that lives reads it before it puts the table back.
+  const auto state = system::state_path(state_of(config));
+  const auto now = std::chrono::floor<Seconds>(system::wall_clock()).count();
+  if (const auto written = system::write_for_owner(state, "off", fmt::format("{}\n", now)); written)
+    done(fmt::format("remembered in {}: the daemon guards nothing until sudo knockctl on", state));
+  else
+    failed(failure_of(written.error()));
   if (const auto ours = tables_of_ours(); !ours)
     failed(failure_of(ours.error()));
   else if (const auto loaded = ours->text.empty() ? Result<void>{} : netlink::load_ruleset(ours->text);
@@ -71,13 +78,6 @@ Reply off_alone(const std::string& config, const Failure& why) {
   const auto removed = remove_boot_file(config);
   reply.lines.insert(reply.lines.end(), removed.lines.begin(), removed.lines.end());
   if (removed.failure.exit != ExitCode::done) failed(removed.failure);
-
-  const auto state = system::state_path(state_of(config));
-  const auto now = std::chrono::floor<Seconds>(system::wall_clock()).count();
-  if (const auto written = system::write_for_owner(state, "off", fmt::format("{}\n", now)); written)
-    done(fmt::format("remembered in {}: the daemon guards nothing until sudo knockctl on", state));
-  else
-    failed(failure_of(written.error()));
   return reply;
 }
 

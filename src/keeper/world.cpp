@@ -50,13 +50,17 @@ Result<system::Fd> lock_patiently(const std::string& directory) {
   }
 }
 
+constexpr std::size_t kMaxState = 256U << 20U; // all files of a configuration, as JSON
+
 Result<MemorySeen> recall(const std::string& directory) {
   MemorySeen memory;
   for (const auto& [file, text] : {std::pair{Remember::File::unconfirmed, &memory.unconfirmed},
                                    std::pair{Remember::File::off, &memory.off},
                                    std::pair{Remember::File::last_good, &memory.last_good}}) {
-    auto read = system::read_file(file_of(directory, file));
-    if (!read && read.error().code != ENOENT) {
+    auto read = system::read_file(file_of(directory, file), kMaxState);
+    if (!read && read.error().code != ENOENT && file == Remember::File::last_good) {
+      system::log_line(LogLevel::warn, to_string(read.error())); // as if none was applied
+    } else if (!read && read.error().code != ENOENT) {
       read.error().advice = fmt::format("sudo chown -R {} {}", system::kOurUser, directory);
       return tl::unexpected(read.error());
     }
@@ -68,7 +72,8 @@ Result<MemorySeen> recall(const std::string& directory) {
 } // namespace
 
 std::optional<Config> recall_last_good(const std::string& state) {
-  const auto text = system::read_file(file_of(system::state_path(state), Remember::File::last_good));
+  const auto text =
+      system::read_file(file_of(system::state_path(state), Remember::File::last_good), kMaxState);
   const auto last = text ? parse_last_good(*text) : std::nullopt;
   return last ? parse_config(last->texts).config : std::nullopt;
 }
@@ -220,7 +225,9 @@ Result<void> RealWorld::carry_out(const Load& step, Outcome& outcome) {
   auto loaded = gate_.load(*config_, step.sets, step.grants);
   if (large) table_->source.resume();
   outcome.unheard = outcome.unheard || large;
-  return loaded;
+  if (!loaded) return tl::unexpected(loaded.error());
+  outcome.anew = *loaded;
+  return {};
 }
 
 Result<void> RealWorld::carry_out(const Unload& step, Outcome&) {

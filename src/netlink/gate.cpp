@@ -58,11 +58,12 @@ Result<Gate> Gate::open() {
   return Gate(std::move(*nft));
 }
 
-Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
+Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
   const auto& table = config.nft.table;
   const auto present = nft_.sets(table);
   if (!present) return tl::unexpected(present.error());
   std::string text;
+  bool over = false; // a table of ours that stands
   if (config.nft.mode == Mode::embed) {
     if (auto missing = missing_in(*present, table); !missing.empty())
       return tl::unexpected(Error{fmt::format("embed into table inet {}", table), ENOENT, missing});
@@ -72,14 +73,18 @@ Result<void> Gate::load(const Config& config, const StaticSets& sets, const Batc
     if (is_taken(config, *there)) return tl::unexpected(taken_error(table));
     const auto open4 = present->find("open4");
     const bool resized = open4 != present->end() && open4->second.size != 2ULL * config.limits.grants;
+    over = there->handle != 0 && !resized;
     if (resized) text += fmt::format("delete table inet {}\n", table);
     text += rules_text(config);
   }
   text += elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
-  if (auto loaded = load_ruleset(text); !loaded) return loaded;
+  auto loaded = load_ruleset(text);
+  const bool anew = !loaded && over;
+  if (anew) loaded = load_ruleset(fmt::format("delete table inet {}\n", table) + text);
+  if (!loaded) return tl::unexpected(loaded.error());
   const auto made = nft_.sets(table);
   loaded_ = (made ? shape(config, *made) : tl::unexpected(made.error())).value_or(Shape{});
-  return {};
+  return anew;
 }
 
 Result<Gate::Shape> Gate::shape(const Config& config, const std::map<std::string, wire::SetInfo>& sets) {

@@ -28,7 +28,8 @@ class Gate {
   /// a live set cannot, and the table is made anew. Embed: checks the sets.
   /// Then the static sets hold just `sets`, and `grants` are put, all in one transaction.
   /// Errors: EEXIST, gate: a table of this name that we did not make.
-  Result<void> load(const Config& config, const StaticSets& sets, const Batch& grants);
+  /// Returns whether it was made anew without a change of size: nft refused to load over what another had made of it.
+  Result<bool> load(const Config& config, const StaticSets& sets, const Batch& grants);
   /// Gate: deletes the table, if we made it. Embed: empties the static sets.
   Result<void> unload(const Config& config);
 

@@ -47,7 +47,7 @@ tl::unexpected<Error> cannot_read(const std::string& path, int code) {
 }
 
 /// A link is judged by what it points at: the descriptor is asked, never the name.
-Result<FileRead> read_whole(const std::string& path) {
+Result<FileRead> read_whole(const std::string& path, std::size_t most = kMaxFile) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   struct stat about {};
   if (!fd || ::fstat(fd.get(), &about) != 0) return cannot_read(path, errno);
@@ -61,7 +61,7 @@ Result<FileRead> read_whole(const std::string& path) {
     if (got < 0) return cannot_read(path, errno);
     if (got == 0) break;
     read.text.append(chunk.data(), static_cast<std::size_t>(got));
-    if (read.text.size() > kMaxFile) return cannot_read(path, EFBIG);
+    if (read.text.size() > most) return cannot_read(path, EFBIG);
   }
   return read;
 }
@@ -123,8 +123,8 @@ void judge_secrets(const ParsedConfig& parsed, Loading& loading) {
 
 } // namespace
 
-Result<std::string> read_file(const std::string& path) {
-  auto read = read_whole(path);
+Result<std::string> read_file(const std::string& path, std::size_t most) {
+  auto read = read_whole(path, most);
   if (read) return std::move(read->text);
   read.error().what = path + " " + read.error().what;
   return tl::unexpected(std::move(read.error()));

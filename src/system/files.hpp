@@ -20,8 +20,8 @@
 
 namespace knock::system {
 
-/// The whole of a regular file of at most kMaxFile bytes. Errors: code ENOENT when there is none.
-Result<std::string> read_file(const std::string& path);
+/// The whole of a regular file of at most `most` bytes. Errors: code ENOENT when there is none.
+Result<std::string> read_file(const std::string& path, std::size_t most = 1U << 20U);
 
 /// `path`, then doors.d/*.toml and users.d/*.toml beside it; a file inside one of these is checked alone.
 /// `seed`: as in parse_config.

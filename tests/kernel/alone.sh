@@ -79,6 +79,16 @@ ctl on >/dev/null
 stays_closed intruder $R4 22
 ok "a daemon that hangs finds itself off when it goes on"
 
+mv "$KNOCKGATE_SOCKET" "$KNOCKGATE_SOCKET.away"
+ctl off >/dev/null
+mv "$KNOCKGATE_SOCKET.away" "$KNOCKGATE_SOCKET"
+await status '.state == "off"'
+is_off
+ctl on >/dev/null
+stays_closed intruder $R4 22
+[ ! -e "$TMP/state/off" ] || fail "off is remembered"
+ok "a daemon that is well, and cannot be reached, is off, too"
+
 stop
 mkdir "$TMP/elsewhere"
 rm -rf "$TMP/state/off"

@@ -61,6 +61,43 @@ unset STATE_DIRECTORY
 ok "no file at all: what was applied last runs; without that, exit 78"
 
 config <<<"$SSH"
+mkdir -p "$TMP/doors.d"
+for half in 1 2; do
+  awk -v f=$half 'BEGIN { for (i = 0; i < 4990; i++) printf "[door.d%d-%d]\nopens = [\"tcp/%d\"]\nknock = [\"udp/7%03d\", \"tcp/%d\", \"udp/%d\"]\nwithin = \"10s\"\nfor = \"30s\"\n", f, i, 10000 + i, i % 1000, 20000 + i, 30000 + i + 5000 * f }' >"$TMP/doors.d/$half.toml"
+done
+chmod 600 "$TMP"/doors.d/*
+start
+await test "$(stat -c %s "$TMP/state/applied")" -gt 1100000
+stop
+edit <<<"$SSH
+typo = 1"
+start
+stays_closed intruder $R4 22
+stop
+rm -r "$TMP/doors.d"
+ok "a configuration of more than a megabyte comes back whole"
+
+config <<<"$SSH"
+start
+stop
+mkdir "$TMP/full"
+cp -p "$TMP/state"/* "$TMP/full"
+mount -t tmpfs -o size=64k none "$TMP/state"
+trap 'umount -l "$TMP/state" 2>/dev/null; cleanup' EXIT
+cp -p "$TMP/full"/* "$TMP/state"
+dd if=/dev/zero of="$TMP/state/fill" bs=4k count=100 2>/dev/null || true
+edit_in_place() { printf '%s\n' "$WEB" >>"$TMP/knockgate.toml"; }
+edit_in_place
+in_ns router nft flush ruleset
+start
+stays_closed intruder $R4 22
+opens intruder $R4 80
+stop
+umount "$TMP/state"
+trap cleanup EXIT
+ok "a full disk is no reason not to guard"
+
+config <<<"$SSH"
 start
 stop
 edit <<<"$SSH

@@ -68,6 +68,19 @@ for change in 'add element inet knockgate guarded { tcp . 80 }' \
   opens client $R4 22
 done
 ok "what others add to rules and sets that are ours goes, and grants stay"
+ctl reload --now >/dev/null
+for change in 'flush table inet knockgate; delete chain inet knockgate gate; add chain inet knockgate gate' \
+  'flush table inet knockgate; delete set inet knockgate open6; add set inet knockgate open6 { type ipv6_addr; flags timeout; }' \
+  'flush chain inet knockgate stray; delete chain inet knockgate stray; add chain inet knockgate stray' \
+  'flush table inet knockgate; delete chain inet knockgate gate; add chain inet knockgate gate { type filter hook prerouting priority 0; policy accept; }'; do
+  healed=$(ctl --json status | jq -es '.[0].gate.healed')
+  put <<<"$change"
+  await status ".gate.healed == $healed + 1 and .gate.loaded"
+  stays_closed intruder $R4 22
+  opens client $R4 22
+  [ "$(rules)" = "$count" ] || fail "$change: rules changed"
+done
+ok "a table over which nothing can be loaded is made anew, with what was open"
 healed=$(ctl --json status | jq -es '.[0].gate.healed')
 put <<<'add table inet other { set open4 { type ipv4_addr; elements = { 203.0.113.66 } }; }
 add element inet knockgate recent4 { 203.0.113.66 }'

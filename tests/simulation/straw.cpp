@@ -90,7 +90,7 @@ int Straw::act(const keeper::Step& step, keeper::Outcome& outcome) {
   if (const auto* instruct = std::get_if<keeper::Instruct>(&step)) return act(*instruct);
   if (const auto* listen = std::get_if<keeper::Listen>(&step)) return act(*listen, outcome);
   if (const auto* remember = std::get_if<keeper::Remember>(&step)) return act(*remember);
-  if (const auto* load = std::get_if<keeper::Load>(&step)) return act(*load);
+  if (const auto* load = std::get_if<keeper::Load>(&step)) return act(*load, outcome);
   if (const auto* unload = std::get_if<keeper::Unload>(&step)) return act(*unload);
   if (const auto* commit = std::get_if<keeper::Commit>(&step)) return act(*commit, outcome);
   bindings.groups.reset();
@@ -132,7 +132,7 @@ int Straw::act(const keeper::Remember& remember) {
 }
 
 /// As Gate::load. libnftables names no element, and the error is EINVAL for whatever it is.
-int Straw::act(const keeper::Load& load) {
+int Straw::act(const keeper::Load& load, keeper::Outcome& outcome) {
   const auto& config = *load.config;
   auto next = table.value_or(Table{});
   if (config.nft.mode == Mode::embed) {
@@ -144,7 +144,13 @@ int Straw::act(const keeper::Load& load) {
     if (resized) next = {};
     next.load(config, load.sets, now, resizes);
   }
-  if (next.commit(load.grants, now).error != 0) return EINVAL;
+  if (next.commit(load.grants, now).error != 0) {
+    if (embed || !table) return EINVAL;
+    next = {}; // over what stands it is refused: anew
+    next.load(config, load.sets, now, resizes);
+    if (next.commit(load.grants, now).error != 0) return EINVAL;
+    outcome.anew = true;
+  }
   table = std::move(next);
   if (!embed) table->handle = ++handles_;
   bindings.handle = table->handle;

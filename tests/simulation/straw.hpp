@@ -123,7 +123,7 @@ class Straw : public keeper::World {
   int act(const keeper::Instruct& instruct);
   int act(const keeper::Listen& listen, keeper::Outcome& outcome);
   int act(const keeper::Remember& remember);
-  int act(const keeper::Load& load);
+  int act(const keeper::Load& load, keeper::Outcome& outcome);
   int act(const keeper::Unload& unload);
   int act(const keeper::Commit& commit, keeper::Outcome& outcome);
   void tell(Disturbance found);

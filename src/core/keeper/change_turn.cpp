@@ -172,6 +172,8 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   const auto& next = *wish_->config;
   auto memory = state.kept.disk.remember(wish_->memory);
   if (change_.verb == RuleChange::Verb::off) return steps_off(state, seen, std::move(memory));
+  if (change_.verb == RuleChange::Verb::start)
+    memory.clear(); // it adds nothing to a guard: a full disk is no reason
   if (!any_door(next)) return memory;
   const auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
   if (!policy) return tl::unexpected(policy.error());
@@ -285,6 +287,7 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     state.table.settle_load();
   else
     state.work.left_over = std::move(left_over_); // goes with the rules
+  if (outcome.anew && !lost_) state.table.lose(is_needed(state)); // what was open comes with the next load
   if (change_.verb == RuleChange::Verb::start) state.ends.look_at_flows();
   for (const auto& part : draft_.parts())
     for (const auto& event : part.plan.events) {

@@ -106,7 +106,9 @@ void warn(Status& status, const State& state, Instant now) {
   if (memory.off_since) add("off", "off: every guarded port is open", "sudo knockctl on");
   if (state.settings.error)
     add("config",
-        "the configuration on disk cannot be used, the one applied last runs: " +
+        (state.settings.error->exit == ExitCode::bad_config
+             ? "the configuration on disk cannot be used, the one applied last runs: "
+             : "the last reload failed: ") +
             to_string(*state.settings.error),
         "knockctl check");
   for (const auto& [port, trial] : memory.unconfirmed) {
