@@ -75,7 +75,20 @@ void Laws::check_elements(const Straw& straw) {
 
 void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw) {
   const auto added = foreign_.find(key);
-  if (added != foreign_.end() && placed.ends <= added->second + Seconds{1}) return;
+  if (added != foreign_.end() && placed.ends <= added->second + Seconds{1}) {
+    const auto since = std::max(lately_.trouble, lately_.broke);
+    const bool hurt = since != Instant{} && since + kPatience > now;
+    const bool unheard = !straw.bindings.listens || !straw.bindings.events.empty() || straw.bindings.overran;
+    const auto comment = parse_comment(placed.comment);
+    if (!comment || comment->via == Via::foreign || key.set == GrantSet::uses || hurt || unheard) return;
+    const bool owned = std::any_of(book_.begin(), book_.end(), [&](const auto& entry) {
+      const auto& keys = entry.second.keys;
+      return entry.second.state != Promise::State::over &&
+             std::find(keys.begin(), keys.end(), key) != keys.end();
+    });
+    if (!owned) breach("came-back", text_of(key) + " was put by another process, for nobody");
+    return;
+  }
   const auto grace = key.set == GrantSet::forward ? kForwardOutlives + kRounding : kRounding;
   if (key.set == GrantSet::forward && placed.ends <= now + grace) return; // of nobody any more
   const auto said = parse_comment(placed.comment);
@@ -379,7 +392,8 @@ void Laws::started(const Straw& straw, const Config& config) {
     const bool guarded = straw.table && straw.table->guarded && straw.table->is_guarded(port, straw.now);
     // A start that failed before it could write that the port waits; then others loaded it.
     const auto trial = trials_.find(port);
-    if (trial != trials_.end() && trial->second <= straw.now && guarded && !has_line_of(straw.disk.unconfirmed, port))
+    if (trial != trials_.end() && trial->second <= straw.now && guarded &&
+        !has_line_of(straw.disk.unconfirmed, port))
       trials_.erase(trial);
     if (trials_.contains(port)) continue;
     if (before && !applied.contains(port) && !guarded) { // a start guards nothing new
