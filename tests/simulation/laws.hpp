@@ -152,6 +152,7 @@ class Laws {
   std::map<std::pair<Address, Port>, std::int64_t> uses_left_; ///< at most
   std::set<std::pair<Address, Port>> silent_uses_;             ///< spent by a connection that was known
   std::map<GrantKey, Instant> foreign_;                        ///< elements that others added
+  std::set<GrantKey> taken_over_;                              ///< of these, by a start that found them
   std::map<std::pair<Address, Port>, Instant> ended_;          ///< when the end of the last was heard
   std::set<GrantKey> connected_;                               ///< connections that ever were
   std::map<Port, Instant> trials_;                             ///< ports guarded until then

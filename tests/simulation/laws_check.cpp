@@ -80,7 +80,9 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
     const bool hurt = since != Instant{} && since + kPatience > now;
     const bool unheard = !straw.bindings.listens || !straw.bindings.events.empty() || straw.bindings.overran;
     const auto comment = parse_comment(placed.comment);
-    if (!comment || comment->via == Via::foreign || key.set == GrantSet::uses || hurt || unheard) return;
+    if (!comment || comment->via == Via::foreign || taken_over_.contains(key) || key.set == GrantSet::uses ||
+        hurt || unheard)
+      return;
     const bool owned = std::any_of(book_.begin(), book_.end(), [&](const auto& entry) {
       const auto& keys = entry.second.keys;
       return entry.second.state != Promise::State::over &&
@@ -404,6 +406,8 @@ void Laws::started(const Straw& straw, const Config& config) {
     if (has_line_of(straw.disk.unconfirmed, port)) either_.insert(port);
     for_good_.insert(port);
   }
+  for (const auto& [key, ends] : foreign_)
+    if (straw.table && straw.table->find(key, straw.now) != nullptr) taken_over_.insert(key);
   lately_.started = straw.now;
   lately_.loaded = false;
   lately_.changed = true;
@@ -414,6 +418,7 @@ void Laws::rebooted() {
   uses_left_.clear();
   silent_uses_.clear();
   foreign_.clear();
+  taken_over_.clear();
   connected_.clear();
   ended_.clear();
   waiting_.clear();
@@ -443,6 +448,7 @@ void Laws::let_in(const Address& source, Port port, const Passed& passed, Instan
 }
 
 void Laws::added(const Change& element, const Straw& straw) {
+  taken_over_.erase(element.key);
   auto& ends = foreign_[element.key];
   ends = std::max(ends, straw.now + element.timeout);
   if (!straw.table || straw.table->find(element.key, straw.now) == nullptr) return;
