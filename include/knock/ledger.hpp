@@ -109,9 +109,9 @@ Batch all_open(const Ledger& ledger, Instant now);
 
 /// What a whole look at the sets shows that is not as the ledger has it.
 struct Strays {
-  Plan
-      right; ///< elements of ours that are nobody's go, those that end at another time are put; what is of another
-             ///< hand becomes a grant of its own, as long as it stands
+  /// Removes elements with our comment that no grant holds, puts again those that end at another time. An element with
+  /// another comment becomes a grant, which ends with the element.
+  Plan right;
   std::vector<GrantKey> missing; ///< of open grants
 };
 Strays look_for_strays(const Ledger& ledger, std::span<const Element> there, Instant now);

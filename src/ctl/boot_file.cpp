@@ -194,16 +194,14 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
   return told;
 }
 
-Reply remove_boot_file(const std::string& config_path) {
+ParsedConfig roots_config(const std::string& config_path) {
   const auto where = normal(config_path);
-  const auto parsed = only_roots_config(where) ? system::load_config(where) : ParsedConfig{};
-  return remove_boot_file(where, parsed.config ? &*parsed.config : nullptr,
-                          parsed.config ? parsed.config->hash : "");
+  return only_roots_config(where) ? system::load_config(where) : ParsedConfig{};
 }
 
-std::string state_of(const std::string& config_path) {
-  const auto where = normal(config_path);
-  return only_roots_config(where) ? system::load_config(where).state : std::string{};
+Reply remove_boot_file(const std::string& config_path, const ParsedConfig& parsed) {
+  const auto* config = parsed.config ? &*parsed.config : nullptr;
+  return remove_boot_file(normal(config_path), config, config != nullptr ? config->hash : "");
 }
 
 } // namespace knock::ctl

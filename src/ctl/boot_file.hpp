@@ -8,6 +8,7 @@
 
 #include <string>
 
+#include <knock/config.hpp>
 #include <knock/control.hpp>
 
 namespace knock::ctl {
@@ -19,9 +20,9 @@ namespace knock::ctl {
 /// ports that it guarded before.
 /// Errors: as `ask` and `load_config`; another configuration runs; what nft refused; EACCES, ENOSPC.
 Reply save_boot_file(const std::string& socket, const std::string& config);
+/// The configuration as it is read; nothing of it unless root alone can have written it.
+ParsedConfig roots_config(const std::string& config);
 /// For off: the boot file that the configuration names goes, or the default one when it cannot be used.
-Reply remove_boot_file(const std::string& config);
-/// `[control] state` of the configuration, as far as it can be read and is root's own; else empty: the default.
-std::string state_of(const std::string& config);
+Reply remove_boot_file(const std::string& config, const ParsedConfig& parsed);
 
 } // namespace knock::ctl

@@ -58,8 +58,9 @@ Reply off_alone(const std::string& config, const Failure& why) {
     else
       done("FAILED: " + to_string(failure));
   };
+  const auto parsed = roots_config(config);
   // First: a daemon that lives reads it before it puts the table back.
-  const auto state = system::state_path(state_of(config));
+  const auto state = system::state_path(parsed.state);
   const auto now = std::chrono::floor<Seconds>(system::wall_clock()).count();
   if (const auto written = system::write_for_owner(state, "off", fmt::format("{}\n", now)); written)
     done(fmt::format("remembered in {}: the daemon guards nothing until sudo knockctl on", state));
@@ -75,7 +76,7 @@ Reply off_alone(const std::string& config, const Failure& why) {
   else
     for (const auto& text : ours->told) done(text);
 
-  const auto removed = remove_boot_file(config);
+  const auto removed = remove_boot_file(config, parsed);
   reply.lines.insert(reply.lines.end(), removed.lines.begin(), removed.lines.end());
   if (removed.failure.exit != ExitCode::done) failed(removed.failure);
   return reply;

@@ -87,7 +87,7 @@ std::map<std::string, Interface> list_interfaces() {
   return found;
 }
 
-/// Who runs commands: the user of the runner's unit; without one the daemon starts the runner itself, as nobody.
+/// The user that runs commands: that of the runner's unit. Without the unit the daemon starts the runner as `nobody`.
 std::string runner_user() {
   const auto user = system::unit_user("knockgate-runner.service");
   return user.empty() ? "nobody" : user;

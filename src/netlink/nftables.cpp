@@ -87,28 +87,28 @@ Result<void> Nftables::transact(const Batch& batch, const std::string& table, bo
 }
 
 template<class Collect>
-Result<int> Nftables::dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect) {
+Result<int> Nftables::dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect,
+                           const std::function<bool()>& is_whole) {
   Result<int> code = EINTR;
   for (int tries = 0; tries < kDumpTries && code && *code == EINTR; ++tries) {
-    collect(nullptr); // begin anew
+    collect(nullptr);
     code = socket_.dump(request(socket_.next_sequence()), collect);
+    if (code && *code == 0 && !is_whole()) code = EINTR;
   }
   return code;
 }
 
 Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& table, const std::string& set) {
   std::vector<wire::RawElement> found;
-  Result<int> code = EINTR;
-  for (int tries = 0; tries < kDumpTries && code && *code == EINTR; ++tries) {
-    code = dump([&](std::uint32_t sequence) { return wire::encode_element_dump(table, set, sequence); },
-                [&](const nlmsghdr* message) {
-                  if (message == nullptr)
-                    found.clear();
-                  else
-                    wire::parse_elements(message, found);
-                });
-    if (code && *code == 0 && wire::grant_set_named(set) && has_twice(found)) code = EINTR;
-  }
+  const auto code =
+      dump([&](std::uint32_t sequence) { return wire::encode_element_dump(table, set, sequence); },
+           [&](const nlmsghdr* message) {
+             if (message == nullptr)
+               found.clear();
+             else
+               wire::parse_elements(message, found);
+           },
+           [&] { return !wire::grant_set_named(set) || !has_twice(found); });
   if (!code) return tl::unexpected(code.error());
   if (*code != 0)
     return tl::unexpected(

@@ -48,8 +48,11 @@ class Nftables {
   explicit Nftables(NetlinkSocket socket) : socket_(std::move(socket)) {}
   Result<void> transact(const Batch& batch, const std::string& table, bool removals_there,
                         std::vector<Refused>* refused);
+  /// Again while a change overtakes it, or what came is not whole. `collect(nullptr)`: it begins anew.
   template<class Collect>
-  Result<int> dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect);
+  Result<int> dump(
+      const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect,
+      const std::function<bool()>& is_whole = [] { return true; });
 
   NetlinkSocket socket_;
 };

@@ -14,6 +14,19 @@ rules() { in_ns router nft -s list table inet knockgate | grep -c -e accept -e d
 put() { in_ns router nft -f -; }
 gone() { ! set_has "$@"; }
 
+# Changes rules or static sets: all is put back, and grants stay.
+is_put_back() { # NFT-TEXT
+  local healed
+  healed=$(ctl --json status | jq -es '.[0].gate.healed')
+  put <<<"$1"
+  await status ".gate.healed == $healed + 1 and .gate.loaded"
+  opens intruder $R4 80
+  stays_closed intruder $R4 22
+  [ "$(rules)" = "$count" ] || fail "$1: rules changed"
+  gone guarded 'expires' || fail "$1: on trial"
+  opens client $R4 22
+}
+
 start
 count=$(rules)
 in_ns router nft list ruleset >"$TMP/empty.nft"
@@ -58,14 +71,7 @@ for change in 'add element inet knockgate guarded { tcp . 80 }' \
   'add element inet knockgate trusted4 { 203.0.113.66 }' 'add rule inet knockgate guard accept' \
   'insert rule inet knockgate guard accept' 'add table inet knockgate { flags dormant; }' \
   'add element inet knockgate knocks { udp . 7002 }' 'add element inet knockgate ours { 80 }'; do
-  healed=$(ctl --json status | jq -es '.[0].gate.healed')
-  put <<<"$change"
-  await status ".gate.healed == $healed + 1 and .gate.loaded"
-  opens intruder $R4 80
-  stays_closed intruder $R4 22
-  [ "$(rules)" = "$count" ] || fail "$change: rules changed"
-  gone guarded 'expires' || fail "$change: on trial"
-  opens client $R4 22
+  is_put_back "$change"
 done
 ok "what others add to rules and sets that are ours goes, and grants stay"
 ctl reload --now >/dev/null
@@ -73,12 +79,7 @@ for change in 'flush table inet knockgate; delete chain inet knockgate gate; add
   'flush table inet knockgate; delete set inet knockgate open6; add set inet knockgate open6 { type ipv6_addr; flags timeout; }' \
   'flush chain inet knockgate stray; delete chain inet knockgate stray; add chain inet knockgate stray' \
   'flush table inet knockgate; delete chain inet knockgate gate; add chain inet knockgate gate { type filter hook prerouting priority 0; policy accept; }'; do
-  healed=$(ctl --json status | jq -es '.[0].gate.healed')
-  put <<<"$change"
-  await status ".gate.healed == $healed + 1 and .gate.loaded"
-  stays_closed intruder $R4 22
-  opens client $R4 22
-  [ "$(rules)" = "$count" ] || fail "$change: rules changed"
+  is_put_back "$change"
 done
 ok "a table over which nothing can be loaded is made anew, with what was open"
 healed=$(ctl --json status | jq -es '.[0].gate.healed')

@@ -286,7 +286,7 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
   if (guards)
     state.table.settle_load();
   else
-    state.work.left_over = std::move(left_over_); // goes with the rules
+    state.work.left_over = std::move(left_over_);                 // goes with the rules
   if (outcome.anew && !lost_) state.table.lose(is_needed(state)); // what was open comes with the next load
   if (change_.verb == RuleChange::Verb::start) state.ends.look_at_flows();
   for (const auto& part : draft_.parts())

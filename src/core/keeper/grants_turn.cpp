@@ -169,7 +169,7 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
   if (looked_) state.table.doubt();
   if (error.code == ENOENT && outcome.refused.empty()) {
     state.table.lose(is_needed(state));
-    return; // nothing is dropped: it comes back first, or is missed by nobody
+    return; // the jobs wait for the next round: the table comes back first, if it is needed
   }
   if (outcome.refused.empty()) {
     refuse_jobs(state, error, said);

@@ -84,11 +84,11 @@ std::size_t place_of(const Steps& steps) {
 
 /// How far the steps came.
 struct Outcome {
-  std::size_t done = 0;              ///< steps that succeeded
-  std::optional<Error> error{};      ///< of the first that did not
-  std::vector<Refused> refused{};    ///< when that is a Commit: what the kernel named
-  bool unheard = false;              ///< commits of others may have been missed meanwhile
-  bool anew = false;                 ///< Load: over what stood it was refused; the table has what came along, no more
+  std::size_t done = 0;           ///< steps that succeeded
+  std::optional<Error> error{};   ///< of the first that did not
+  std::vector<Refused> refused{}; ///< when that is a Commit: what the kernel named
+  bool unheard = false;           ///< commits of others may have been missed meanwhile
+  bool anew = false; ///< Load: over what stood it was refused; the table has what came along, no more
   std::optional<Error> deaf_flows{}; ///< Listen: why connections are not known; not a failure
   std::optional<Error> deaf_table{}; ///< Listen: why commits of others are not heard; not a failure
 };

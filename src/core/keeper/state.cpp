@@ -82,12 +82,12 @@ void refuse_jobs(State& state, const Error& error, Said& said, const std::set<Jo
   if (!told) said.lines.push_back({LogLevel::error, to_string(error)});
 }
 
-bool is_stuck(const State& state) {
-  return state.table.is_lost() && any_door(*state.settings.config) && !state.kept.memory.off_since;
-}
-
 bool is_needed(const State& state) {
   return any_door(*state.settings.config) && !state.kept.memory.off_since;
+}
+
+bool is_stuck(const State& state) {
+  return state.table.is_lost() && is_needed(state);
 }
 
 namespace {

@@ -61,8 +61,8 @@ class Table {
   }
   [[nodiscard]] std::optional<Instant> next(Instant now) const;
   struct Fight {
-    Millis pace;    ///< how long our writes wait behind the last; 0: nobody fights
-    std::string by; ///< who changed the table last
+    Millis pace;    ///< how long the next load waits after the last; 0: no fight
+    std::string by; ///< the process that changed the table last
   };
   [[nodiscard]] Fight fight(Instant now) const {
     return {pace_.wait(now), last_by_.empty() ? "another process" : last_by_};
