@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/verbs.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -45,6 +46,14 @@ void add_findings(const CommandLine& given, Look look, Status& status) {
   }
 }
 
+/// What a row must fit into: a terminal; a pipe takes any.
+Screen screen_of(const CommandLine& given) {
+  if (::isatty(STDOUT_FILENO) == 0) return {std::string::npos, false, given.ids};
+  winsize size{};
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
+  return {known ? size.ws_col : Screen{}.width, std::getenv("NO_COLOR") == nullptr, given.ids};
+}
+
 int show_status(const CommandLine& given, const Reply& reply, Look look) {
   Status status;
   for (const auto& line : reply.lines)
@@ -55,12 +64,8 @@ int show_status(const CommandLine& given, const Reply& reply, Look look) {
                           "the daemon's status makes no sense",
                           "install the same version of both"});
   add_findings(given, look, status);
-  if (given.json) {
-    for (const auto& line : encode(status)) fmt::print("{}\n", line);
-    return 0;
-  }
-  const bool colour = ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  fmt::print("{}", to_text(status, std::time(nullptr), colour));
+  if (given.json) return fmt::print("{}\n", to_json(status)), 0;
+  fmt::print("{}", to_text(status, std::time(nullptr), screen_of(given)));
   return 0;
 }
 
