@@ -46,6 +46,25 @@ void add_findings(const CommandLine& given, Look look, Status& status) {
   }
 }
 
+/// An edit that nobody loaded: root can read both the files and what runs.
+void add_unloaded(const CommandLine& given, Status& status) {
+  const auto path = config_of(given);
+  if (::geteuid() != 0 || !status.config.ok) return;
+  if (!given.config && ::access(path.c_str(), F_OK) != 0) return; // the daemon has another one
+  const auto facts = parse_save_facts(ask(socket_of(given), {"save", {{"look", "1"}}}).lines);
+  const auto parsed = system::load_config(path);
+  if (!facts || (parsed.config && parsed.config->hash == facts->config)) return;
+  if (parsed.config)
+    status.warnings.push_back({"not-loaded",
+                               fmt::format("{}, or a file beside it, was edited and is not loaded", path),
+                               "sudo knockctl reload --confirm 10m"});
+  else
+    status.warnings.push_back({"not-loaded",
+                               "the configuration on disk cannot be loaded: " +
+                                   printable(to_string(failure_of(parsed.findings.front()))),
+                               "sudo knockctl check"});
+}
+
 /// What a row must fit into: a terminal; a pipe takes any.
 Screen screen_of(const CommandLine& given) {
   if (::isatty(STDOUT_FILENO) == 0) return {std::string::npos, false, given.ids};
@@ -63,6 +82,7 @@ int show_status(const CommandLine& given, const Reply& reply, Look look) {
                           {},
                           "the daemon's status makes no sense",
                           "install the same version of both"});
+  add_unloaded(given, status);
   add_findings(given, look, status);
   if (given.json) return fmt::print("{}\n", to_json(status)), 0;
   fmt::print("{}", to_text(status, std::time(nullptr), screen_of(given)));
