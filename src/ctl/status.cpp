@@ -11,6 +11,7 @@
 
 #include <knock/status.hpp>
 
+#include "ctl/connections.hpp"
 #include "ctl/control_client.hpp"
 #include "ctl/show.hpp"
 #include "system/files.hpp"
@@ -65,6 +66,14 @@ void add_unloaded(const CommandLine& given, Status& status) {
                                "sudo knockctl check"});
 }
 
+/// Who may not ask is not told: the table then shows grants alone.
+void add_connections(const CommandLine& given, Status& status) {
+  if (::geteuid() != 0 || status.state != "enforcing") return;
+  const auto parsed = system::load_config(config_of(given));
+  if (!parsed.config) return;
+  if (const auto found = lasting_connections(*parsed.config, status)) status.connections = counted(*found);
+}
+
 /// What a row must fit into: a terminal; a pipe takes any.
 Screen screen_of(const CommandLine& given) {
   if (::isatty(STDOUT_FILENO) == 0) return {std::string::npos, false, given.ids};
@@ -74,14 +83,15 @@ Screen screen_of(const CommandLine& given) {
 }
 
 int show_status(const CommandLine& given, const Reply& reply, Look look) {
-  Status status;
-  for (const auto& line : reply.lines)
-    if (!parse_status(line, status))
-      return fail(given, {ExitCode::failed,
-                          "version",
-                          {},
-                          "the daemon's status makes no sense",
-                          "install the same version of both"});
+  auto known = status_of(reply);
+  if (!known)
+    return fail(given, {ExitCode::failed,
+                        "version",
+                        {},
+                        "the daemon's status makes no sense",
+                        "install the same version of both"});
+  auto& status = *known;
+  add_connections(given, status);
   add_unloaded(given, status);
   add_findings(given, look, status);
   if (given.json) return fmt::print("{}\n", to_json(status)), 0;
