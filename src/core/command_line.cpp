@@ -110,7 +110,7 @@ std::string help_text(std::string_view of) {
   std::string text = "knockctl: what is open, for whom, why not\n\nusage: knockctl [--socket PATH] [--config "
                      "FILE] [--json] VERB\n";
   for (const auto& verb : kVerbs)
-    text += fmt::format("  {:<35}{}\n", fmt::format("{} {}", verb.name, verb.usage), verb.what);
+    text += fmt::format("  {:<41}{}\n", fmt::format("{} {}", verb.name, verb.usage), verb.what);
   return text +
          "\nreload guards a new port only with --confirm T (undone unless confirmed) or --now.\n"
          "--config: what check and template read, and save (so do reload, confirm, off and on as root),\n"

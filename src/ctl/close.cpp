@@ -101,7 +101,9 @@ int close(const CommandLine& given) {
   if (given.all) request.values["all"] = "1";
   if (!given.words.empty()) request.values["what"] = given.words[0];
   if (given.words.size() == 2) request.values["source"] = given.words[1];
-  const auto before = status_of(ask(socket_of(given), {"status", {}}));
+  std::optional<Status> before; // whose grant an id is, it tells
+  if (!given.all && given.words[0].find_first_not_of("0123456789") == std::string::npos)
+    before = status_of(ask(socket_of(given), {"status", {}}));
   auto reply = ask(socket_of(given), request);
   const auto& failure = reply.failure;
   const bool nothing_open = failure.exit == ExitCode::failed && failure.text == "nothing open matches";
