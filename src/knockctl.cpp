@@ -44,7 +44,7 @@ static_assert(std::all_of(kVerbs.begin(), kVerbs.end(), [](const Verb& verb) { r
 int main(int argc, char** argv) {
   const auto parsed = parse_command_line({argv + 1, static_cast<std::size_t>(std::max(argc, 1) - 1)});
   const auto& given = parsed.line;
-  if (given.help) return fmt::print("{}", help_text()), 0;
+  if (given.help) return fmt::print("{}", help_text(given.verb)), 0;
   if (given.version) return fmt::print("knockctl {}\n", KNOCKGATE_VERSION), 0;
   if (parsed.failure) return ctl::fail(given, *parsed.failure);
   return run_of(given.verb)->run(given);

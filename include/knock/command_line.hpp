@@ -17,10 +17,11 @@
 namespace knock {
 
 struct CommandLine {
-  std::string verb = "status";
+  std::string verb = "status";    ///< empty: none was typed with --help
   std::vector<std::string> words; ///< behind the verb, at most as many as it takes
   std::optional<std::string> socket, config, for_time, confirm, timeout;
-  bool json = false, now = false, all = false, strict = false, anyway = false, help = false, version = false;
+  bool json = false, now = false, all = false, strict = false, anyway = false, cut = false, ids = false;
+  bool help = false, version = false;
 };
 
 /// Exit 2 and what to type instead.
@@ -33,6 +34,7 @@ struct ParsedCommandLine {
 };
 ParsedCommandLine parse_command_line(std::span<const char* const> arguments);
 
-std::string help_text();
+/// Of one verb, with an example; of all when there is no such verb.
+std::string help_text(std::string_view verb = {});
 
 } // namespace knock

@@ -2,7 +2,7 @@
 /// Status: what `knockctl status` shows, as one value.
 ///
 /// In:     filled by the keeper, or read back from the daemon's JSON lines.
-/// Out:    JSON lines (schema 1: keys are only ever added), or text of 80 columns.
+/// Out:    JSON (schema 1: keys are only ever added), or text as wide as the screen.
 /// Units:  spans in milliseconds, moments in seconds of the epoch.
 /// Source: knockctl(1).
 #pragma once
@@ -36,6 +36,13 @@ struct StatusGrant {
   std::optional<std::uint32_t> uses_left; ///< absent: any number of connections
   std::uint64_t packets = 0, bytes = 0;
   bool adopted = false;
+  bool connected = false; ///< on-disconnect: a connection lives, `left_ms` is pushed on
+};
+
+/// Connections that outlive the grant that let them in.
+struct StatusConnections {
+  std::string door, source;
+  std::uint64_t count = 0;
 };
 
 struct StatusWarning {
@@ -48,7 +55,8 @@ struct Status {
   std::int64_t off_since = 0; ///< when state is "off"
   struct {
     bool ok = true;
-    std::size_t doors = 0; ///< enabled ones
+    std::size_t doors = 0;             ///< enabled ones
+    std::vector<std::string> disabled; ///< names of the others
     std::int64_t read = 0;
     std::string error;
     std::string boot_file = "none"; ///< ok, differs, missing, none
@@ -71,16 +79,24 @@ struct Status {
   std::uint64_t grant_limit = 0, open = 0;
   std::map<std::string, std::uint64_t> counters;
   std::vector<StatusGrant> grants;
+  std::vector<StatusConnections> connections; ///< of doors with flows = "keep"; the daemon does not look
   std::vector<StatusWarning> warnings;
 };
 
-/// JSON lines, each at most kMaxReplyLine; grants and ports beyond the first come in further lines.
+/// JSON lines, each at most kMaxReplyLine; grants, ports and doors beyond the first come in further lines.
 std::vector<std::string> encode(const Status& status);
+/// The same in one document, however long.
+std::string to_json(const Status& status);
 /// Adds one line to `status`. Returns false when it is none of ours.
 bool parse_status(std::string_view line, Status& status);
 
+struct Screen {
+  std::size_t width = 80; ///< columns; a row is broken where it is longer
+  bool colour = false;
+  bool ids = false; ///< of grants, which `close` takes
+};
 /// The face of the product. `now`: seconds of the epoch, for "2 min ago".
-std::string to_text(const Status& status, std::int64_t now, bool colour);
+std::string to_text(const Status& status, std::int64_t now, const Screen& screen = {});
 
 /// "door", or "doors" where it is not one.
 std::string noun(std::uint64_t count, std::string_view what);

@@ -23,7 +23,8 @@ struct Option {
 
 constexpr std::array kFlags{Flag{"--json", &CommandLine::json},     Flag{"--now", &CommandLine::now},
                             Flag{"--all", &CommandLine::all},       Flag{"--strict", &CommandLine::strict},
-                            Flag{"--anyway", &CommandLine::anyway}, Flag{"--help", &CommandLine::help},
+                            Flag{"--anyway", &CommandLine::anyway}, Flag{"--cut", &CommandLine::cut},
+                            Flag{"--ids", &CommandLine::ids},       Flag{"--help", &CommandLine::help},
                             Flag{"-h", &CommandLine::help},         Flag{"--version", &CommandLine::version}};
 constexpr std::array kOptions{
     Option{"--socket", &CommandLine::socket}, Option{"--config", &CommandLine::config},
@@ -97,19 +98,24 @@ ParsedCommandLine parse_command_line(std::span<const char* const> arguments) {
       line.words.emplace_back(word);
     }
   }
+  if (line.help && !verb_seen) line.verb.clear();
   if (!parsed.failure && !line.help && !line.version) parsed.failure = judge(line, options);
   return parsed;
 }
 
-std::string help_text() {
+std::string help_text(std::string_view of) {
+  if (const auto* verb = find_verb(of))
+    return fmt::format("usage: knockctl {}{}{}\n\n{}\n\nexample: {}\n", verb->name,
+                       verb->usage.empty() ? "" : " ", verb->usage, verb->what, verb->example);
   std::string text = "knockctl: what is open, for whom, why not\n\nusage: knockctl [--socket PATH] [--config "
                      "FILE] [--json] VERB\n";
   for (const auto& verb : kVerbs)
-    text += fmt::format("  {:<34}{}\n", fmt::format("{} {}", verb.name, verb.usage), verb.what);
+    text += fmt::format("  {:<41}{}\n", fmt::format("{} {}", verb.name, verb.usage), verb.what);
   return text +
          "\nreload guards a new port only with --confirm T (undone unless confirmed) or --now.\n"
          "--config: what check and template read, and save (so do reload, confirm, off and on as root),\n"
          "default /etc/knockgate/knockgate.toml.\n"
+         "knockctl VERB --help shows an example.\n"
          "The socket is also taken from KNOCKGATE_SOCKET. Exit: 0 done, 1 failed or timed out,\n"
          "2 usage, 69 daemon not reachable, 75 busy, 77 not allowed, 78 bad config. See knockctl(1).\n";
 }

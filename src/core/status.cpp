@@ -2,6 +2,7 @@
 #include <knock/status.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <ctime>
 #include <utility>
@@ -53,12 +54,12 @@ std::string grant_json(const StatusGrant& grant) {
     forward += (forward.empty() ? "{" : ",") + string_json(outer) + ":" + string_json(target);
   return fmt::format(
       R"({{"id":{},"door":{},"source":{},"prefix":{},"ports":[{}],"forward":{},"by":{},"via":{},"opened":"{}",)"
-      R"("left_ms":{},"cap_ms":{},"close":{},"uses_left":{},"packets":{},"bytes":{},"adopted":{},"source_port":{}}})",
+      R"("left_ms":{},"cap_ms":{},"close":{},"uses_left":{},"packets":{},"bytes":{},"adopted":{},"source_port":{},"connected":{}}})",
       grant.id, string_json(grant.door), string_json(grant.source), grant.prefix, ports,
       forward.empty() ? "null" : forward + "}", string_json(grant.by), string_json(grant.via),
       moment(grant.opened), grant.left_ms, grant.cap_ms, string_json(grant.close),
       grant.uses_left ? std::to_string(*grant.uses_left) : "null", grant.packets, grant.bytes, grant.adopted,
-      grant.source_port ? std::to_string(*grant.source_port) : "null");
+      grant.source_port ? std::to_string(*grant.source_port) : "null", grant.connected);
 }
 
 StatusGrant grant_of(const json& one) {
@@ -81,6 +82,7 @@ StatusGrant grant_of(const json& one) {
   one.at("adopted").get_to(grant.adopted);
   if (const auto port = one.find("source_port"); port != one.end() && port->is_number())
     grant.source_port = port->get<unsigned>();
+  grant.connected = one.value("connected", false);
   return grant;
 }
 
@@ -94,6 +96,9 @@ json head_json(const Status& status) {
   json warnings = json::array();
   for (const auto& warning : status.warnings)
     warnings.push_back({{"code", warning.code}, {"text", warning.text}, {"run", warning.run}});
+  json connections = json::array();
+  for (const auto& [door, source, count] : status.connections)
+    connections.push_back({{"door", door}, {"source", source}, {"count", count}});
   return {{"schema", 1},
           {"version", status.version},
           {"state", status.state},
@@ -103,6 +108,7 @@ json head_json(const Status& status) {
           {"config",
            {{"ok", status.config.ok},
             {"doors", status.config.doors},
+            {"disabled", json::array()},
             {"read", moment(status.config.read)},
             {"error", status.config.error.empty() ? json(nullptr) : json(status.config.error)},
             {"boot_file", status.config.boot_file}}},
@@ -126,12 +132,16 @@ json head_json(const Status& status) {
           {"limits", {{"grants", status.grant_limit}, {"open", status.open}}},
           {"counters", status.counters},
           {"grants", json::array()},
+          {"connections", std::move(connections)},
           {"warnings", std::move(warnings)}};
 }
 
 void read_items(const json& line, Status& status) {
   if (const auto grants = line.find("grants"); grants != line.end())
     for (const auto& one : *grants) status.grants.push_back(grant_of(one));
+  if (const auto config = line.find("config"); config != line.end())
+    if (const auto names = config->find("disabled"); names != config->end())
+      for (const auto& name : *names) status.config.disabled.push_back(name.get<std::string>());
   if (const auto gate = line.find("gate"); gate != line.end())
     for (const auto& one : gate->at("guarded")) {
       StatusGuarded guarded{one.at("port").get<std::string>(), {}};
@@ -177,29 +187,47 @@ void read_head(const json& line, Status& status) {
                                one.at("run").get<std::string>()});
 }
 
+/// An empty list in the text is where items go; inside a string its quotes would be escaped.
+struct Items {
+  std::string_view name;
+  std::string text{};
+};
+
+std::vector<std::string> lines_of(const Status& status, std::size_t most) {
+  constexpr std::string_view kFurther =
+      R"({"schema":1,"config":{"disabled":[]},"gate":{"guarded":[]},"grants":[]})";
+  std::array<Items, 3> lists{Items{"disabled"}, Items{"guarded"}, Items{"grants"}};
+  auto& [disabled, guarded, grants] = lists;
+  std::vector<std::string> lines;
+  auto line = head_json(status).dump(-1, ' ', true, json::error_handler_t::replace);
+  const auto finish = [&] {
+    for (auto& [name, text] : lists) {
+      const auto empty = fmt::format("\"{}\":[]", name);
+      line.replace(line.find(empty), empty.size(), fmt::format("\"{}\":[{}]", name, text));
+      text.clear();
+    }
+    lines.push_back(std::exchange(line, kFurther));
+  };
+  const auto add = [&](std::string& items, const std::string& item) {
+    const auto used = line.size() + disabled.text.size() + guarded.text.size() + grants.text.size();
+    if (used + item.size() + 1 > most) finish();
+    (items += items.empty() ? "" : ",") += item;
+  };
+  for (const auto& one : status.config.disabled) add(disabled.text, string_json(one));
+  for (const auto& one : status.gate.guarded) add(guarded.text, guarded_json(one).dump());
+  for (const auto& one : status.grants) add(grants.text, grant_json(one));
+  finish();
+  return lines;
+}
+
 } // namespace
 
 std::vector<std::string> encode(const Status& status) {
-  // Empty lists in the text are where items go; inside a string their quotes would be escaped.
-  constexpr std::string_view kNoGuarded = "\"guarded\":[]", kNoGrants = "\"grants\":[]";
-  std::vector<std::string> lines;
-  auto line = head_json(status).dump(-1, ' ', true, json::error_handler_t::replace);
-  std::string guarded, grants;
-  const auto finish = [&] {
-    line.replace(line.find(kNoGuarded), kNoGuarded.size(), fmt::format("\"guarded\":[{}]", guarded));
-    line.replace(line.find(kNoGrants), kNoGrants.size(), fmt::format("\"grants\":[{}]", grants));
-    lines.push_back(std::exchange(line, R"({"schema":1,"gate":{"guarded":[]},"grants":[]})"));
-    guarded.clear();
-    grants.clear();
-  };
-  const auto add = [&](std::string& items, const std::string& item) {
-    if (line.size() + guarded.size() + grants.size() + item.size() + 1 > kMaxReplyLine) finish();
-    (items += items.empty() ? "" : ",") += item;
-  };
-  for (const auto& one : status.gate.guarded) add(guarded, guarded_json(one).dump());
-  for (const auto& one : status.grants) add(grants, grant_json(one));
-  finish();
-  return lines;
+  return lines_of(status, kMaxReplyLine);
+}
+
+std::string to_json(const Status& status) {
+  return lines_of(status, std::string::npos).front();
 }
 
 // The library throws on a missing or wrong key; none of it leaves this function.

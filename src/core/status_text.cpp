@@ -3,17 +3,19 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include <fmt/format.h>
 
 namespace knock {
 namespace {
 
-constexpr std::size_t kScreen = 80;
-constexpr std::size_t kLongSource = 21;  // "255.255.255.255:65535"; longer addresses take their own line
-constexpr std::size_t kShortSource = 15; // "255.255.255.255"; as long when the table exceeds kScreen
-constexpr std::size_t kColumns = 8;
-using Row = std::array<std::string, kColumns>;
+// Where the table is wider than the screen, longer addresses take a line of their own.
+constexpr std::array<std::size_t, 3> kLongSource{std::string::npos, 21, 15}; // any, with a port, IPv4 alone
+constexpr std::size_t kShownNames = 6;
+constexpr std::size_t kColumns = 9;
+using Row = std::array<std::string, kColumns>; // the id, empty unless it is asked for, then the rest
+constexpr std::size_t kSource = 2;
 
 struct Paint {
   bool on;
@@ -60,23 +62,31 @@ std::string packets_line(const Status& status) {
   const auto& groups = status.nflog.groups;
   const auto bound = groups.empty() ? std::string("no group bound")
                                     : fmt::format("groups {}-{}", groups.front(), groups.back());
-  return fmt::format("packets   {} logged, {} lost   {}   {} knocking", grouped(status.nflog.packets),
-                     grouped(status.nflog.lost), bound, grouped_plural(status.tracker.attempts, "source"));
+  return fmt::format("packets   {} logged, {} lost   {}   {}", grouped(status.nflog.packets),
+                     grouped(status.nflog.lost), bound, grouped_plural(status.tracker.attempts, "attempt"));
+}
+
+/// The first few, each behind a space.
+template<class Names, class Name>
+std::string some(const Names& names, Name&& name) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kShownNames, names.size()); ++i) text += " " + name(names[i]);
+  if (names.size() > kShownNames) text += fmt::format(" and {} more", names.size() - kShownNames);
+  return text;
 }
 
 std::string guarded_line(const Status& status) {
-  constexpr std::size_t kShown = 6;
-  std::string line = "guarded  ";
-  const auto& guarded = status.gate.guarded;
-  for (std::size_t i = 0; i < std::min(kShown, guarded.size()); ++i) line += " " + guarded[i].port;
-  if (guarded.size() > kShown) line += fmt::format(" and {} more", guarded.size() - kShown);
-  if (guarded.empty()) line += " nothing";
+  const auto& gate = status.gate;
+  auto line = "guarded  " + some(gate.guarded, [](const StatusGuarded& guarded) { return guarded.port; });
+  if (gate.guarded.empty()) line += " nothing";
   line += "          trusted";
-  for (const auto& trusted : status.gate.trust) line += " " + trusted;
-  if (status.gate.trust.empty()) line += " nobody";
-  const bool idle = status.state == "idle"; // without a door there is none to miss
-  line += status.gate.loaded ? "   table ok" : idle ? "   no table" : "   table MISSING";
+  for (const auto& trusted : gate.trust) line += " " + trusted;
+  if (gate.trust.empty()) line += " nobody";
+  const bool wanted = status.state == "enforcing"; // else there is none to miss
+  line += gate.loaded ? "   table ok" : wanted ? "   table MISSING" : "   no table";
   if (status.config.boot_file != "none") line += "   boot file " + status.config.boot_file;
+  if (!status.config.disabled.empty())
+    line += "\ndisabled " + some(status.config.disabled, [](const std::string& name) { return name; });
   return line;
 }
 
@@ -95,66 +105,103 @@ std::string ends_text(const StatusGrant& grant) {
   return grant.close.starts_with("on-") ? grant.close.substr(3) : grant.close;
 }
 
-Row row_of(const StatusGrant& grant, std::int64_t now) {
-  return {grant.door,
+std::string left_text(const StatusGrant& grant) {
+  return grant.source_port || grant.connected ? "connected" : span_text(grant.left_ms);
+}
+
+Row row_of(const StatusGrant& grant, std::int64_t now, bool with_id) {
+  const bool first_alone = grant.source_port || grant.uses_left; // counts what came first alone
+  return {with_id ? std::to_string(grant.id) : "",
+          grant.door,
           source_text(grant),
           grant.by,
           grant.via,
           span_text((now - grant.opened) * 1000) + " ago",
-          grant.source_port ? "connected" : span_text(grant.left_ms),
-          grant.source_port || grant.uses_left ? "-"
-                                               : bytes_text(grant.bytes), // counts what came first alone
+          left_text(grant),
+          first_alone ? "-" : bytes_text(grant.bytes),
           grant.source_port ? "-" : ends_text(grant)};
 }
 
-/// Columns as wide as their widest cell; a long address does not count, it gets a line of its own.
-std::string table(const std::vector<Row>& rows, std::size_t long_source = kLongSource) {
+Row row_of(const StatusConnections& these, bool with_id) {
+  return {with_id ? "-" : "",
+          these.door,
+          these.source,
+          "-",
+          "-",
+          "-",
+          "-",
+          "-",
+          grouped_plural(these.count, "connection")};
+}
+
+/// Columns as wide as their widest cell; an address longer than `long_source` does not count, it gets a line of its
+/// own. Returns nothing when a row is wider than `most`.
+std::optional<std::string> table(const std::vector<Row>& rows, std::size_t most, std::size_t long_source) {
   std::array<std::size_t, kColumns> widths{};
   for (const auto& row : rows)
     for (std::size_t i = 0; i < kColumns; ++i)
-      if (i != 1 || row[i].size() <= long_source) widths[i] = std::max(widths[i], row[i].size());
+      if (i != kSource || row[i].size() <= long_source) widths[i] = std::max(widths[i], row[i].size());
   std::string text;
   for (const auto& row : rows) {
     std::string line;
+    std::size_t column = 0; // where the cell begins
     for (std::size_t i = 0; i < kColumns; ++i) {
-      if (i == 1 && row[i].size() > long_source) {
+      if (widths[i] == 0) continue;
+      if (i == kSource && row[i].size() > long_source) {
         text += line + row[i] + '\n';
-        line = std::string(widths[0] + widths[1] + 4, ' ');
-        continue;
+        line.clear();
+      } else {
+        line += row[i];
       }
-      line += fmt::format("{:<{}}", row[i], i + 1 == kColumns ? 0 : widths[i] + 2);
+      column += widths[i] + 2;
+      if (i + 1 < kColumns) line.resize(column, ' ');
     }
     line.resize(line.find_last_not_of(' ') + 1);
-    if (line.size() > kScreen && long_source > kShortSource) return table(rows, kShortSource);
+    if (line.size() > most) return std::nullopt;
     text += line + '\n';
   }
   return text;
 }
 
-std::string grants_text(const Status& status, std::int64_t now, const Paint& paint) {
-  if (status.state == "idle" && status.grants.empty())
-    return "no door enabled: nothing is guarded (see knockgate.toml(5))\n";
-  if (status.grants.empty()) return "nothing is open\n";
-  std::vector<Row> rows{{"DOOR", "SOURCE", "BY", "VIA", "OPENED", "LEFT", "RECEIVED", "ENDS"}};
-  for (const auto& grant : status.grants) rows.push_back(row_of(grant, now));
-  auto text = table(rows);
-  const auto head = text.find('\n');
-  return paint("1", text.substr(0, head)) + text.substr(head) +
-         fmt::format("{} open of {}\n", grouped(status.open), grouped(status.grant_limit));
+std::string table(const std::vector<Row>& rows, std::size_t screen) {
+  for (const auto long_source : kLongSource)
+    if (auto text = table(rows, screen, long_source)) return *text;
+  return *table(rows, std::string::npos, kLongSource.back());
 }
 
-std::string warnings_text(const Status& status, const Paint& paint) {
+std::string grants_text(const Status& status, std::int64_t now, const Screen& screen) {
+  std::string text;
+  if (!status.grants.empty() || !status.connections.empty()) {
+    std::vector<Row> rows{
+        {screen.ids ? "ID" : "", "DOOR", "SOURCE", "BY", "VIA", "OPENED", "LEFT", "RECEIVED", "ENDS"}};
+    for (const auto& grant : status.grants) rows.push_back(row_of(grant, now, screen.ids));
+    for (const auto& these : status.connections) rows.push_back(row_of(these, screen.ids));
+    text = table(rows, screen.width);
+    const auto head = text.find('\n');
+    text = Paint{screen.colour}("1", text.substr(0, head)) + text.substr(head);
+  }
+  if (!status.grants.empty())
+    return text + fmt::format("{} open of {}\n", grouped(status.open), grouped(status.grant_limit));
+  return text + (status.state == "idle" ? "no door enabled: nothing is guarded (see knockgate.toml(5))\n"
+                                        : "nothing is open\n");
+}
+
+std::string warnings_text(const Status& status, const Screen& screen) {
+  constexpr std::size_t kAligned = 42; // behind such texts, what to type begins in one column
+  constexpr std::size_t kAround = std::string_view("warning     run: ").size();
   std::size_t width = 0;
   for (const auto& warning : status.warnings) width = std::max(width, warning.text.size());
+  width = std::min(width, kAligned);
   std::string text;
-  for (const auto& warning : status.warnings) {
-    text += paint("33", "warning") + "  ";
-    if (warning.run.empty())
-      text += warning.text + '\n';
-    else if (width <= 42)
-      text += fmt::format("{:<{}}   run: {}\n", warning.text, width, warning.run);
+  for (const auto& [code, what, run] : status.warnings) {
+    text += Paint{screen.colour}("33", "warning") + "  ";
+    const bool fits = std::max(width, what.size()) + run.size() + kAround <= screen.width;
+    if (run.empty())
+      text += what + '\n';
+    else if (fits)
+      text += fmt::format("{:<{}}   run: {}\n", what, width, run);
     else
-      text += fmt::format("{}\n         run: {}\n", warning.text, warning.run);
+      text += fmt::format("{}\n         run: {}\n", what, run);
   }
   return text.empty() ? text : "\n" + text;
 }
@@ -177,10 +224,9 @@ std::string span_text(std::int64_t ms) {
   return fmt::format("{}d {}h", seconds / 86'400, seconds / 3600 % 24);
 }
 
-std::string to_text(const Status& status, std::int64_t now, bool colour) {
-  const Paint paint{colour};
-  return paint("1", headline(status, now)) + '\n' + packets_line(status) + '\n' + guarded_line(status) +
-         "\n\n" + grants_text(status, now, paint) + warnings_text(status, paint);
+std::string to_text(const Status& status, std::int64_t now, const Screen& screen) {
+  return Paint{screen.colour}("1", headline(status, now)) + '\n' + packets_line(status) + '\n' +
+         guarded_line(status) + "\n\n" + grants_text(status, now, screen) + warnings_text(status, screen);
 }
 
 } // namespace knock

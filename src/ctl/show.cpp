@@ -30,4 +30,11 @@ int show(const CommandLine& given, const Reply& reply) {
   return reply.failure.exit == ExitCode::done ? 0 : fail(given, reply.failure);
 }
 
+std::optional<Status> status_of(const Reply& reply) {
+  Status status;
+  for (const auto& line : reply.lines)
+    if (!parse_status(line, status)) return std::nullopt;
+  return reply.failure.exit == ExitCode::done ? std::optional(std::move(status)) : std::nullopt;
+}
+
 } // namespace knock::ctl

@@ -2,11 +2,13 @@
 /// Show: what all verbs do alike: where the daemon is, how an answer and a failure are printed.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include <knock/command_line.hpp>
 #include <knock/control.hpp>
+#include <knock/status.hpp>
 
 namespace knock::ctl {
 
@@ -18,5 +20,8 @@ int fail(const CommandLine& given, Failure failure, std::string_view before = {}
 int show(const CommandLine& given, const Reply& reply);
 /// The same; then, run by root, what the daemon now guards is also what the next boot guards.
 int show_and_save(const CommandLine& given, const Reply& reply);
+
+/// Nothing: the daemon did not answer, or is of another version.
+std::optional<Status> status_of(const Reply& reply);
 
 } // namespace knock::ctl

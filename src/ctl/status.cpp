@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/verbs.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -10,6 +11,7 @@
 
 #include <knock/status.hpp>
 
+#include "ctl/connections.hpp"
 #include "ctl/control_client.hpp"
 #include "ctl/show.hpp"
 #include "system/files.hpp"
@@ -45,22 +47,55 @@ void add_findings(const CommandLine& given, Look look, Status& status) {
   }
 }
 
+/// An edit that nobody loaded: root can read both the files and what runs.
+void add_unloaded(const CommandLine& given, Status& status) {
+  const auto path = config_of(given);
+  if (::geteuid() != 0 || !status.config.ok) return;
+  if (!given.config && ::access(path.c_str(), F_OK) != 0) return; // the daemon has another one
+  const auto facts = parse_save_facts(ask(socket_of(given), {"save", {{"look", "1"}}}).lines);
+  const auto parsed = system::load_config(path);
+  if (!facts || (parsed.config && parsed.config->hash == facts->config)) return;
+  if (parsed.config)
+    status.warnings.push_back({"not-loaded",
+                               fmt::format("{}, or a file beside it, was edited and is not loaded", path),
+                               "sudo knockctl reload --confirm 10m"});
+  else
+    status.warnings.push_back({"not-loaded",
+                               "the configuration on disk cannot be loaded: " +
+                                   printable(to_string(failure_of(parsed.findings.front()))),
+                               "sudo knockctl check"});
+}
+
+/// Who may not ask is not told: the table then shows grants alone.
+void add_connections(const CommandLine& given, Status& status) {
+  if (::geteuid() != 0 || status.state != "enforcing") return;
+  const auto parsed = system::load_config(config_of(given));
+  if (!parsed.config) return;
+  if (const auto found = lasting_connections(*parsed.config, status)) status.connections = counted(*found);
+}
+
+/// What a row must fit into: a terminal; a pipe takes any.
+Screen screen_of(const CommandLine& given) {
+  if (::isatty(STDOUT_FILENO) == 0) return {std::string::npos, false, given.ids};
+  winsize size{};
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
+  return {known ? size.ws_col : Screen{}.width, std::getenv("NO_COLOR") == nullptr, given.ids};
+}
+
 int show_status(const CommandLine& given, const Reply& reply, Look look) {
-  Status status;
-  for (const auto& line : reply.lines)
-    if (!parse_status(line, status))
-      return fail(given, {ExitCode::failed,
-                          "version",
-                          {},
-                          "the daemon's status makes no sense",
-                          "install the same version of both"});
+  auto known = status_of(reply);
+  if (!known)
+    return fail(given, {ExitCode::failed,
+                        "version",
+                        {},
+                        "the daemon's status makes no sense",
+                        "install the same version of both"});
+  auto& status = *known;
+  add_connections(given, status);
+  add_unloaded(given, status);
   add_findings(given, look, status);
-  if (given.json) {
-    for (const auto& line : encode(status)) fmt::print("{}\n", line);
-    return 0;
-  }
-  const bool colour = ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  fmt::print("{}", to_text(status, std::time(nullptr), colour));
+  if (given.json) return fmt::print("{}\n", to_json(status)), 0;
+  fmt::print("{}", to_text(status, std::time(nullptr), screen_of(given)));
   return 0;
 }
 

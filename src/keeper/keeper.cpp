@@ -18,6 +18,12 @@ constexpr Millis kStartAgain{100};
 constexpr std::size_t kMostTold = 256; // answers whose clients went away
 constexpr int kRounds = 256;           // at once; then other descriptors have their turn
 
+/// The same for each reading of the clocks, unless one is set: what was opened stays opened then.
+std::int64_t wall_of(Instant now) {
+  const auto zero = system::wall_clock() - system::monotonic_now().time_since_epoch();
+  return (std::chrono::floor<Seconds>(zero) + std::chrono::floor<Seconds>(now.time_since_epoch())).count();
+}
+
 std::int64_t wall_seconds() {
   return std::chrono::floor<Seconds>(system::wall_clock()).count();
 }
@@ -148,7 +154,7 @@ Answer Keeper::status(Instant asked, Instant now) {
   return status_.answer(asked, now, [&] {
     (void)work(now);
     const auto seen = world_->look(ask_status(machine_.state()));
-    auto status = status_of(machine_.state(), seen, now, wall_seconds());
+    auto status = status_of(machine_.state(), seen, now, wall_of(now));
     status.uptime_ms = std::chrono::floor<Millis>(now - started_).count();
     count(status, now);
     return encode(Reply{encode(status), {}});
@@ -173,7 +179,8 @@ void Keeper::count(Status& status, Instant now) const {
     warn("engine", "the engine does not answer: knocks wait until it is restarted",
          "journalctl -u knockgated");
   if (status.nflog.lost != 0)
-    warn("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost), "");
+    warn("lost", fmt::format("{} reports lost: knocks may be missed", status.nflog.lost),
+         "a larger [nflog] buffer in knockgate.toml");
 }
 
 } // namespace knock::keeper

@@ -121,15 +121,35 @@ std::optional<State> parse_state(const nlmsghdr* message) {
   return state_of(ct.get(), family == AF_INET ? Family::ipv4 : Family::ipv6);
 }
 
-nlmsghdr* begin_get(MessageWriter& writer, Family family, std::uint16_t flags, std::uint32_t sequence) {
+nlmsghdr* begin(MessageWriter& writer, unsigned type, Family family, std::uint16_t flags,
+                std::uint32_t sequence) {
   auto* message = mnl_nlmsg_put_header(writer.next());
-  message->nlmsg_type = type_of(IPCTNL_MSG_CT_GET);
+  message->nlmsg_type = type_of(type);
   message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
   message->nlmsg_seq = sequence;
   auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
   header->nfgen_family = family == Family::ipv4 ? AF_INET : AF_INET6;
   header->version = NFNETLINK_V0;
   return message;
+}
+
+/// About the flow between these ends; of an id, unless it is 0.
+Bytes encode_ask(unsigned type, const Flow& flow, std::uint32_t id, std::uint32_t sequence) {
+  MessageWriter writer(kKnownBytes);
+  auto* message = begin(writer, type, flow.source.family, NLM_F_ACK, sequence);
+  const auto ct = make_conntrack();
+  const bool ipv4 = flow.source.family == Family::ipv4;
+  nfct_set_attr_u8(ct.get(), ATTR_ORIG_L3PROTO, ipv4 ? AF_INET : AF_INET6);
+  nfct_set_attr(ct.get(), ipv4 ? ATTR_ORIG_IPV4_SRC : ATTR_ORIG_IPV6_SRC, flow.source.octets.data());
+  nfct_set_attr(ct.get(), ipv4 ? ATTR_ORIG_IPV4_DST : ATTR_ORIG_IPV6_DST, flow.destination.octets.data());
+  nfct_set_attr_u8(ct.get(), ATTR_ORIG_L4PROTO, static_cast<std::uint8_t>(flow.port.protocol));
+  nfct_set_attr_u16(ct.get(), ATTR_ORIG_PORT_SRC, htons(flow.source_port));
+  nfct_set_attr_u16(ct.get(), ATTR_ORIG_PORT_DST, htons(flow.port.number));
+  if (flow.zone != 0) nfct_set_attr_u16(ct.get(), ATTR_ZONE, flow.zone); // in host order, unlike the ports
+  nfct_nlmsg_build(message, ct.get());
+  if (id != 0) mnl_attr_put_u32(message, CTA_ID, htonl(id));
+  writer.finish(message);
+  return std::move(writer).take();
 }
 
 } // namespace
@@ -156,25 +176,16 @@ std::optional<Flow> parse_flow(const nlmsghdr* message) {
 
 Bytes encode_flow_dump(Family family, std::uint32_t sequence) {
   MessageWriter writer(64);
-  writer.finish(begin_get(writer, family, NLM_F_DUMP, sequence));
+  writer.finish(begin(writer, IPCTNL_MSG_CT_GET, family, NLM_F_DUMP, sequence));
   return std::move(writer).take();
 }
 
 Bytes encode_flow_get(const Flow& flow, std::uint32_t sequence) {
-  MessageWriter writer(kKnownBytes);
-  auto* message = begin_get(writer, flow.source.family, NLM_F_ACK, sequence);
-  const auto ct = make_conntrack();
-  const bool ipv4 = flow.source.family == Family::ipv4;
-  nfct_set_attr_u8(ct.get(), ATTR_ORIG_L3PROTO, ipv4 ? AF_INET : AF_INET6);
-  nfct_set_attr(ct.get(), ipv4 ? ATTR_ORIG_IPV4_SRC : ATTR_ORIG_IPV6_SRC, flow.source.octets.data());
-  nfct_set_attr(ct.get(), ipv4 ? ATTR_ORIG_IPV4_DST : ATTR_ORIG_IPV6_DST, flow.destination.octets.data());
-  nfct_set_attr_u8(ct.get(), ATTR_ORIG_L4PROTO, static_cast<std::uint8_t>(flow.port.protocol));
-  nfct_set_attr_u16(ct.get(), ATTR_ORIG_PORT_SRC, htons(flow.source_port));
-  nfct_set_attr_u16(ct.get(), ATTR_ORIG_PORT_DST, htons(flow.port.number));
-  if (flow.zone != 0) nfct_set_attr_u16(ct.get(), ATTR_ZONE, flow.zone); // in host order, unlike the ports
-  nfct_nlmsg_build(message, ct.get());
-  writer.finish(message);
-  return std::move(writer).take();
+  return encode_ask(IPCTNL_MSG_CT_GET, flow, 0, sequence);
+}
+
+Bytes encode_flow_delete(const Flow& flow, std::uint32_t sequence) {
+  return encode_ask(IPCTNL_MSG_CT_DELETE, flow, flow.id, sequence);
 }
 
 } // namespace knock::wire

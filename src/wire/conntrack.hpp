@@ -28,4 +28,7 @@ Bytes encode_flow_dump(Family family, std::uint32_t sequence);
 /// Asks for the flow between the ends of `flow`, whatever its id: an answer and an ack, or ENOENT.
 Bytes encode_flow_get(const Flow& flow, std::uint32_t sequence);
 
+/// Has the kernel forget just this flow, by its id: an ack, or ENOENT.
+Bytes encode_flow_delete(const Flow& flow, std::uint32_t sequence);
+
 } // namespace knock::wire

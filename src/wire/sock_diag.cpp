@@ -34,6 +34,26 @@ Bytes encode_connection_dump(Family family, std::uint32_t sequence) {
   return std::move(writer).take();
 }
 
+Bytes encode_connection_end(const Flow& flow, std::uint32_t sequence) {
+  MessageWriter writer(256);
+  auto* message = mnl_nlmsg_put_header(writer.next());
+  message->nlmsg_type = SOCK_DESTROY;
+  message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  message->nlmsg_seq = sequence;
+  auto* request =
+      static_cast<inet_diag_req_v2*>(mnl_nlmsg_put_extra_header(message, sizeof(inet_diag_req_v2)));
+  request->sdiag_family = flow.source.family == Family::ipv4 ? AF_INET : AF_INET6;
+  request->sdiag_protocol = IPPROTO_TCP;
+  request->idiag_states = ~0U;
+  request->id.idiag_sport = htons(flow.port.number);
+  request->id.idiag_dport = htons(flow.source_port);
+  std::memcpy(request->id.idiag_src, flow.destination.octets.data(), flow.destination.octets.size());
+  std::memcpy(request->id.idiag_dst, flow.source.octets.data(), flow.source.octets.size());
+  request->id.idiag_cookie[0] = request->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+  writer.finish(message);
+  return std::move(writer).take();
+}
+
 std::optional<GrantKey> parse_connection(const nlmsghdr* message) {
   if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
       mnl_nlmsg_get_payload_len(message) < sizeof(inet_diag_msg))

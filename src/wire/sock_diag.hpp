@@ -7,6 +7,7 @@
 #include <optional>
 
 #include <knock/batch.hpp>
+#include <knock/flow.hpp>
 
 #include "wire/message.hpp"
 
@@ -14,6 +15,9 @@ namespace knock::wire {
 
 /// Asks for all TCP sockets of one family that are connected, in one direction at least.
 Bytes encode_connection_dump(Family family, std::uint32_t sequence);
+
+/// Has this host reset a TCP connection of its own: an ack, or ENOENT.
+Bytes encode_connection_end(const Flow& flow, std::uint32_t sequence);
 
 /// Peer, its port and our port of one answer, as a key of the `session` sets; a v4-mapped peer is IPv4.
 /// Returns nothing for other messages.

@@ -10,6 +10,6 @@ using namespace knock;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Status status;
-  if (parse_status({reinterpret_cast<const char*>(data), size}, status)) (void)to_text(status, 0, true);
+  if (parse_status({reinterpret_cast<const char*>(data), size}, status)) (void)to_text(status, 0);
   return 0;
 }

@@ -115,7 +115,7 @@ TEST_CASE("the command line: bare is status, a mistyped verb gets the nearest, a
   CHECK(parse({"--jsn"}).failure);
   CHECK(parse({"--config", "/x.toml", "save"}).line.config == "/x.toml");
   CHECK(parse({"confirm", "--anyway"}).line.anyway);
-  CHECK(parse({"status", "x"}).failure->advice == "knockctl status");
+  CHECK(parse({"status", "x"}).failure->advice == "knockctl status [--ids]");
   CHECK(parse({"open", "ssh", "192.0.2.1", "--timeout", "5s"}).failure->text == "open takes no --timeout");
   CHECK(parse({"--now", "off"}).failure->text == "off takes no --now");
 }
@@ -161,6 +161,23 @@ TEST_CASE("the table of verbs serves both sides: what help says, and what right 
   CHECK(find_verb("open")->right == Right::write);
   CHECK(find_verb("wait")->right == Right::read);
   CHECK_FALSE(find_verb("check")->asked);
+}
+
+TEST_CASE("each verb has a help of its own, with one example that it takes itself") {
+  const auto parse = [](std::vector<const char*> words) { return parse_command_line(words); };
+  for (const auto& verb : kVerbs) {
+    CAPTURE(verb.name);
+    const auto help = help_text(verb.name);
+    CHECK(help.starts_with(fmt::format("usage: knockctl {}", verb.name)));
+    CHECK(help.find(fmt::format("\nexample: {}\n", verb.example)) != std::string::npos);
+    CHECK(help.size() < help_text().size() / 3);
+    CHECK(verb.example.find(fmt::format("knockctl {}", verb.name)) != std::string::npos);
+    CHECK(parse({verb.name.data(), "--help"}).line.verb == verb.name);
+  }
+  CHECK(help_text(parse({"--help"}).line.verb) == help_text());
+  CHECK(help_text("statsu") == help_text());
+  CHECK(parse({"close", "--all", "--cut"}).line.cut);
+  CHECK(parse({"status", "--ids"}).line.ids);
 }
 
 TEST_CASE("nearest finds a typing slip, and nothing where nothing is near") {

@@ -15,6 +15,7 @@ const auto kConfig = config_of(
     kSshDoor + door_text("7", 7'300, "opens = [\"tcp/443\"]") +
     door_text("off", 7'400, "enabled = false\nopens = [\"tcp/25\"]") +
     door_text("fwd", 7'500, "forward = { \"tcp/8443\" = \"192.0.2.20:443\" }") +
+    door_text("day", 7'700, "opens = [\"tcp/993\"]") +
     door_text("run", 7'600, "forward = { \"tcp/9443\" = \"192.0.2.20:443\" }\nrun = [\"/bin/true\"]"));
 
 /// What a request is judged by: the router is 192.0.2.1.
@@ -105,12 +106,18 @@ TEST_CASE("open: what cannot be is refused, and the text says what") {
   CHECK(refused(judge.take("open", opening("ssh", "192.0.2.1"))) == "192.0.2.1 is an address of this router");
   CHECK(refused(judge.take("open", opening("fwd", "2001:db8::9"))) == "door fwd leads nowhere over IPv6");
   CHECK(refused(off().take("open", opening("ssh", "203.0.113.9"))) == "knockgate is off: every port is open");
-  for (const char* time : {"0s", "999ms", "5m1s", "301s", "-1s", "", "99999999999999999999h"}) {
+  const auto timed = [&](const char* time) {
     auto values = opening("ssh", "203.0.113.9");
     values["for"] = time;
-    CHECK(refused(judge.take("open", values)) ==
-          std::string(time) + " is no time from 1s to max of the door");
-  }
+    return refused(judge.take("open", values));
+  };
+  for (const char* time : {"5m1s", "-1s", "", "99999999999999999999h"})
+    CHECK(timed(time) == std::string(time) + " is no time");
+  for (const char* time : {"0s", "999ms"}) CHECK(timed(time) == std::string(time) + " is less than 1s");
+  CHECK(timed("301s") == "301s is more than max, 5m");
+  auto day = opening("day", "203.0.113.9");
+  day["for"] = "25h";
+  CHECK(refused(judge.take("open", day)) == "25h is more than max, 24h");
 }
 
 TEST_CASE("open: a door that leads nowhere for this family runs its command all the same") {
@@ -126,7 +133,8 @@ TEST_CASE("close: a door, an id, or all; of a source as status prints it") {
   CHECK(which({{"what", "ssh"}}).door == "ssh");
   CHECK(which({{"what", "12"}}).id == 12U);
   CHECK(which({{"what", "7"}}).door == "7"); // a door of that name comes first
-  CHECK(which({{"what", "gone"}}).door == "gone");
+  CHECK(which({{"what", "off"}}).door == "off");
+  CHECK(which({{"what", "foreign"}}).door == "foreign");
   CHECK(std::get<Closing>(Judge().take("close", {{"all", "1"}})).all);
   CHECK(refused(Judge().take("close")) == "close what?");
 
@@ -139,6 +147,28 @@ TEST_CASE("close: a door, an id, or all; of a source as status prints it") {
   for (const char* text : {"203.0.113.0/23", "2001:db8::/48", "client"})
     CHECK(refused(Judge().take("close", {{"what", "ssh"}, {"source", text}})) ==
           std::string(text) + " is no address");
+}
+
+TEST_CASE(
+    "a door that is not there is said to be so, and the nearest is named; no refusal is without advice") {
+  const auto advice = [](std::string verb, Values values) {
+    const auto taken = Judge().take(std::move(verb), std::move(values));
+    REQUIRE(std::holds_alternative<Reply>(taken));
+    return std::get<Reply>(taken).failure.advice;
+  };
+  CHECK(refused(Judge().take("close", {{"what", "sssh"}})) == "there is no door sssh");
+  CHECK(advice("close", {{"what", "sssh"}}) == "did you mean ssh?");
+  CHECK(advice("open", opening("shs", "203.0.113.9")) == "did you mean ssh?");
+  CHECK(advice("open", opening("off", "203.0.113.9")).starts_with("it is disabled"));
+  CHECK_FALSE(advice("close", {{"what", "nothing-like-it"}}).empty());
+  CHECK_FALSE(advice("close", {{"what", "ssh"}, {"source", "client"}}).empty());
+  for (const char* source : {"203.0.113", "192.0.2.1"})
+    CHECK_FALSE(advice("open", opening("ssh", source)).empty());
+}
+
+TEST_CASE("save: who only looks leaves no line in the log") {
+  CHECK(std::holds_alternative<Plain>(Judge().take("save", {{"look", "1"}})));
+  CHECK(std::holds_alternative<Reply>(Judge().take("save")));
 }
 
 TEST_CASE("reload: without a time it asks before it guards a new port; off, a trial would prove nothing") {

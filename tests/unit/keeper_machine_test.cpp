@@ -652,6 +652,20 @@ TEST_CASE("status reads and changes nothing") {
   CHECK(shown(rounds.state()) == before);
 }
 
+TEST_CASE("a grant was opened when it was, whenever one looks") {
+  auto rounds = started();
+  rounds.now += 700ms;
+  rounds.round(knocks({completed("ssh")}));
+  Seen seen;
+  seen.table = TableSeen{};
+  std::set<std::int64_t> opened;
+  for (auto now = rounds.now; now < rounds.now + 3s; now += 100ms) {
+    const auto wall = 1'790'000'000 + std::chrono::floor<Seconds>(now.time_since_epoch()).count();
+    opened.insert(status_of(rounds.state(), seen, now, wall).grants.at(0).opened);
+  }
+  CHECK(opened.size() == 1);
+}
+
 TEST_CASE("ten thousand doors' sequences that one wake-up hears are one batch") {
   constexpr std::size_t kDoors = kMaxDoors;
   Config config;

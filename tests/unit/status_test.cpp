@@ -52,9 +52,9 @@ Status example() {
 } // namespace
 
 TEST_CASE("status is a table of 80 columns; a long address takes its own line") {
-  CHECK(to_text(example(), kNow, false) ==
+  CHECK(to_text(example(), kNow) ==
         "knockgate 0.1  gate  up 3d 4h  config ok (3 doors, read 41 min ago)\n"
-        "packets   182,340 logged, 0 lost   groups 40-43   12 sources knocking\n"
+        "packets   182,340 logged, 0 lost   groups 40-43   12 attempts\n"
         "guarded   tcp/22 tcp/8443          trusted lan0   table ok   boot file differs\n"
         "\n"
         "DOOR  SOURCE       BY           VIA    OPENED     LEFT  RECEIVED  ENDS\n"
@@ -64,7 +64,7 @@ TEST_CASE("status is a table of 80 columns; a long address takes its own line") 
         "2 open of 65,536\n"
         "\n"
         "warning  tcp/8443 unconfirmed, unguarded in 7 min   run: sudo knockctl confirm\n");
-  std::istringstream lines(to_text(example(), kNow, false));
+  std::istringstream lines(to_text(example(), kNow));
   for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
 }
 
@@ -76,12 +76,12 @@ TEST_CASE("an IPv4 session stays on its line") {
   status.grants[0].by = "-";
   status.grants[0].close = "on-disconnect";
   status.grants.resize(1);
-  const auto text = to_text(status, kNow, false);
+  const auto text = to_text(status, kNow);
   CHECK(text.find("ssh   203.0.113.129:48204  -   session  2 min ago  connected  -         -\n") !=
         std::string::npos);
   status.grants[0].source = "203.0.113.9";
   status.grants[0].by = "alice/phone";
-  const auto wide = to_text(status, kNow, false);
+  const auto wide = to_text(status, kNow);
   CHECK(wide.find("ssh   203.0.113.9:48204\n") != std::string::npos);
   std::istringstream lines(text + wide);
   for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
@@ -90,15 +90,80 @@ TEST_CASE("an IPv4 session stays on its line") {
 TEST_CASE("nothing open, no door, and off each say so") {
   auto status = example();
   status.grants.clear();
-  CHECK(to_text(status, kNow, false).find("\nnothing is open\n") != std::string::npos);
-  CHECK(to_text(status, kNow, false).find("table ok") != std::string::npos);
+  CHECK(to_text(status, kNow).find("\nnothing is open\n") != std::string::npos);
+  CHECK(to_text(status, kNow).find("table ok") != std::string::npos);
   status.gate.loaded = false;
-  CHECK(to_text(status, kNow, false).find("table MISSING") != std::string::npos);
+  CHECK(to_text(status, kNow).find("table MISSING") != std::string::npos);
   status.state = "idle";
-  CHECK(to_text(status, kNow, false).find("no table") != std::string::npos);
-  CHECK(to_text(status, kNow, false).find("no door enabled: nothing is guarded") != std::string::npos);
+  CHECK(to_text(status, kNow).find("no table") != std::string::npos);
+  CHECK(to_text(status, kNow).find("no door enabled: nothing is guarded") != std::string::npos);
   status.state = "off";
-  CHECK(to_text(status, kNow, false).substr(0, 90).find("OFF") != std::string::npos);
+  CHECK(to_text(status, kNow).substr(0, 90).find("OFF") != std::string::npos);
+  CHECK(to_text(status, kNow).find("no table") != std::string::npos);
+}
+
+TEST_CASE("a long address stays in its row where the screen is wide enough, and always in a pipe") {
+  auto status = example();
+  status.warnings = {{"healing", std::string(100, 'x'), "sudo knockctl reload --now"}};
+  for (const auto width : {std::size_t{100}, std::string::npos}) {
+    const auto text = to_text(status, kNow, {width});
+    CAPTURE(text);
+    CHECK(text.find("ssh   203.0.113.9             alice/phone  knock  2 min ago  28 s  14 KiB    after\n") !=
+          std::string::npos);
+    CHECK(text.find("ssh   2001:db8:7:1:a:b:c:ddd  -            knock  2 min ago  28 s  none      after\n") !=
+          std::string::npos);
+    CHECK((text.find("x   run: sudo knockctl reload --now\n") != std::string::npos) == (width > 100));
+  }
+}
+
+TEST_CASE("who is connected is connected, and not about to end; who outlives the grant is counted") {
+  auto status = example();
+  status.grants[0].close = "on-disconnect";
+  status.grants[0].connected = true;
+  status.connections = {{"ssh", "198.51.100.7", 3}};
+  const auto text = to_text(status, kNow, {100});
+  CHECK(text.find("2 min ago  connected  14 KiB    disconnect\n") != std::string::npos);
+  CHECK(text.find("ssh   198.51.100.7            -            -      -          -          -         3 "
+                  "connections\n") != std::string::npos);
+  status.grants.clear();
+  CHECK(to_text(status, kNow).find("3 connections\nnothing is open\n") != std::string::npos);
+  CHECK(to_json(status).find(R"("connections":[{"count":3,"door":"ssh","source":"198.51.100.7"}])") !=
+        std::string::npos);
+}
+
+TEST_CASE("ids are shown when asked") {
+  CHECK(to_text(example(), kNow).find("ID") == std::string::npos);
+  const auto text = to_text(example(), kNow, {100, false, true});
+  CHECK(text.find("\nID  DOOR  SOURCE") != std::string::npos);
+  CHECK(text.find("\n2   ssh   2001:db8:7:1:a:b:c:ddd  -  ") != std::string::npos);
+}
+
+TEST_CASE("disabled doors are listed, however many") {
+  auto status = example();
+  CHECK(to_text(status, kNow).find("disabled") == std::string::npos);
+  status.config.disabled = {"nas", "mail"};
+  CHECK(to_text(status, kNow).find("\ndisabled  nas mail\n") != std::string::npos);
+  for (int i = 0; i < 9'998; ++i) status.config.disabled.push_back("d" + std::to_string(i));
+  CHECK(to_text(status, kNow).find(" d3 and 9994 more\n") != std::string::npos);
+  Status back;
+  for (const auto& line : encode(status)) {
+    CHECK(line.size() <= kMaxReplyLine);
+    REQUIRE(parse_status(line, back));
+  }
+  CHECK(back.config.disabled == status.config.disabled);
+}
+
+TEST_CASE("for people and scripts it is one document, and the same") {
+  auto status = example();
+  for (std::uint64_t id = 3; id < 2000; ++id) {
+    status.grants.push_back(status.grants[0]);
+    status.grants.back().id = id;
+    status.grants.back().connected = id % 2 == 0;
+  }
+  Status back;
+  REQUIRE(parse_status(to_json(status), back));
+  CHECK(to_json(back) == to_json(status));
+  CHECK(back.grants.size() == status.grants.size());
 }
 
 TEST_CASE("JSON lines give back the same status, however many grants there are") {
@@ -115,7 +180,7 @@ TEST_CASE("JSON lines give back the same status, however many grants there are")
     CHECK(line.size() <= kMaxReplyLine);
     REQUIRE(parse_status(line, back));
   }
-  CHECK(to_text(back, kNow, true) == to_text(status, kNow, true));
+  CHECK(to_text(back, kNow, {80, true}) == to_text(status, kNow, {80, true}));
   CHECK(back.grants.back().id == 1999);
 }
 

@@ -254,6 +254,15 @@ TEST_CASE("a get names the ends as the kernel named them") {
   CHECK(std::search(zoned.begin(), zoned.end(), zone.begin(), zone.end()) != zoned.end());
 }
 
+TEST_CASE("a flow is forgotten by its id, so that another one between the same ends lives") {
+  auto flow = begun(kZone);
+  flow.id = 0x01020304;
+  const auto asked = wire::encode_flow_delete(flow, 7);
+  CHECK(message_in(asked)->nlmsg_type == 0x0102); // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
+  const auto id = bytes_of("08000c0001020304"sv); // CTA_ID, in network order
+  CHECK(std::search(asked.begin(), asked.end(), id.begin(), id.end()) != asked.end());
+}
+
 TEST_CASE("every prefix of a message is survived, and none invents a flow") {
   const auto whole = bytes_of(kNew);
   const auto first = begun(kNew);

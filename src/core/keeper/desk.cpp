@@ -7,36 +7,75 @@
 #include <fmt/format.h>
 
 #include <knock/limits.hpp>
+#include <knock/nearest.hpp>
 #include <knock/quoted.hpp>
 #include <knock/status.hpp>
 
+#include "core/config/words.hpp"
+
 namespace knock::keeper {
 namespace {
+
+constexpr const char* kWriteAddress = "write 203.0.113.9, or 2001:db8::9";
+constexpr std::string_view kForeignDoor = "foreign"; // what elements of another hand are listed under
+
+const Door* door_named(const Config& config, std::string_view name) {
+  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
+                                  [&](const Door& door) { return door.name == name; });
+  return found == config.doors.end() ? nullptr : &*found;
+}
+
+Reply no_door(const Config& config, std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const auto& door : config.doors) names.push_back(door.name);
+  const auto near = nearest(name, names);
+  return refusal(ExitCode::failed, "failed", fmt::format("there is no door {}", name),
+                 door_named(config, name) != nullptr ? "it is disabled: enabled = true, then knockctl reload"
+                 : near.empty()                      ? "knockctl check finds what a file of doors.d lacks"
+                                                     : fmt::format("did you mean {}?", near));
+}
+
+/// How long a hand opens.
+tl::expected<Millis, Reply> time_of(std::string_view text, const Door& door) {
+  const auto bad = [&](std::string why) {
+    return tl::unexpected(
+        refusal(ExitCode::usage, "usage", fmt::format("{} {}", text, why), "write --for 30m"));
+  };
+  const auto span = parse_duration(text);
+  if (!span) return bad("is no time");
+  if (*span < Seconds{1}) return bad("is less than 1s");
+  if (*span > door.max) {
+    const auto hours =
+        std::chrono::floor<std::chrono::hours>(door.max); // 25h is compared with 24h, not with 1d
+    const bool in_hours = text.ends_with('h') && hours == door.max;
+    return bad(fmt::format("is more than max, {}",
+                           in_hours ? fmt::format("{}h", hours.count()) : grammar::duration_text(door.max)));
+  }
+  return *span;
+}
 
 Taken take_open(const Asked& asked, const DeskView& view) {
   const auto& request = asked.request;
   const auto name = request.find("door").value_or("");
   const auto* door = enabled_door(view.config, name);
-  if (door == nullptr)
-    return refusal(ExitCode::failed, "failed", fmt::format("there is no door {}", name),
-                   "knockctl check lists mistakes; a disabled door does not count");
+  if (door == nullptr) return no_door(view.config, name);
   const auto source = parse_address(request.find("source").value_or(""));
   if (!source || !grantable(*source))
     return refusal(ExitCode::usage, "usage",
-                   fmt::format("{} is no address of a host", request.find("source").value_or("nothing")));
+                   fmt::format("{} is no address of a host", request.find("source").value_or("nothing")),
+                   kWriteAddress);
   if (view.knocks.is_own(*source))
     return refusal(ExitCode::usage, "usage",
-                   fmt::format("{} is an address of this router", to_string(*source)));
+                   fmt::format("{} is an address of this router", to_string(*source)),
+                   "it is never asked: name the client's");
   if (view.memory.off_since)
     return refusal(ExitCode::failed, "failed", "knockgate is off: every port is open", "sudo knockctl on");
   auto opening = opening_of(*door, *source, view.knocks.cooldowns(), view.now);
   opening.ticket = asked.ticket;
   opening.request.via = Via::hand;
   if (const auto time = request.find("for")) {
-    const auto span = parse_duration(*time);
-    if (!span || *span < Seconds{1} || *span > door->max)
-      return refusal(ExitCode::usage, "usage", fmt::format("{} is no time from 1s to max of the door", *time),
-                     "write --for 30m");
+    const auto span = time_of(*time, *door);
+    if (!span) return span.error();
     opening.request.open_for = *span;
   }
   if (!opening.opens && door->run.empty())
@@ -57,7 +96,10 @@ Taken take_close(const Asked& asked, const DeskView& view) {
     const auto* end = what.data() + what.size();
     const auto [stop, error] = std::from_chars(what.data(), end, id);
     if (what.empty()) return refusal(ExitCode::usage, "usage", "close what?", "name a door, an id, or --all");
-    if (enabled_door(view.config, what) != nullptr || error != std::errc{} || stop != end)
+    const bool is_id = error == std::errc{} && stop == end;
+    const bool is_door = enabled_door(view.config, what) != nullptr || what == kForeignDoor;
+    if (!is_door && !is_id && door_named(view.config, what) == nullptr) return no_door(view.config, what);
+    if (is_door || !is_id)
       which.door = what;
     else
       which.id = id;
@@ -70,7 +112,8 @@ Taken take_close(const Asked& asked, const DeskView& view) {
     }
     if (const auto prefix = parse_prefix(*text); prefix && (prefix->length == 24 || prefix->length == 64))
       which.source = prefix->address;
-    if (!which.source) return refusal(ExitCode::usage, "usage", fmt::format("{} is no address", *text));
+    if (!which.source)
+      return refusal(ExitCode::usage, "usage", fmt::format("{} is no address", *text), kWriteAddress);
   }
   return closing;
 }
@@ -130,8 +173,8 @@ Taken take(const Asked& asked, const DeskView& view) {
   const auto& word = asked.request.verb;
   const auto* verb = find_verb(word);
   if (verb == nullptr || !verb->asked)
-    return Plain{
-        refusal(ExitCode::usage, "usage", fmt::format("the daemon does not know the verb {}", word))};
+    return Plain{refusal(ExitCode::usage, "usage", fmt::format("the daemon does not know the verb {}", word),
+                         "knockctl --help; install the same version of both")};
   if (asked.right < verb->right)
     return Plain{refusal(ExitCode::denied, "not-allowed", fmt::format("{} is not allowed for you", word),
                          verb->right == Right::root ? "run it with sudo"
@@ -139,6 +182,8 @@ Taken take(const Asked& asked, const DeskView& view) {
   if (word == "open") return take_open(asked, view);
   if (word == "close") return take_close(asked, view);
   if (word == "reload") return take_reload(asked, view);
+  if (word == "save" && asked.request.find("look"))
+    return Plain{facts(view)}; // nothing is going to be written
   if (word == "save") return facts(view);
   if (word == "confirm")
     return RuleChange{.verb = RuleChange::Verb::confirm,

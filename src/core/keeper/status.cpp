@@ -17,6 +17,10 @@ std::int64_t ms(Instant from, Instant to) {
   return std::max<std::int64_t>(std::chrono::floor<Millis>(to - from).count(), 0);
 }
 
+std::int64_t whole_seconds(Instant at) {
+  return std::chrono::floor<Seconds>(at.time_since_epoch()).count();
+}
+
 StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
   StatusGrant one;
   one.id = grant.id;
@@ -28,7 +32,8 @@ StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
   for (const auto& lead : grant.leads) one.forward[to_string(lead.outer)] = to_string(lead.target);
   one.by = grant.by;
   one.via = to_string(grant.via);
-  one.opened = wall - ms(grant.opened, now) / 1000;
+  // Whole seconds of the clock: a comment keeps no more, and two readings must tell the same.
+  one.opened = wall - (whole_seconds(now) - whole_seconds(grant.opened));
   one.left_ms = ms(now, grant.ends);
   one.cap_ms = ms(now, grant.cap);
   one.close = to_string(grant.terms.close);
@@ -37,6 +42,7 @@ StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
     one.close = to_string(Close::on_disconnect);
   }
   one.adopted = grant.adopted;
+  one.connected = on_disconnect(grant) && grant.connected;
   return one;
 }
 
@@ -75,6 +81,8 @@ void show_config(Status& status, const State& state, const Seen& seen) {
   status.off_since = memory.off_since.value_or(0);
   status.config.ok = !error;
   status.config.doors = enabled;
+  for (const auto& door : config->doors)
+    if (!door.enabled) status.config.disabled.push_back(door.name);
   status.config.read = read;
   if (error) status.config.error = to_string(*error);
   if (seen.boot_file)
@@ -96,6 +104,10 @@ void show_table(Status& status, const State& state, const Seen& seen) {
   std::sort(status.gate.guarded.begin(), status.gate.guarded.end(),
             [](const auto& a, const auto& b) { return a.port < b.port; });
   status.tracker.overflow = table.overflow;
+}
+
+std::string advice_of(const Error& error) {
+  return error.advice.empty() ? "journalctl -u knockgated" : error.advice;
 }
 
 void warn(Status& status, const State& state, Instant now) {
@@ -127,17 +139,20 @@ void warn(Status& status, const State& state, Instant now) {
   if (status.state == "enforcing" && !status.gate.loaded)
     add("table", "the table is gone", "sudo knockctl reload --now");
   if (const auto& error = state.table.error())
-    add("healing", "the table cannot be put back: " + error->what, error->advice);
+    add("healing", "the table cannot be put back: " + error->what, advice_of(*error));
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
-        state.standing.deaf_flows->advice);
+        advice_of(*state.standing.deaf_flows));
   if (const auto [pace, by] = state.table.fight(now); pace != Millis{0})
     add("healing",
         fmt::format("two writers fight over the table: {} changes it, knockgated puts it back, {} later", by,
                     span_text(pace.count())),
         "stop the other, or include the boot file in its ruleset");
   if (const auto* door = state.knocks.hurried(now))
-    add("pace", fmt::format("door {} is knocked at too fast: knocks are refused", door->name), "");
+    add("pace", fmt::format("door {} is knocked at too fast: knocks are refused", door->name),
+        fmt::format(
+            "a larger [door.{}] grants in knockgate.toml, or look who knocks: journalctl -u knockgated",
+            door->name));
 }
 
 } // namespace

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <knock/lasting.hpp>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace knock {
+namespace {
+
+using Open = std::multimap<Address, const StatusGrant*>;
+
+bool opens(const Door& door, Port port) {
+  return std::find(door.opens.begin(), door.opens.end(), port) != door.opens.end() ||
+         std::any_of(door.forwards.begin(), door.forwards.end(),
+                     [&](const Forward& forward) { return forward.outer == port; });
+}
+
+/// One of its own before one that opens "any".
+const Door* door_of(const Config& config, Port port) {
+  const Door* found = nullptr;
+  for (const auto& door : config.doors)
+    if (door.enabled && opens(door, port) && (found == nullptr || (found->any && !door.any))) found = &door;
+  return found;
+}
+
+bool any_holds(std::span<const Prefix> prefixes, const Address& address) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const Prefix& prefix) { return prefix.contains(address); });
+}
+
+bool covers(const StatusGrant& grant, const Flow& flow) {
+  if (grant.source_port && *grant.source_port != flow.source_port) return false;
+  return std::find(grant.ports.begin(), grant.ports.end(), to_string(flow.port)) != grant.ports.end();
+}
+
+bool is_covered(const Open& open, const Flow& flow) {
+  const bool ipv4 = flow.source.family == Family::ipv4;
+  for (const auto& source : {flow.source, masked(flow.source, ipv4 ? 24 : 64)}) {
+    const auto [first, last] = open.equal_range(source);
+    for (auto it = first; it != last; ++it) {
+      const bool whole = it->second->prefix == (ipv4 ? 32 : 128);
+      if ((whole ? source == flow.source : true) && covers(*it->second, flow)) return true;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+std::vector<Lasting> lasting(std::span<const Flow> flows, const LastingView& view) {
+  const auto& [config, grants, own, is_trusted] = view;
+  Open open;
+  for (const auto& grant : grants)
+    if (const auto source = parse_address(grant.source)) open.emplace(*source, &grant);
+  std::map<Address, bool> trusted;
+  std::vector<Lasting> found;
+  for (const auto& flow : flows) {
+    const auto* door = door_of(config, flow.port);
+    if (door == nullptr || door->cut || own.contains(flow.source)) continue;
+    if (!own.contains(flow.destination) && !any_holds(config.gate.also, flow.destination)) continue;
+    if (any_holds(config.gate.trust_prefixes, flow.source) || is_covered(open, flow)) continue;
+    const auto [known, fresh] = trusted.try_emplace(flow.source, false);
+    if (fresh) known->second = is_trusted(flow.source);
+    if (!known->second) found.push_back({door->name, flow});
+  }
+  return found;
+}
+
+std::vector<StatusConnections> counted(std::span<const Lasting> all) {
+  std::map<std::pair<std::string, Address>, std::uint64_t> counts;
+  for (const auto& [door, flow] : all) ++counts[{door, flow.source}];
+  std::vector<StatusConnections> rows;
+  for (const auto& [key, count] : counts) rows.push_back({key.first, to_string(key.second), count});
+  return rows;
+}
+
+} // namespace knock
