@@ -59,6 +59,8 @@ std::string to_string(const Prefix& prefix);
 Address masked(const Address& address, std::uint8_t length);
 /// The source as attempts and limits see it: IPv4 itself, IPv6 its /64.
 Address subnet_of(const Address& address);
+/// fe80::/10, 169.254.0.0/16: a host of one link, which the address does not name.
+bool is_link_local(const Address& address);
 /// False for what can never be a peer from elsewhere: unspecified, loopback, link-local, multicast, reserved,
 /// broadcast, v4-mapped (RFC 6890).
 bool grantable(const Address& address);

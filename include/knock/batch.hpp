@@ -24,12 +24,13 @@ enum class GrantSet : std::uint8_t {
   uses,    ///< an address, for so many connections: the kernel counts them in the element
   session, ///< one connection that is older than the guard: address, its port, our port
   forward, ///< an address, and where its packets go: a map
+  range,   ///< an address, for ports in a row: an interval, and no two of a source overlap
 };
 
 /// "open4", "net6" ...
 std::string_view set_name(GrantSet set, Family family);
-inline constexpr std::array kGrantSets{GrantSet::open, GrantSet::net, GrantSet::uses, GrantSet::session,
-                                       GrantSet::forward};
+inline constexpr std::array kGrantSets{GrantSet::open,    GrantSet::net,     GrantSet::uses,
+                                       GrantSet::session, GrantSet::forward, GrantSet::range};
 
 /// The key of one element.
 struct GrantKey {
@@ -37,8 +38,14 @@ struct GrantKey {
   Port port;
   GrantSet set = GrantSet::open;
   std::uint16_t source_port = 0; ///< session only, which is TCP alone
+  std::uint16_t last = 0;        ///< range only: `port` is the first
   auto operator<=>(const GrantKey&) const = default;
 };
+
+/// Of a key of `range`.
+constexpr PortRange range_of(const GrantKey& key) {
+  return {key.port, {key.port.protocol, key.last}};
+}
 
 /// What an element let through so far.
 struct Traffic {
@@ -78,7 +85,8 @@ struct BatchPart {
 /// kernel, in a full set and over an element that ended but is not collected yet. Linux before 6.12 cannot
 /// update an element in place. The first add of a map element leads where the old one does: another target
 /// would be refused (EEXIST). With `removals_there` what is removed has to exist (else ENOENT): half the work
-/// for the kernel. Valid as long as the batch.
+/// for the kernel. A range is refused (EEXIST) beside one of its source that it overlaps: of ranges the removals come
+/// first, by themselves. Valid as long as the batch.
 std::vector<BatchPart> parts_of(const Batch& batch, std::size_t most, bool removals_there = false);
 
 /// A change that the kernel did not take.

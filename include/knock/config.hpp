@@ -45,6 +45,7 @@ struct Door {
   Place place;
   bool enabled = true;
   std::vector<Port> opens;       ///< sorted, unique
+  std::vector<PortRange> ranges; ///< sorted; two doors' have the same piece, or no port in common
   std::vector<Forward> forwards; ///< sorted by outer port, none of which is in `opens`
   bool any = false;        ///< opens = ["any"]: both hold those of all other enabled doors, once all are read
   std::vector<Step> knock; ///< the steps in order; empty: opened by hand only
@@ -105,6 +106,10 @@ struct Config {
   std::vector<Door> doors; ///< in reading order, disabled ones too
   std::string hash;        ///< of all texts it was read from, hexadecimal
 };
+
+/// Whether a port is one of `opens` or in a range; all of these ports, sorted.
+bool opens(const Door& door, Port port);
+std::vector<Port> opened_by(const Door& door);
 
 /// Nothing when there is none of that name, or it is disabled.
 const Door* enabled_door(const Config& config, std::string_view name);

@@ -38,9 +38,9 @@ inline constexpr std::size_t kMaxNodes = 65'535; // 16 bits of the attempt word,
 inline constexpr std::size_t kMostSessions =
     32'768;                                   // half of the set; a full one would refuse the whole guard
 inline constexpr std::size_t kMaxAny = 1'024; // ports that one knock may open: elements of one grant
-inline constexpr Range<std::size_t> kTrusted{0, 64}; // prefixes and interfaces, of `trust` and of `also`
+inline constexpr Range<std::size_t> kTrusted{0, 64};  // prefixes and interfaces, of `trust` and of `also`
 inline constexpr Range<std::size_t> kAccepted{0, 64}; // names of findings; there are fewer
-inline constexpr Count kNflogGroup{0, 65'532};       // four groups, numbered by 16 bits
+inline constexpr Count kNflogGroup{0, 65'532};        // four groups, numbered by 16 bits
 // bytes; the least is Linux's own (rmem_default)
 inline constexpr Range<std::uint32_t> kNflogBuffer{208U << 10U, 64U << 20U};
 // words of 8 bytes; in fewer buckets the tag of a word would not tell all IPv4 addresses apart
@@ -50,6 +50,9 @@ inline constexpr Count kPerSource{1, 1'024};             // grants of one addres
 inline constexpr Count kWorkers{1, 4};                   // one for each NFLOG group
 inline constexpr Span kCooloff{Millis{0}, Seconds{120}}; // the clock of an attempt word spans 262 s
 inline constexpr std::uint32_t kLeastShare = 64;         // grants of a door that does not say
+
+// Elements of ranges that live at once. The kernel collects an ended one in a commit, under its lock: 256 take 47 ms.
+inline constexpr std::size_t kMaxRanges = 256;
 
 // ---- config: one door
 
@@ -61,9 +64,11 @@ inline constexpr Span kWithin{Seconds{1}, Seconds{120}}; // as kCooloff
 inline constexpr Count kStrays{0, 14};                   // 4 bits of the attempt word; 15 is cooling
 inline constexpr Span kReorder{Millis{0}, Millis{200}};  // what a path swaps arrives closer together
 inline constexpr Range<std::size_t> kOpens{1, 16};       // entries
-inline constexpr std::size_t kMaxPorts = 64;             // of `opens`, ranges counted: elements of one grant
-inline constexpr std::size_t kMaxForwards = 8;           // two elements each
-inline constexpr Range<std::size_t> kUsers{0, 10'000};   // names
+inline constexpr std::size_t kMaxPorts = 64; // of `opens`, an element each; of more, a range is one element
+inline constexpr std::size_t kMaxPieces =
+    64; // of a door, when its ranges are cut where those of others begin and end
+inline constexpr std::size_t kMaxForwards = 8;                     // two elements each
+inline constexpr Range<std::size_t> kUsers{0, 10'000};             // names
 inline constexpr Span kOpenFor{Seconds{1}, std::chrono::days{30}}; // `for` and `max`: nothing lasts longer
 inline constexpr Span kIdle{Seconds{5}, std::chrono::days{1}};     // counters are read thrice in it
 inline constexpr Span kLinger{Millis{0}, std::chrono::hours{1}};

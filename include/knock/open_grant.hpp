@@ -41,8 +41,9 @@ struct Lead {
 struct GrantRequest {
   std::string door;
   Address source;
-  std::uint8_t prefix = 128; ///< leading bits of `source` that count: 24, 64, or all of them
-  std::vector<Port> ports;   ///< sorted; outer ports of `leads` among them
+  std::uint8_t prefix = 128;     ///< leading bits of `source` that count: 24, 64, or all of them
+  std::vector<Port> ports;       ///< sorted; outer ports of `leads` among them
+  std::vector<PortRange> ranges; ///< sorted, apart
   std::vector<Lead> leads;
   std::string by = "-";
   Via via = Via::knock;
@@ -59,7 +60,8 @@ struct OpenGrant {
   std::string door; ///< a foreign element: "foreign"
   Address source;   ///< the first address of a prefix
   GrantSet set = GrantSet::open;
-  std::vector<Port> ports; ///< sorted
+  std::vector<Port> ports;       ///< sorted
+  std::vector<PortRange> ranges; ///< sorted; an element each, in a set of their own
   std::vector<Lead> leads;
   std::string by = "-"; ///< user/device
   Via via = Via::knock;
@@ -80,6 +82,8 @@ struct OpenGrant {
 
 /// 24 or 64 for a prefix, else the whole address.
 std::uint8_t prefix_of(const OpenGrant& grant);
+/// "tcp/22", "udp/60000-61000"; of a grant that opens no port none.
+std::vector<std::string> port_texts(const OpenGrant& grant);
 /// "203.0.113.9", "203.0.113.0/24".
 std::string source_text(const OpenGrant& grant);
 bool lets_in(const OpenGrant& grant, const Address& source);

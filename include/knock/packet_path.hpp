@@ -32,6 +32,7 @@ struct PacketCounters {
   Number cut{};      ///< `short`
   Number unparsed{}; ///< fragments, foreign headers
   Number not_step{};
+  Number link_local{}; ///< of a source that is no host elsewhere: it can be given nothing
   Number step{};
   Number start{};
   Number stray{};

@@ -39,16 +39,19 @@ class Totals {
   struct Amount {
     std::ptrdiff_t grants = 0;
     std::ptrdiff_t elements = 0;
+    std::ptrdiff_t ranges = 0;
     bool operator==(const Amount&) const = default;
   };
   /// `sign`: -1 for one that goes.
   void count(const OpenGrant& grant, std::ptrdiff_t sign);
   [[nodiscard]] Amount of(std::string_view door) const;
   [[nodiscard]] std::ptrdiff_t grants() const { return grants_; }
+  [[nodiscard]] std::ptrdiff_t ranges() const { return ranges_; }
 
  private:
   std::map<std::string, Amount, std::less<>> doors_;
   std::ptrdiff_t grants_ = 0; // of all doors
+  std::ptrdiff_t ranges_ = 0;
 };
 
 class Shares {
@@ -78,7 +81,7 @@ class Room {
 
   void take(const OpenGrant& grant) { more_.count(grant, 1); }
   void give_back(const OpenGrant& grant) { more_.count(grant, -1); }
-  /// Which limit forbids `more` grants like this: "door_grants", "grants"; empty: none.
+  /// Which limit forbids `more` grants like this: "door_grants", "grants", "ranges"; empty: none.
   /// A door takes at most half of a set's places, so one of many ports leaves room for the others.
   [[nodiscard]] std::string_view lacking(const GrantRequest& request, std::size_t more = 1) const;
 

@@ -27,23 +27,29 @@ void add_chunk(std::vector<BatchPart>& parts, GrantSet set, Family family, Chang
 } // namespace
 
 std::string_view set_name(GrantSet set, Family family) {
-  constexpr std::array<std::string_view, 5> kIpv4{"open4", "net4", "uses4", "session4", "forward4"};
-  constexpr std::array<std::string_view, 5> kIpv6{"open6", "net6", "uses6", "session6", "forward6"};
+  constexpr std::array<std::string_view, 6> kIpv4{"open4", "net4", "uses4", "session4", "forward4", "range4"};
+  constexpr std::array<std::string_view, 6> kIpv6{"open6", "net6", "uses6", "session6", "forward6", "range6"};
   return (family == Family::ipv4 ? kIpv4 : kIpv6)[static_cast<std::size_t>(set)];
 }
 
 std::vector<BatchPart> parts_of(const Batch& batch, std::size_t most, bool removals_there) {
   std::vector<BatchPart> parts;
-  for (const auto set : kGrantSets)
-    for (const auto family : {Family::ipv4, Family::ipv6}) {
-      Changes chunk;
-      for (const auto& change : batch) {
-        if (change.key.source.family != family || change.key.set != set) continue;
-        chunk.push_back(&change);
-        if (chunk.size() == most) add_chunk(parts, set, family, std::exchange(chunk, {}), removals_there);
-      }
-      if (!chunk.empty()) add_chunk(parts, set, family, std::move(chunk), removals_there);
+  const auto add = [&](GrantSet set, Family family, auto&& belongs) {
+    Changes chunk;
+    for (const auto& change : batch) {
+      if (change.key.source.family != family || change.key.set != set || !belongs(change)) continue;
+      chunk.push_back(&change);
+      if (chunk.size() == most) add_chunk(parts, set, family, std::exchange(chunk, {}), removals_there);
     }
+    if (!chunk.empty()) add_chunk(parts, set, family, std::move(chunk), removals_there);
+  };
+  for (const auto set : kGrantSets)
+    for (const auto family : {Family::ipv4, Family::ipv6})
+      if (set == GrantSet::range)
+        for (const auto kind : {Change::Kind::remove, Change::Kind::put})
+          add(set, family, [&](const Change& change) { return change.kind == kind; });
+      else
+        add(set, family, [](const Change&) { return true; });
   return parts;
 }
 

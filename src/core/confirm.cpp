@@ -61,8 +61,9 @@ std::optional<std::pair<Port, Trial>> parse_line(std::string_view line, std::str
 }
 
 bool is_door_of(const Door& door, Port port) {
-  const auto ports = guarded_by(door);
-  return door.enabled && std::binary_search(ports.begin(), ports.end(), port);
+  return door.enabled &&
+         (opens(door, port) || std::any_of(door.forwards.begin(), door.forwards.end(),
+                                           [&](const Forward& forward) { return forward.outer == port; }));
 }
 
 std::uint64_t hash_of(const std::vector<Step>& steps) {
@@ -127,10 +128,9 @@ bool note_opening(Unconfirmed& ports, const Config& config, const OpenGrant& gra
   if (door == nullptr) return false;
   const Opening opening{grant.source, grant.door, grant.via == Via::hand, hash_of(door->knock)};
   bool news = false;
-  for (Port port : grant.ports) {
-    const auto at = ports.find(port);
-    if (at == ports.end() || at->second.until <= now || !is_door_of(*door, port)) continue;
-    auto& known = at->second.opening;
+  for (auto& [port, trial] : ports) {
+    if (!holds(grant, port) || trial.until <= now || !is_door_of(*door, port)) continue;
+    auto& known = trial.opening;
     if (known && holds_still(config, port, *known) && (opening.by_hand || !known->by_hand)) continue;
     known = opening;
     news = true;

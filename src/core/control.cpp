@@ -104,6 +104,12 @@ json texts_of(const std::vector<Port>& ports) {
   return texts;
 }
 
+json row_texts(const std::vector<Port>& ports) {
+  auto texts = json::array();
+  for (const auto& row : in_rows(ports)) texts.push_back(to_string(row));
+  return texts;
+}
+
 /// Adds what one line says. Returns whether it says anything that it may.
 bool read_save_facts(const json& line, SaveFacts& facts) {
   if (!line.is_object()) return false;
@@ -264,7 +270,7 @@ std::optional<std::string> text_of(std::string_view line) {
 }
 
 std::string changed_line(bool changed, const std::vector<Port>& guarded, const std::vector<Port>& unguarded) {
-  return dumped({{"changed", changed}, {"guarded", texts_of(guarded)}, {"unguarded", texts_of(unguarded)}});
+  return dumped({{"changed", changed}, {"guarded", row_texts(guarded)}, {"unguarded", row_texts(unguarded)}});
 }
 
 std::vector<std::string> encode(const SaveFacts& facts) {

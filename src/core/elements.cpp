@@ -6,7 +6,7 @@
 namespace knock {
 
 bool counts(const GrantKey& key) {
-  return key.set == GrantSet::open || key.set == GrantSet::net;
+  return key.set == GrantSet::open || key.set == GrantSet::net || key.set == GrantSet::range;
 }
 
 const HeldElement* held(const Elements& elements, const GrantKey& key) {

@@ -10,17 +10,16 @@ namespace {
 
 using Open = std::multimap<Address, const StatusGrant*>;
 
-bool opens(const Door& door, Port port) {
-  return std::find(door.opens.begin(), door.opens.end(), port) != door.opens.end() ||
-         std::any_of(door.forwards.begin(), door.forwards.end(),
-                     [&](const Forward& forward) { return forward.outer == port; });
+bool lets_to(const Door& door, Port port) {
+  return opens(door, port) || std::any_of(door.forwards.begin(), door.forwards.end(),
+                                          [&](const Forward& forward) { return forward.outer == port; });
 }
 
 /// One of its own before one that opens "any".
 const Door* door_of(const Config& config, Port port) {
   const Door* found = nullptr;
   for (const auto& door : config.doors)
-    if (door.enabled && opens(door, port) && (found == nullptr || (found->any && !door.any))) found = &door;
+    if (door.enabled && lets_to(door, port) && (found == nullptr || (found->any && !door.any))) found = &door;
   return found;
 }
 
@@ -31,7 +30,10 @@ bool any_holds(std::span<const Prefix> prefixes, const Address& address) {
 
 bool covers(const StatusGrant& grant, const Flow& flow) {
   if (grant.source_port && *grant.source_port != flow.source_port) return false;
-  return std::find(grant.ports.begin(), grant.ports.end(), to_string(flow.port)) != grant.ports.end();
+  return std::any_of(grant.ports.begin(), grant.ports.end(), [&](const std::string& text) {
+    const auto range = parse_port_range(text);
+    return range && holds(*range, flow.port);
+  });
 }
 
 bool is_covered(const Open& open, const Flow& flow) {

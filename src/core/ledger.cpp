@@ -19,6 +19,11 @@ std::string_view owner_text(std::string_view comment, GrantSet set) {
   return more || set == GrantSet::uses ? comment.substr(0, comment.rfind(' ')) : comment;
 }
 
+/// Of the grant that holds it: ranges stand beside the ports of an exact address.
+GrantSet kind_of(const GrantKey& key) {
+  return key.set == GrantSet::range ? GrantSet::open : key.set;
+}
+
 std::string_view reason_of(const OpenGrant& grant) {
   if (grant.ends >= grant.cap) return "max";
   if (grant.terms.close == Close::on_idle) return "idle";
@@ -40,9 +45,12 @@ OpenGrant foreign_grant(const Element& element, std::uint64_t id, Instant now) {
   grant.door = "foreign";
   grant.via = Via::foreign;
   grant.source = element.key.source;
-  grant.set = element.key.set;
+  grant.set = kind_of(element.key);
   grant.source_port = element.key.source_port;
-  grant.ports = {element.key.port};
+  if (element.key.set == GrantSet::range)
+    grant.ranges = {range_of(element.key)};
+  else
+    grant.ports = {element.key.port};
   grant.opened = now;
   grant.arrive = grant.ends = grant.cap = now + element.left;
   grant.adopted = true;
@@ -70,12 +78,15 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     if (!known) continue;
     const auto port = key.set == GrantSet::session ? key.port : kNoPort;
     auto& grant =
-        owners.try_emplace({key.source, key.set, text, key.source_port, port}, *known).first->second;
+        owners.try_emplace({key.source, kind_of(key), text, key.source_port, port}, *known).first->second;
     if (key.set == GrantSet::uses)
       if (const auto own = parse_comment(comment))
         grant.uses_left = std::max(grant.uses_left, own->uses_left - spent(own->uses_left, traffic.packets));
     grant.used = grant.used || (key.set == GrantSet::uses && traffic.packets != 0);
-    if (key.port != kNoPort || grant.ports.empty()) grant.ports.push_back(key.port);
+    if (key.set == GrantSet::range)
+      grant.ranges.push_back(range_of(key));
+    else if (key.port != kNoPort || grant.ports.empty())
+      grant.ports.push_back(key.port);
     grant.ends = std::min(std::max(grant.ends, now + left), grant.cap + kCapRounding);
   }
   for (auto& [owner, grant] : owners) {
@@ -84,6 +95,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     grant.set = set;
     grant.source_port = source_port;
     std::sort(grant.ports.begin(), grant.ports.end());
+    std::sort(grant.ranges.begin(), grant.ranges.end());
     grant.arrive = grant.ends;
     grant.adopted = true;
     grant.terms = terms_of(grant.door);

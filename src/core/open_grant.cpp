@@ -97,6 +97,14 @@ std::uint8_t prefix_of(const OpenGrant& grant) {
   return ipv4 ? 32 : 128;
 }
 
+std::vector<std::string> port_texts(const OpenGrant& grant) {
+  std::vector<std::string> texts;
+  for (Port port : grant.ports)
+    if (port != kNoPort) texts.push_back(to_string(port));
+  for (const auto& range : grant.ranges) texts.push_back(to_string(range));
+  return texts;
+}
+
 std::string source_text(const OpenGrant& grant) {
   return grant.set == GrantSet::net ? to_string(Prefix{grant.source, prefix_of(grant)})
                                     : to_string(grant.source);
@@ -107,13 +115,17 @@ bool lets_in(const OpenGrant& grant, const Address& source) {
 }
 
 bool holds(const OpenGrant& grant, Port port) {
-  return std::binary_search(grant.ports.begin(), grant.ports.end(), port);
+  return std::binary_search(grant.ports.begin(), grant.ports.end(), port) ||
+         std::any_of(grant.ranges.begin(), grant.ranges.end(),
+                     [&](const PortRange& range) { return holds(range, port); });
 }
 
 bool holds(const OpenGrant& grant, const GrantKey& key) {
   if (grant.source != key.source || grant.source_port != key.source_port) return false;
   if (key.set == GrantSet::forward) return target_of(grant, key.port) != nullptr;
-  return key.set == grant.set && holds(grant, key.port);
+  if (key.set == GrantSet::range)
+    return std::binary_search(grant.ranges.begin(), grant.ranges.end(), range_of(key));
+  return key.set == grant.set && std::binary_search(grant.ports.begin(), grant.ports.end(), key.port);
 }
 
 bool on_disconnect(const OpenGrant& grant) {
@@ -132,8 +144,10 @@ const Target* target_of(const OpenGrant& grant, Port port) {
 
 std::vector<GrantKey> keys_of(const OpenGrant& grant) {
   std::vector<GrantKey> keys;
-  keys.reserve(grant.ports.size() + grant.leads.size());
+  keys.reserve(grant.ports.size() + grant.ranges.size() + grant.leads.size());
   for (Port port : grant.ports) keys.push_back({grant.source, port, grant.set, grant.source_port});
+  for (const auto& [first, last] : grant.ranges)
+    keys.push_back({grant.source, first, GrantSet::range, 0, last.number});
   for (const auto& lead : grant.leads) keys.push_back({grant.source, lead.outer, GrantSet::forward});
   return keys;
 }
@@ -178,6 +192,7 @@ GrantRequest request_for(const Door& door, const Address& source) {
   request.source = source;
   request.prefix = ipv4 ? door.prefix4 : door.prefix6;
   request.ports = door.opens;
+  request.ranges = door.ranges;
   for (const auto& forward : door.forwards) {
     const auto& target = ipv4 ? forward.ipv4 : forward.ipv6;
     if (!target) continue;
@@ -185,7 +200,8 @@ GrantRequest request_for(const Door& door, const Address& source) {
     request.ports.push_back(forward.outer);
   }
   std::sort(request.ports.begin(), request.ports.end());
-  if (door.opens.empty() && door.forwards.empty() && !door.run_close.empty()) request.ports = {kNoPort};
+  const bool bare = door.opens.empty() && door.ranges.empty() && door.forwards.empty();
+  if (bare && !door.run_close.empty()) request.ports = {kNoPort};
   request.open_for = door.close == Close::on_idle ? door.idle : door.open_for;
   request.max = door.max;
   request.uses = door.uses;
@@ -214,6 +230,7 @@ OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now)
     grant.cap = now + request.max;
   }
   grant.ports = united(grant.ports, request.ports);
+  grant.ranges = united(grant.ranges, request.ranges);
   grant.leads = led(grant.leads, request.leads);
   grant.terms = request.terms;
   grant.uses_left = request.uses;

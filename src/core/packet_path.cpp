@@ -42,7 +42,7 @@ void PacketPath::read(std::span<const std::byte> packet, std::optional<std::chro
   const auto token = token_of(parsed.packet);
   // A grant for such a source would be refused, and only a hostile engine asks for one.
   if (!token || !grantable(parsed.packet.source)) {
-    ++counts_.not_step;
+    ++(token && is_link_local(parsed.packet.source) ? counts_.link_local : counts_.not_step);
     return;
   }
   const auto outcome = tracker_.step(policy_, parsed.packet, *token, *at);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <knock/port.hpp>
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
+
+#include <knock/limits.hpp>
 
 namespace knock {
 
@@ -31,6 +34,35 @@ std::string_view to_string(Protocol protocol) {
   case Protocol::icmp6: return "icmp6";
   }
   return "unknown";
+}
+
+std::optional<PortRange> parse_port_range(std::string_view text) {
+  const auto dash = std::min(text.find('-'), text.size());
+  const auto first = parse_port(text.substr(0, dash));
+  if (!first || dash == text.size()) return first ? std::optional(PortRange{*first, *first}) : std::nullopt;
+  const auto last = parse_port(fmt::format("{}/{}", to_string(first->protocol), text.substr(dash + 1)));
+  return last && *first <= *last ? std::optional(PortRange{*first, *last}) : std::nullopt;
+}
+
+std::string to_string(const PortRange& range) {
+  auto text = to_string(range.first);
+  return range.first == range.last ? text : fmt::format("{}-{}", text, range.last.number);
+}
+
+std::vector<PortRange> in_rows(const std::vector<Port>& ports) {
+  std::vector<PortRange> rows;
+  for (std::size_t at = 0; at < ports.size();) {
+    std::size_t end = at + 1; // behind the row
+    while (end < ports.size() && ports[end].protocol == ports[at].protocol &&
+           ports[end].number - ports[at].number == static_cast<int>(end - at))
+      ++end;
+    if (end - at > kMaxPorts)
+      rows.push_back({ports[at], ports[end - 1]});
+    else
+      for (auto one = at; one < end; ++one) rows.push_back({ports[one], ports[one]});
+    at = end;
+  }
+  return rows;
 }
 
 } // namespace knock

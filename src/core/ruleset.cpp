@@ -21,9 +21,9 @@ constexpr std::array kTemplates{Template{"gate", kGateTemplate}, Template{"forwa
                                 Template{"cut", kCutTemplate}, Template{"embed", kEmbedTemplate}};
 
 // What we fill and read; the other sets of embed.nft are its rules' own.
-constexpr std::array<std::string_view, 12> kFilledSets{"open4",   "open6",  "net4",     "net6",
-                                                       "uses4",   "uses6",  "session4", "session6",
-                                                       "guarded", "knocks", "cut",      "ours"};
+constexpr std::array<std::string_view, 14> kFilledSets{"open4", "open6",    "net4",     "net6",    "uses4",
+                                                       "uses6", "session4", "session6", "guarded", "knocks",
+                                                       "cut",   "ours",     "range4",   "range6"};
 
 /// Of nft's datatypes: the number (include/datatype.h) and the bytes in a key.
 struct Datatype {
@@ -81,8 +81,8 @@ std::string key_text(Port port) {
 
 /// What stands behind the source.
 std::string key_text(const GrantKey& key) {
-  return key.set == GrantSet::session ? fmt::format("{} . {}", key.source_port, key.port.number)
-                                      : key_text(key.port);
+  if (key.set == GrantSet::session) return fmt::format("{} . {}", key.source_port, key.port.number);
+  return key.set == GrantSet::range ? fmt::format("{}-{}", key_text(key.port), key.last) : key_text(key.port);
 }
 
 std::vector<std::string> key_texts(const std::vector<Port>& ports) {
@@ -176,7 +176,7 @@ std::string rules_text(const Config& config) {
 }
 
 std::vector<Port> guarded_by(const Door& door) {
-  auto ports = door.opens;
+  auto ports = opened_by(door);
   for (const auto& forward : door.forwards) ports.push_back(forward.outer);
   std::sort(ports.begin(), ports.end());
   return ports;
@@ -215,12 +215,14 @@ std::string elements_text(std::string_view table, Mode mode, const StaticSets& s
                      fill(table, "knocks", key_texts(sets.knocks));
   if (mode == Mode::embed) return text;
   const std::vector<std::string> refused{"tcp", "udp"};
-  std::vector<std::string> interfaces;
-  for (const auto& name : sets.trust_interfaces) interfaces.push_back(fmt::format("\"{}\"", name));
+  std::vector<std::string> interfaces, wildcards;
+  for (const auto& name : sets.trust_interfaces)
+    (name.ends_with('*') ? wildcards : interfaces).push_back(fmt::format("\"{}\"", name));
   return text + fill(table, "cut", key_texts(sets.cut)) +
          fill(table, "refuse", sets.reset ? refused : std::vector<std::string>{}) +
          fill(table, "also4", prefixes_of(sets.also, Family::ipv4)) +
          fill(table, "also6", prefixes_of(sets.also, Family::ipv6)) + fill(table, "trusted_if", interfaces) +
+         fill(table, "trusted_ifs", wildcards) +
          fill(table, "trusted4", prefixes_of(sets.trust_prefixes, Family::ipv4)) +
          fill(table, "trusted6", prefixes_of(sets.trust_prefixes, Family::ipv6));
 }

@@ -3,6 +3,8 @@
 
 #include <iterator>
 
+#include <knock/limits.hpp>
+
 namespace knock {
 
 bool is_limited(Via via) {
@@ -18,7 +20,9 @@ void Totals::count(const OpenGrant& grant, std::ptrdiff_t sign) {
   auto& amount = doors_[grant.door];
   amount.grants += sign;
   amount.elements += sign * std::ssize(grant.ports);
+  amount.ranges += sign * std::ssize(grant.ranges);
   grants_ += sign;
+  ranges_ += sign * std::ssize(grant.ranges);
   if (amount == Amount{}) doors_.erase(grant.door);
 }
 
@@ -57,6 +61,12 @@ std::string_view Room::lacking(const GrantRequest& request, std::size_t count) c
   const auto elements = before.elements + added.elements;
   if (before.grants + added.grants + more > request.share) return "door_grants";
   if (elements != 0 && elements + more * std::ssize(request.ports) > limit) return "door_grants";
+  if (const auto ranges = more * std::ssize(request.ranges); ranges != 0) {
+    constexpr std::ptrdiff_t kMost = kMaxRanges;
+    const auto own = before.ranges + added.ranges;
+    if (own != 0 && own + ranges > kMost / 2) return "door_grants";
+    if (shares_.totals().ranges() + more_.ranges() + ranges > kMost) return "ranges";
+  }
   return shares_.totals().grants() + more_.grants() + more > limit ? "grants" : "";
 }
 

@@ -27,7 +27,7 @@ Config config_for(const CommandLine& given, const Status& status) {
     if (!parse_prefix(name)) config.gate.trust_interfaces.push_back(name);
   Door door;
   for (const auto& guarded : status.gate.guarded)
-    if (const auto port = parse_port(guarded.port)) door.opens.push_back(*port);
+    if (const auto range = parse_port_range(guarded.port)) door.ranges.push_back(*range);
   config.doors.push_back(std::move(door));
   return config;
 }

@@ -13,6 +13,7 @@ void add(EngineCounters& page, const PacketCounts& counts) {
   page.cut.add(counts.cut);
   page.unparsed.add(counts.unparsed);
   page.not_step.add(counts.not_step);
+  page.link_local.add(counts.link_local);
   page.step.add(counts.step);
   page.start.add(counts.start);
   page.stray.add(counts.stray);

@@ -88,7 +88,9 @@ class FirewallCheck {
                                     [](const auto& one) { return one.second.way_out; });
     for (const auto& [name, interface] : facts_.interfaces) {
       const auto& own = interface.addresses;
-      const bool trusted = std::find(trust.begin(), trust.end(), name) != trust.end();
+      const bool trusted = std::any_of(trust.begin(), trust.end(), [&, &name = name](const std::string& one) {
+        return one.ends_with('*') ? name.starts_with(one.substr(0, one.size() - 1)) : one == name;
+      });
       if (name != "lo" && std::any_of(own.begin(), own.end(), grantable) &&
           (routed ? interface.way_out : !trusted) && interfaces_.size() < kMaxInterfaces)
         interfaces_.push_back(name);
@@ -168,6 +170,16 @@ class FirewallCheck {
     }
   }
 
+  /// Of a range its ends: one that is dropped in the middle alone is not found.
+  static std::vector<Port> looked_at(const Door& door) {
+    auto ports = door.opens;
+    for (const auto& range : door.ranges) {
+      ports.push_back(range.first);
+      if (range.last != range.first) ports.push_back(range.last);
+    }
+    return ports;
+  }
+
   void check_doors(const Chain& chain) {
     const bool early = chain.hook == "ingress" || chain.hook == "prerouting";
     const bool knocks =
@@ -176,7 +188,7 @@ class FirewallCheck {
     Found found;
     for (const auto& door : config_.doors) {
       if (!door.enabled || door.any) continue;
-      for (Port port : door.opens) {
+      for (Port port : looked_at(door)) {
         if (early || chain.hook == "input") here(chain, door, port, "knockgate_grants", found, found.doors);
         if (chain.hook == "forward") beyond(chain, door, port, found);
       }

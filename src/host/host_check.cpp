@@ -107,7 +107,7 @@ void check_gate(const Config& config, const HostFacts& facts, std::vector<Findin
              "nftables (not beside ufw, firewalld or Docker: its start flushes their rules)",
              config.nft.boot_file.substr(0, config.nft.boot_file.rfind('/'))));
   const bool keeps = std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) {
-    return door.enabled && !door.cut && !(door.opens.empty() && door.forwards.empty());
+    return door.enabled && !door.cut && !(door.opens.empty() && door.ranges.empty() && door.forwards.empty());
   });
   if (keeps && facts.silent_flow_s < kSilent)
     warn(finding::kShortFlows,

@@ -53,7 +53,7 @@ class LeadCheck {
   [[nodiscard]] const Door* guards(Protocol protocol, unsigned first, unsigned last) const {
     for (const auto& door : config_.doors)
       if (door.enabled && !door.any)
-        for (Port port : door.opens)
+        for (Port port : opened_by(door))
           if (port.protocol == protocol && first <= port.number && port.number <= last) return &door;
     return nullptr;
   }
@@ -62,7 +62,7 @@ class LeadCheck {
   [[nodiscard]] decltype(Packet::ports) unguarded(Protocol protocol) const {
     std::set<unsigned> guarded;
     for (const auto& door : config_.doors)
-      for (Port port : door.opens)
+      for (Port port : opened_by(door))
         if (door.enabled && !door.any && port.protocol == protocol) guarded.insert(port.number);
     if (guarded.empty()) return {};
     guarded.insert(65'536);

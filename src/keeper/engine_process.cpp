@@ -246,6 +246,7 @@ void EngineProcess::show(Status& status) const {
                           {"short", packets.cut.value()},
                           {"unparsed", packets.unparsed.value()},
                           {"not_step", packets.not_step.value()},
+                          {"refused_link_local", packets.link_local.value()},
                           {"step", packets.step.value()},
                           {"start", packets.start.value()},
                           {"stray", packets.stray.value()},

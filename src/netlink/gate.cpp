@@ -44,7 +44,7 @@ bool is_taken(const Config& config, const wire::TableInfo& table) {
 
 /// Nothing for one made by hand, without an end: not ours to judge.
 std::optional<Element> element_of(wire::RawElement raw, GrantSet set) {
-  const auto key = wire::decode_grant_key(raw.key, set);
+  const auto key = wire::decode_grant_key(raw.key, set, raw.key_end);
   if (!key || !raw.left) return std::nullopt;
   const auto target = wire::decode_target(raw.data);
   return Element{*key, *raw.left, std::move(raw.comment), raw.traffic, target.value_or(Target{})};

@@ -34,11 +34,11 @@ void parse_generation(Span attributes, NftEvent& event) {
   });
 }
 
-/// The value of an element's key, empty when it has none (a catch-all).
-Span key_of(Span element) {
+/// The value of an element's key or of its end, empty when it has none (a catch-all).
+Span key_of(Span element, std::uint16_t which) {
   Span key;
   for_each_attribute(element, [&](std::uint16_t type, Span payload) {
-    if (type != NFTA_SET_ELEM_KEY) return;
+    if (type != which) return;
     for_each_attribute(payload, [&](std::uint16_t inner, Span value) {
       if (inner == NFTA_DATA_VALUE) key = value;
     });
@@ -46,9 +46,10 @@ Span key_of(Span element) {
   return key;
 }
 
-void put_key(Span key, const std::optional<NamedGrantSet>& grants, NftEvent& event) {
+void put_key(Span element, const std::optional<NamedGrantSet>& grants, NftEvent& event) {
+  const auto key = key_of(element, NFTA_SET_ELEM_KEY);
   if (!grants) return event.other_keys.emplace_back(key.begin(), key.end()), void();
-  const auto decoded = decode_grant_key(key, grants->set);
+  const auto decoded = decode_grant_key(key, grants->set, key_of(element, NFTA_SET_ELEM_KEY_END));
   if (!decoded || decoded->source.family != grants->family) return; // no set of this name is of our shape
   event.keys.push_back(*decoded);
 }
@@ -88,8 +89,7 @@ void parse_change(std::uint16_t type, Span attributes, NftEvent& event) {
     }
   });
   if (kind == NftEvent::Kind::element_gone || kind == NftEvent::Kind::element_made)
-    for (const auto element : elements_of(attributes))
-      put_key(key_of(element), grant_set_named(event.set), event);
+    for (const auto element : elements_of(attributes)) put_key(element, grant_set_named(event.set), event);
   event.kind = kind;
 }
 

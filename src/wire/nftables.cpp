@@ -26,8 +26,8 @@ struct FreeSet {
 };
 using Set = std::unique_ptr<nftnl_set, FreeSet>;
 
-constexpr std::size_t kElementBytes = 352; // key 24, data 20, timeout 8, comment <= 130, limit 32, counter
-                                           // 16, headers
+constexpr std::size_t kElementBytes = 352; // key 24, its end or data 24, timeout 8, comment <= 130, limit 32,
+                                           // counter 16, headers
 constexpr std::uint64_t kWeek = 7 * 24 * 3'600; // seconds: the longest unit that nft can print
 constexpr std::size_t kMessageBytes = 256;      // header, table and set name
 
@@ -98,6 +98,12 @@ void add_element(nftnl_set* set, const Change& change, Act act) {
   auto* element = nftnl_set_elem_alloc();
   const auto key = encode_key(change.key);
   nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key.data(), static_cast<std::uint32_t>(key.size()));
+  if (change.key.set == GrantSet::range) {
+    auto last = change.key;
+    last.port.number = last.last;
+    const auto end = encode_key(last);
+    nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY_END, end.data(), static_cast<std::uint32_t>(end.size()));
+  }
   if (change.key.set == GrantSet::forward && act != Act::remove) {
     const auto data = encode_target(act == Act::hold ? change.held : change.target);
     nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, data.data(), static_cast<std::uint32_t>(data.size()));
@@ -170,6 +176,8 @@ RawElement decode_element(nftnl_set_elem* element) {
   std::uint32_t size = 0;
   const auto* key = static_cast<const std::byte*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size));
   if (key != nullptr) raw.key.assign(key, key + size);
+  const auto* end = static_cast<const std::byte*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY_END, &size));
+  if (end != nullptr) raw.key_end.assign(end, end + size);
   const auto* data = static_cast<const std::byte*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &size));
   if (data != nullptr) raw.data.assign(data, data + size);
   if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
@@ -263,7 +271,8 @@ std::optional<Port> decode_port_key(std::span<const std::byte> key) {
   return Port{protocol, decode_number(key.last(4))};
 }
 
-std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSet set) {
+std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSet set,
+                                         std::span<const std::byte> key_end) {
   if (key.size() != 12 && key.size() != 24) return std::nullopt;
   GrantKey decoded{{key.size() == 12 ? Family::ipv4 : Family::ipv6, {}}, kNoPort, set};
   if (set == GrantSet::session) {
@@ -275,6 +284,13 @@ std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSe
     decoded.port = *port;
   }
   std::memcpy(decoded.source.octets.data(), key.data(), key.size() - 8);
+  if (set == GrantSet::range) { // of one source and protocol: anything else is not ours
+    const auto same = key.size() - 4;
+    if (key_end.size() != key.size() || std::memcmp(key.data(), key_end.data(), same) != 0)
+      return std::nullopt;
+    decoded.last = decode_number(key_end.last(4));
+    if (decoded.last < decoded.port.number) return std::nullopt;
+  }
   return decoded;
 }
 

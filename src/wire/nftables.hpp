@@ -48,7 +48,8 @@ Bytes encode_element_get(const std::string& table, std::span<const GrantKey> key
 /// One element of any set of ours, its key still as bytes.
 struct RawElement {
   Bytes key;
-  Bytes data; ///< of a map
+  Bytes key_end; ///< of an interval
+  Bytes data;    ///< of a map
   std::optional<Millis> left;
   std::string comment;
   Traffic traffic;
@@ -59,8 +60,9 @@ std::vector<std::span<const std::byte>> elements_of(std::span<const std::byte> a
 /// Appends the elements of one NFT_MSG_NEWSETELEM; a message that is none adds nothing.
 void parse_elements(const nlmsghdr* message, std::vector<RawElement>& out);
 
-/// A key of a grant set. Returns nothing for another length or a protocol we do not open.
-std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSet set = GrantSet::open);
+/// A key of a grant set, of a range its two ends. Returns nothing for another length or a protocol we do not open.
+std::optional<GrantKey> decode_grant_key(std::span<const std::byte> key, GrantSet set = GrantSet::open,
+                                         std::span<const std::byte> key_end = {});
 /// The data of forward4/forward6: address . port.
 std::optional<Target> decode_target(std::span<const std::byte> data);
 /// A key of guarded and knocks: inet_proto . inet_service.

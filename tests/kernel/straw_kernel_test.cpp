@@ -30,6 +30,7 @@ GrantKey key(GrantSet set, unsigned n, Port port = kSsh) {
   GrantKey made{*parse_address("203.0.113.0"), port, set};
   made.source.octets[3] = static_cast<std::uint8_t>(n);
   if (set == GrantSet::session) made.source_port = static_cast<std::uint16_t>(40'000 + n);
+  if (set == GrantSet::range) made.last = static_cast<std::uint16_t>(port.number + 100);
   return made;
 }
 Change put(GrantKey key, Millis timeout = kLong) {
@@ -200,6 +201,26 @@ TEST_CASE("straw and kernel: put and remove, of what is there and of what is not
     CHECK(both.commit({remove(key(set, 1))}) == 0);
   }
   auto counted = put(key(GrantSet::open, 4));
+  counted.traffic = {7, 420};
+  CHECK(both.commit({counted}) == 0);
+}
+
+TEST_CASE(
+    "straw and kernel: a range beside one of its source that it overlaps is refused, until that one goes") {
+  if (!enter_namespace()) return;
+  Both both;
+  const Port mosh{Protocol::udp, 60'000};
+  const auto wide = key(GrantSet::range, 1, mosh);
+  auto inner = key(GrantSet::range, 1, {Protocol::udp, 60'050}), other = inner;
+  other.source = key(GrantSet::range, 2).source;
+  CHECK(both.commit({put(wide)}) == 0);
+  CHECK(both.commit({put(other), put(key(GrantSet::range, 1, {Protocol::tcp, 60'050}))}) == 0);
+  CHECK(both.commit({put(inner)}) == EEXIST);
+  CHECK(both.commit({put(inner), remove(wide)}) == 0); // the removal first, wherever it stands
+  CHECK(both.commit({put(inner, 2 * kLong), remove(wide)}) ==
+        EEXIST); // it is added first, where it may be absent
+  CHECK(both.commit({put(inner, 2 * kLong)}) == 0);
+  auto counted = put(other);
   counted.traffic = {7, 420};
   CHECK(both.commit({counted}) == 0);
 }

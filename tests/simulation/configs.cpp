@@ -46,6 +46,11 @@ const std::string kRun = door("run", 7280,
 const std::string kBare =
     door("bare", 7300, "run = [\"/bin/true\"]\nrun_close = [\"/bin/true\"]\nfor = \"25s\"\nmax = \"5m\"");
 const std::string kLong = door("long", 0, "opens = [\"tcp/22\"]\nfor = \"10m\"\nmax = \"2h\"");
+// With one, or cut by the other: both hold udp/53, which is asked for.
+const std::string kMosh = door("mosh", 7340, "opens = [\"udp/40-140\"]\nfor = \"40s\"\nmax = \"5m\"");
+const std::string kRtp = door("rtp", 7360,
+                              "opens = [\"udp/50-150\", \"tcp/5060\"]\nclose = \"on-disconnect\"\n"
+                              "linger = \"5s\"\nfor = \"20s\"\nmax = \"5m\"");
 const std::string kAny = door("any", 7320, "opens = [\"any\"]\nfor = \"30s\"\nmax = \"5m\"");
 
 std::string limits(unsigned grants, unsigned per_source) {
@@ -90,8 +95,8 @@ const Address& own_address() {
 
 const std::vector<std::shared_ptr<const ParsedConfig>>& configs(bool embed) {
   static const std::string kMost = kAdm + kIdle + kDisc + kUses + kUse2 + kNet + kFwd + kRun + kBare;
-  static const std::vector kTexts{limits(64, 16) + kSsh + kMost + kCut + kLong,
-                                  limits(64, 16) + kSsh + kIdle + kLong,
+  static const std::vector kTexts{limits(64, 16) + kSsh + kMost + kCut + kLong + kMosh + kRtp,
+                                  limits(64, 16) + kSsh + kIdle + kLong + kMosh,
                                   limits(64, 16) + kMoved + kMost + kCut,
                                   limits(64, 16) + kSshOff + kMost + kLong,
                                   limits(64, 16),

@@ -27,7 +27,8 @@ void Digest::add(const GrantKey& key) {
   const auto bytes = key.source.bytes();
   add(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   add(number_of(key.port));
-  add(static_cast<std::uint64_t>(key.set) << 16U | key.source_port);
+  add(static_cast<std::uint64_t>(key.set) << 16U | key.source_port |
+      static_cast<std::uint64_t>(key.last) << 32U);
 }
 
 void Digest::add(const Batch& batch) {

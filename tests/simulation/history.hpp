@@ -72,8 +72,9 @@ struct History {
 };
 History draw_history(std::uint64_t seed, std::size_t events);
 
-inline constexpr std::array<std::string_view, 13> kDoors{"ssh", "adm", "idle", "disc", "uses", "use2", "net",
-                                                         "fwd", "cut", "run",  "bare", "long", "any"};
+inline constexpr std::array<std::string_view, 15> kDoors{"ssh",  "adm",  "idle", "disc", "uses",
+                                                         "use2", "net",  "fwd",  "cut",  "run",
+                                                         "bare", "long", "any",  "mosh", "rtp"};
 inline constexpr std::array kPorts{
     Port{Protocol::tcp, 22}, Port{Protocol::tcp, 443},  Port{Protocol::tcp, 25},   Port{Protocol::tcp, 993},
     Port{Protocol::udp, 53}, Port{Protocol::tcp, 8443}, Port{Protocol::tcp, 9090}, Port{Protocol::tcp, 2022}};

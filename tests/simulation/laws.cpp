@@ -27,14 +27,20 @@ Gift gift_of(const Door& door, const Address& source) {
                                                 : GrantSet::open;
   gift.source = set == GrantSet::net ? masked(source, prefix) : source;
   for (const Port port : door.opens) gift.keys.push_back({gift.source, port, set});
+  for (const auto& [first, last] : door.ranges)
+    gift.keys.push_back({gift.source, first, GrantSet::range, 0, last.number});
   for (const auto& forward : door.forwards) {
     if (!(ipv4 ? forward.ipv4 : forward.ipv6)) continue;
     gift.keys.push_back({gift.source, forward.outer, set});
     gift.keys.push_back({gift.source, forward.outer, GrantSet::forward});
   }
-  if (door.opens.empty() && door.forwards.empty() && !door.run_close.empty())
+  if (door.opens.empty() && door.ranges.empty() && door.forwards.empty() && !door.run_close.empty())
     gift.keys.push_back({gift.source, kNoPort, set});
   return gift;
+}
+
+std::string port_text(const GrantKey& key) {
+  return key.set == GrantSet::range ? knock::to_string(range_of(key)) : knock::to_string(key.port);
 }
 
 std::optional<std::uint64_t> number_of(std::string_view text) {
@@ -384,7 +390,7 @@ void Laws::read_line(const std::string& text, const Config& config, const Straw&
   std::vector<GrantKey> keys;
   for (const auto& key : promise.keys)
     if ((key.port == kNoPort && ports == "-") ||
-        (',' + std::string(ports) + ',').find(',' + knock::to_string(key.port) + ',') != std::string::npos)
+        (',' + std::string(ports) + ',').find(',' + port_text(key) + ',') != std::string::npos)
       keys.push_back(key);
   if (owner->via == Via::session)
     for (auto rest = ports; !rest.empty(); rest.remove_prefix(std::min(rest.find(','), rest.size() - 1) + 1))
@@ -421,6 +427,8 @@ void Laws::end(const Owner& owner, Promise& promise, std::string_view verb, std:
   } else if (reason == "door-changed") {
     const auto gives = [&](const GrantKey& key) {
       const auto ports = door == nullptr ? std::vector<Port>{} : guarded_by(*door);
+      if (key.set == GrantSet::range)
+        return door != nullptr && std::count(door->ranges.begin(), door->ranges.end(), range_of(key)) != 0;
       return key.port == kNoPort || std::find(ports.begin(), ports.end(), key.port) != ports.end();
     };
     if (std::all_of(promise.keys.begin(), promise.keys.end(), gives)) lost("the door gives all of it");

@@ -31,6 +31,10 @@ bool any_enabled(const Config& config) {
   return std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; });
 }
 
+bool is_to(Port port, const GrantKey& key) {
+  return key.set == GrantSet::range ? holds(range_of(key), port) : key.port == port;
+}
+
 bool is_within(const Address& source, const GrantKey& key) {
   const auto length = key.set != GrantSet::net            ? std::uint8_t{128}
                       : key.source.family == Family::ipv4 ? std::uint8_t{24}
@@ -42,7 +46,7 @@ bool has_connection(const Promise& promise, const Straw& straw) {
   return std::any_of(
       straw.connections.alive.begin(), straw.connections.alive.end(), [&](const Connection& one) {
         return one.tracked && std::any_of(promise.keys.begin(), promise.keys.end(), [&](const GrantKey& key) {
-                 return key.port == one.flow.port && is_within(one.flow.source, key);
+                 return is_to(one.flow.port, key) && is_within(one.flow.source, key);
                });
       });
 }
@@ -162,7 +166,7 @@ std::optional<Instant> Laws::last_end(const Promise& promise) const {
   std::optional<Instant> last;
   for (const auto& [flow, at] : ended_)
     for (const auto& key : promise.keys)
-      if (key.port == flow.second && is_within(flow.first, key)) last = std::max(last.value_or(at), at);
+      if (is_to(flow.second, key) && is_within(flow.first, key)) last = std::max(last.value_or(at), at);
   return last;
 }
 
@@ -432,7 +436,7 @@ void Laws::let_in(const Address& source, Port port, const Passed& passed, Instan
   for (auto& [owner, promise] : book_) {
     const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
     for (const auto& key : promise.keys)
-      if (key.port == port && (key.source == source || (key.set == GrantSet::net && key.source == around))) {
+      if (is_to(port, key) && (key.source == source || (key.set == GrantSet::net && key.source == around))) {
         promise.used = true;
         promise.last = now;
         promise.counted = promise.counted || passed.counted == key;

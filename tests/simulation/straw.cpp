@@ -225,6 +225,9 @@ bool Straw::packet(const Address& source, std::uint16_t source_port, Port port, 
   };
   const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
   if (granted({source, port, GrantSet::open}) || granted({around, port, GrantSet::net})) return pass();
+  if (auto* ranges = table->ranges_of(source); ranges != nullptr)
+    for (auto& [key, placed] : ranges->placed)
+      if (key.source == source && holds(range_of(key), port) && granted(key)) return pass();
   const bool established = flow != nullptr && flow->tracked && flow->answered;
   const bool is_cut = std::find(table->cut.begin(), table->cut.end(), port) != table->cut.end();
   if (established && !is_cut && !syn) return pass();

@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kElementsPerMessage = 128; // wire/nftables.hpp
 constexpr Millis kCollectEvery{1'000};           // gc-interval of a hash set
 constexpr std::uint32_t kSessions = 65'535;
+constexpr std::array kFilled{GrantSet::open, GrantSet::net, GrantSet::uses, GrantSet::session,
+                             GrantSet::range};
 
 /// One set within one transaction: which keys the commands before this one left in it, and how many places
 /// they take. A deleted element gives its place back at once, within the transaction.
@@ -25,6 +27,7 @@ class Pending {
     return it != set_.placed.end() && it->second.ends > now_;
   }
   int add(const GrantKey& key, const Target* leads_to) {
+    if (key.set == GrantSet::range && overlaps(key)) return EEXIST;
     if (has(key)) return leads_to != nullptr && leads_elsewhere(key, *leads_to) ? EEXIST : 0;
     if (set_.size != 0 && used_ >= set_.size) return ENFILE;
     ++used_;
@@ -39,6 +42,16 @@ class Pending {
   }
 
  private:
+  /// Another range of its source that is there.
+  [[nodiscard]] bool overlaps(const GrantKey& key) const {
+    const auto meets = [&](const GrantKey& other) {
+      return other != key && other.source == key.source && other.port <= range_of(key).last &&
+             key.port <= range_of(other).last && has(other);
+    };
+    return std::any_of(changed_.begin(), changed_.end(), [&](const auto& one) { return meets(one.first); }) ||
+           std::any_of(set_.placed.begin(), set_.placed.end(),
+                       [&](const auto& one) { return meets(one.first); });
+  }
   [[nodiscard]] bool leads_elsewhere(const GrantKey& key, const Target& target) const {
     const auto it = set_.placed.find(key);
     return !changed_.contains(key) && it != set_.placed.end() && it->second.target != target;
@@ -96,6 +109,7 @@ std::size_t rules_of(const Config& config) {
 }
 
 std::uint32_t size_of(GrantSet set, const Config& config) {
+  if (set == GrantSet::range) return 0;
   return set == GrantSet::session ? kSessions : 2 * config.limits.grants;
 }
 
@@ -136,7 +150,7 @@ std::vector<Guarded> Table::guarded_now(Instant now) const {
 Verdict Table::commit(const Batch& batch, Instant now) {
   collect(now);
   Verdict verdict;
-  std::array<Places, 10> places;
+  std::array<Places, 2 * kGrantSets.size()> places;
   for (std::size_t at = 0; at < batch.size(); ++at)
     places[index_of(batch[at].key.set, batch[at].key.source.family)].push_back(at);
   for (std::size_t set = 0; set < sets.size(); ++set)
@@ -144,12 +158,18 @@ Verdict Table::commit(const Batch& batch, Instant now) {
   for (std::size_t set = 0; set < sets.size(); ++set) {
     if (places[set].empty()) continue;
     Pending pending(*sets[set], now);
-    for (std::size_t at = 0; at < places[set].size(); at += kElementsPerMessage) {
-      const auto begin = places[set].begin() + static_cast<std::ptrdiff_t>(at);
-      const auto end =
-          begin + static_cast<std::ptrdiff_t>(std::min(kElementsPerMessage, places[set].size() - at));
-      send_chunk(batch, {begin, end}, pending, verdict);
-    }
+    const bool ranges = batch[places[set].front()].key.set == GrantSet::range;
+    auto first = places[set].begin(); // of ranges the removals are a list of their own, before the puts
+    for (const auto end : {std::stable_partition(first, places[set].end(),
+                                                 [&](std::size_t at) {
+                                                   return ranges && batch[at].kind == Change::Kind::remove;
+                                                 }),
+                           places[set].end()})
+      while (first != end) {
+        const auto next = first + std::min<std::ptrdiff_t>(kElementsPerMessage, end - first);
+        send_chunk(batch, {first, next}, pending, verdict);
+        first = next;
+      }
   }
   if (verdict.error != 0) return verdict;
   for (const auto& change : batch) {
@@ -184,16 +204,20 @@ void Table::load(const Config& config, const StaticSets& static_sets, Instant no
 void Table::load_admins() {
   constexpr std::uint32_t kShipped = 131'072;
   constexpr std::size_t kRules = 50; // any number
-  for (const auto kind : {GrantSet::open, GrantSet::net, GrantSet::uses, GrantSet::session})
+  for (const auto kind : kFilled)
     for (const auto family : {Family::ipv4, Family::ipv6})
       if (auto& set = sets[index_of(kind, family)]; !set)
-        set = ElementSet{kind == GrantSet::session ? kSessions : kShipped, {}, 0};
+        set = ElementSet{kind == GrantSet::range     ? 0
+                         : kind == GrantSet::session ? kSessions
+                                                     : kShipped,
+                         {},
+                         0};
   if (!guarded) guarded.emplace();
   rules = kRules;
 }
 
 bool Table::has_all_sets() const {
-  for (const auto kind : {GrantSet::open, GrantSet::net, GrantSet::uses, GrantSet::session})
+  for (const auto kind : kFilled)
     for (const auto family : {Family::ipv4, Family::ipv6})
       if (!sets[index_of(kind, family)]) return false;
   return guarded.has_value();

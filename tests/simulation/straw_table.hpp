@@ -42,18 +42,22 @@ struct Verdict {
 };
 
 struct Table {
-  std::array<std::optional<ElementSet>, 10> sets{};                ///< at index_of
-  std::optional<std::map<Port, std::optional<Instant>>> guarded{}; ///< absent: set gone
+  std::array<std::optional<ElementSet>, 2 * kGrantSets.size()> sets{}; ///< at index_of
+  std::optional<std::map<Port, std::optional<Instant>>> guarded{};     ///< absent: set gone
   std::vector<Port> cut{};
   std::size_t rules = 0;
   std::uint64_t handle = 0; ///< another whenever sets or rules were made
-  Instant collected{}; ///< when ended elements last gave their places back
+  Instant collected{};      ///< when ended elements last gave their places back
 
   static std::size_t index_of(GrantSet set, Family family) {
     return 2 * static_cast<std::size_t>(set) + (family == Family::ipv6 ? 1 : 0);
   }
   [[nodiscard]] const ElementSet* set_of(const GrantKey& key) const {
     const auto& set = sets[index_of(key.set, key.source.family)];
+    return set ? &*set : nullptr;
+  }
+  [[nodiscard]] ElementSet* ranges_of(const Address& source) {
+    auto& set = sets[index_of(GrantSet::range, source.family)];
     return set ? &*set : nullptr;
   }
   /// One element that has not ended.

@@ -246,3 +246,72 @@ TEST_CASE("ssh is guarded by whoever names its port, once") {
   CHECK(warnings("[door.ssh-nas]\nforward = { \"tcp/2222\" = [\"192.0.2.20:22\", \"[2001:db8::20]:22\"] }\n")
             .empty());
 }
+
+TEST_CASE("trust takes a wildcard as nft has it, and says how one of iptables is written") {
+  const auto trust = [](const std::string& list) {
+    return "[gate]\ntrust = [" + list + "]\n" + opening("x", "\"tcp/80\"");
+  };
+  const auto parsed = parse(trust("\"wga*\", \"lan0\", \"wg*\", \"wgb*\""));
+  REQUIRE(parsed.config);
+  CHECK(parsed.config->gate.trust_interfaces ==
+        std::vector<std::string>{"lan0", "wg*"}); // nft keeps no overlap
+  CHECK(
+      first_error(trust("\"ppp+\""))
+          .starts_with("k.toml:2:10: error: \"ppp+\" is no interface or prefix; a wildcard of nftables ends "
+                       "with a star: \"ppp*\""));
+  for (const auto* text : {"\"*\"", "\"w*g\"", "\"+\"", "\"\"", "\"wg**\"", "\"averyveryverylongname*\""})
+    CHECK_MESSAGE(first_error(trust(text)).find("is no interface or prefix") != std::string::npos, text);
+}
+
+TEST_CASE("more than 64 ports: those in a row stay one range, of any width; up to 64 they are ports") {
+  const auto narrow = first_door(opening("x", "\"udp/100-131\", \"tcp/22\", \"udp/130-162\""));
+  CHECK(narrow.opens.size() == 64);
+  CHECK(narrow.ranges.empty());
+  const auto wide =
+      first_door(opening("x", "\"tcp/22\", \"udp/60000-61000\", \"udp/61000-61100\", \"tcp/1-65535\""));
+  CHECK(wide.opens.empty()); // tcp/22 lies within the last
+  CHECK(wide.ranges == std::vector{*parse_port_range("tcp/1-65535"), *parse_port_range("udp/60000-61100")});
+  CHECK(opens(wide, *parse_port("udp/60999")));
+  CHECK_FALSE(opens(wide, *parse_port("udp/61101")));
+  CHECK(opened_by(wide).size() == 65'535 + 1'101);
+  const auto mixed = first_door(opening("x", "\"tcp/22\", \"udp/60000-61000\""));
+  CHECK(mixed.opens == std::vector{*parse_port("tcp/22")});
+}
+
+TEST_CASE("ranges of two doors are cut into what they have in common; any opens all pieces") {
+  const auto config = *parse(opening("a", "\"udp/60000-61000\"") +
+                             opening("b", "\"udp/60500-62000\", \"tcp/22\"") + opening("c", "\"udp/60600\"") +
+                             opening("off", "\"udp/60100-60900\"", "enabled = false\n") + kAny)
+                           .config;
+  const auto range = [](const char* text) { return *parse_port_range(text); };
+  CHECK(config.doors[0].ranges == std::vector{range("udp/60000-60499"), range("udp/60500-61000")});
+  CHECK(config.doors[1].ranges == std::vector{range("udp/60500-61000"), range("udp/61001-62000")});
+  CHECK(config.doors[2].ranges.empty()); // a single port is in a set of its own
+  CHECK(config.doors[4].ranges ==
+        std::vector{range("udp/60000-60499"), range("udp/60500-61000"), range("udp/61001-62000")});
+  std::string many = opening("wide", "\"udp/1-65535\"");
+  for (int i = 0; i < 33; ++i)
+    many += opening("d" + std::to_string(i), "\"udp/" + std::to_string(1'000 * i + 1'000) + "-" +
+                                                 std::to_string(1'000 * i + 1'200) + "\"");
+  CHECK(first_error(many).starts_with(
+      "k.toml:2:9: error: door wide opens 67 pieces of ranges, 64 is the most; ranges are cut"));
+}
+
+TEST_CASE("a wide range goes with nothing that is a matter of one port or of more than one address") {
+  const auto wide = opening("x", "\"udp/60000-61000\"");
+  CHECK(first_error(wide + "uses = 1\n")
+            .starts_with("k.toml:3:1: error: uses does not go with opens of more than 64 ports; remove one"));
+  CHECK(first_error(wide + "grant = \"/24\"\n")
+            .starts_with("k.toml:3:1: error: grant does not go with opens of"));
+  CHECK(first_error(wide + "forward = { \"tcp/1\" = \"192.0.2.1:1\" }\n")
+            .starts_with("k.toml:3:1: error: forward does not go with opens of"));
+  CHECK(first_error(wide + opening("all", "\"any\"", "grant = \"/24\"\n"))
+            .starts_with(
+                "k.toml:5:1: error: grant does not go with wide ranges, and door all opens those of door x"));
+  CHECK(
+      first_error(wide + opening("y", "\"udp/60500\"", "flows = \"cut\"\n")).find("for udp/60500, door x") !=
+      std::string::npos);
+  CHECK(first_error(wide + "[door.k]\nopens = [\"tcp/22\"]\nknock = [\"udp/60500\"]\n")
+            .find("udp/60500 is guarded by door x") != std::string::npos);
+  CHECK(first_error(opening("x", "\"udp/61000-60000\"")).find("is no port or range") != std::string::npos);
+}

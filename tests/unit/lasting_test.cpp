@@ -14,7 +14,8 @@ const auto kConfig =
               door_text("all", 7'000, "opens = [\"any\"]") + kSshDoor +
               door_text("cut", 7'200, "opens = [\"tcp/25\"]\nflows = \"cut\"") +
               door_text("fwd", 7'300, "forward = { \"tcp/8443\" = \"192.0.2.20:443\" }") +
-              door_text("away", 7'400, "enabled = false\nopens = [\"tcp/110\"]"));
+              door_text("away", 7'400, "enabled = false\nopens = [\"tcp/110\"]") +
+              door_text("wide", 7'500, "opens = [\"tcp/60000-61000\"]"));
 const std::set<Address> kOwn{address("192.0.2.1"), address("2001:db8::1")};
 
 Flow flow(const char* source, std::uint16_t port, const char* to = "192.0.2.1", std::uint16_t from = 50'000) {
@@ -61,6 +62,12 @@ TEST_CASE("what is trusted, ours, or covered by an open grant outlives nothing")
   session.source_port = 50'000;
   CHECK(found({flow("203.0.113.9", 22)}, {session}).empty());
   CHECK(found({flow("203.0.113.9", 22, "192.0.2.1", 50'001)}, {session}) == "ssh");
+}
+
+TEST_CASE("a wide range is looked into, of a door and of a grant") {
+  CHECK(found({flow("203.0.113.9", 60'500), flow("203.0.113.9", 61'001)}) == "wide");
+  CHECK(found({flow("203.0.113.9", 60'500)}, {grant("203.0.113.9", 32, "tcp/60000-61000")}).empty());
+  CHECK(found({flow("203.0.113.9", 60'500)}, {grant("203.0.113.9", 32, "tcp/60501-61000")}) == "wide");
 }
 
 TEST_CASE("they are counted by door and source") {

@@ -305,3 +305,28 @@ TEST_CASE("random opens, closes and expiries: the puts and removals add up to wh
     REQUIRE(model == kernel);
   }
 }
+
+TEST_CASE("a wide range is one element; who restarts finds one grant with its ports and ranges") {
+  Ledger ledger({});
+  const PortRange mosh{{Protocol::udp, 60'000}, {Protocol::udp, 61'000}};
+  auto asked = request("203.0.113.9", "mosh");
+  asked.ranges = {mosh};
+  const auto plan = open(ledger, {asked}, kStart);
+  REQUIRE(plan.batch.size() == 2);
+  CHECK(plan.batch[1].key == GrantKey{address("203.0.113.9"), mosh.first, GrantSet::range, 0, 61'000});
+  CHECK(letting_in(ledger.book(), address("203.0.113.9"), {Protocol::udp, 60'500}).size() == 1);
+  CHECK(letting_in(ledger.book(), address("203.0.113.9"), {Protocol::udp, 61'001}).empty());
+  Ledger after({});
+  after.adopt(elements_of(plan.batch), no_terms, kStart + 1s);
+  REQUIRE(after.grants().size() == 1);
+  CHECK(after.grants().begin()->second.ports == std::vector{kSsh});
+  CHECK(after.grants().begin()->second.ranges == std::vector{mosh});
+  const auto closed = plan_close(after, {}, "hand", kStart + 2s);
+  REQUIRE(closed.batch.size() == 2);
+  CHECK(closed.batch[1] == Change{Change::Kind::remove, plan.batch[1].key});
+  auto foreign = elements_of(plan.batch);
+  foreign[1].comment = "by hand";
+  after.adopt(foreign, no_terms, kStart + 1s);
+  CHECK(after.grants().size() == 2);
+  CHECK(port_texts(after.grants().rbegin()->second).size() == 1);
+}

@@ -54,14 +54,15 @@ TEST_CASE("static sets hold the ports of enabled doors only") {
 
 TEST_CASE("elements replace what a set held, in one text") {
   auto sets = static_sets_of(config_with_doors());
-  sets.trust_interfaces = {"lan0"};
+  sets.trust_interfaces = {"lan0", "wg*"};
   sets.trust_prefixes = {*parse_prefix("198.51.100.0/24"), *parse_prefix("2001:db8::/32")};
   sets.guarded[0].left = 5s;
   const auto text = elements_text("knockgate", Mode::gate, sets);
   for (const char* part :
        {"flush set inet knockgate ours\nadd element inet knockgate ours { 22, 7143, 12899 }",
         "guarded { tcp . 22 timeout 5000ms }", "knocks { tcp . 7143, udp . 12899 }",
-        "trusted_if { \"lan0\" }", "trusted4 { 198.51.100.0/24 }", "trusted6 { 2001:db8::/32 }"})
+        "trusted_if { \"lan0\" }", "trusted_ifs { \"wg*\" }", "trusted4 { 198.51.100.0/24 }",
+        "trusted6 { 2001:db8::/32 }"})
     CHECK_MESSAGE(has(text, part), part);
   CHECK_FALSE(has(elements_text("fw", Mode::embed, sets), "trusted"));
   CHECK(elements_text("knockgate", Mode::gate, {}).find("add element") == std::string::npos);
@@ -154,7 +155,7 @@ TEST_CASE("a batch as text upserts what it puts, each kind of grant in its own s
 
 TEST_CASE("what embed mode looks for is what embed.nft says") {
   const auto shapes = embed_shapes();
-  CHECK(shapes.size() == 12);
+  CHECK(shapes.size() == 14);
   const auto text = *template_text("embed", {});
   for (const auto& shape : shapes) {
     CAPTURE(shape.name);

@@ -245,7 +245,8 @@ TEST_CASE("random knocks, uses and ends at three doors: no limit is passed, no u
       requests.back().open_for = Millis{1000 + random() % 60'000};
       if (random() % 20 == 0) requests.back().via = Via::hand;
     }
-    if (const auto last = random() % 40; ledger.elements().contains({address(last), kVpn}) && random() % 8 == 0)
+    if (const auto last = random() % 40;
+        ledger.elements().contains({address(last), kVpn}) && random() % 8 == 0)
       use(ledger, last);
     const auto plan = open(ledger, requests, now);
     for (const auto& event : plan.events) {
@@ -271,4 +272,23 @@ TEST_CASE("random knocks, uses and ends at three doors: no limit is passed, no u
     for (const auto& [door, count] : doors) REQUIRE(count <= 8);
   }
   CHECK(given_up > 1000);
+}
+
+TEST_CASE("of ranges so many live at once, and half of these of one door") {
+  Ledger ledger({});
+  const auto wide = [](unsigned last, const char* door) {
+    auto asked = request(last, door, 1'000);
+    asked.via = Via::hand; // none is given up
+    for (std::uint16_t i = 0; i < 32; ++i) {
+      const auto first = static_cast<std::uint16_t>(1'000 + 200 * i),
+                 end = static_cast<std::uint16_t>(first + 99);
+      asked.ranges.push_back({{Protocol::udp, first}, {Protocol::udp, end}});
+    }
+    return asked;
+  };
+  for (unsigned last = 1; last <= 4; ++last) CHECK(told(open(ledger, {wide(last, "a")})).starts_with("open"));
+  CHECK(told(open(ledger, {wide(5, "a")})) == "refused 5 door_grants");
+  for (unsigned last = 6; last <= 9; ++last) CHECK(told(open(ledger, {wide(last, "b")})).starts_with("open"));
+  CHECK(told(open(ledger, {wide(10, "c")})) == "refused 10 ranges");
+  CHECK(told(open(ledger, {request(11, "d")})) == "open 11");
 }

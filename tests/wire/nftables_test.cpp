@@ -283,3 +283,37 @@ TEST_CASE("what failed for the sake of an earlier message is not named") {
   acks[1].error = EINVAL;
   CHECK(wire::refused_changes(many, encoded, acks).size() == 2);
 }
+
+// nft add element inet knockgate range4 { 203.0.113.9 . udp . 60000-61000 }, as strace shows it
+TEST_CASE("a range has its first port in the key and its last in the end of it") {
+  constexpr auto kNftRange =
+      "\x14\x00\x01\x80\x10\x00\x01\x00\xcb\x00\x71\x09\x11\x00\x00\x00\xea\x60\x00\x00"
+      "\x14\x00\x0a\x80\x10\x00\x01\x00\xcb\x00\x71\x09\x11\x00\x00\x00\xee\x48\x00\x00"sv;
+  const GrantKey range{*parse_address("203.0.113.9"), {Protocol::udp, 60'000}, GrantSet::range, 0, 61'000};
+  const auto bytes =
+      wire::encode({{Change::Kind::put, range, Millis{1'000}, "mosh - knock 1 2"}}, "knockgate", 1).bytes;
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  CHECK(text.find(kNftRange) != text.npos);
+  std::vector<wire::RawElement> elements;
+  wire::for_each_message(bytes, [&](const nlmsghdr* message) { wire::parse_elements(message, elements); });
+  REQUIRE(elements.size() == 2);
+  CHECK(wire::decode_grant_key(elements[1].key, GrantSet::range, elements[1].key_end) == range);
+  CHECK_FALSE(wire::decode_grant_key(elements[1].key, GrantSet::range));
+  auto other = elements[1].key_end;
+  other[3] = std::byte{10}; // from one source to the next
+  CHECK_FALSE(wire::decode_grant_key(elements[1].key, GrantSet::range, other));
+  CHECK_FALSE(wire::decode_grant_key(elements[1].key_end, GrantSet::range, elements[1].key));
+}
+
+TEST_CASE("of ranges the removals come first, by themselves: what is put may overlap them") {
+  const GrantKey old{*parse_address("203.0.113.9"), {Protocol::udp, 60'000}, GrantSet::range, 0, 61'000};
+  auto piece = old;
+  piece.last = 60'499;
+  const Batch batch{{Change::Kind::put, piece, Millis{1'000}, "mosh - knock 1 2"},
+                    {Change::Kind::remove, old}};
+  const auto parts = parts_of(batch, 128);
+  REQUIRE(parts.size() == 5); // hold and remove the old one; hold, remove, put the new one
+  CHECK(parts[1].act == BatchPart::Act::remove);
+  CHECK(parts[1].changes == std::vector<const Change*>{&batch[1]});
+  CHECK(parts[2].changes == std::vector<const Change*>{&batch[0]});
+}

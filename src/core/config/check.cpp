@@ -97,7 +97,7 @@ void check_forwards(Reader& in, std::span<const ReadDoor* const> doors) {
               "a forwarded port belongs to one door: remove it from one of them");
   };
   for (const auto* read : doors) {
-    for (Port port : read->door.opens) claim(*read, port, false);
+    for (Port port : opened_by(read->door)) claim(*read, port, false);
     for (const auto& forward : read->door.forwards) claim(*read, forward.outer, true);
   }
 }
@@ -107,7 +107,7 @@ void check_flows(Reader& in, std::span<const ReadDoor* const> doors) {
   const auto flows = [](const Door& door) { return door.cut ? "cut" : "keep"; };
   std::map<Port, const Door*> firsts;
   for (const auto* read : doors)
-    for (Port port : read->door.opens) {
+    for (Port port : opened_by(read->door)) {
       const auto [first, fresh] = firsts.try_emplace(port, &read->door);
       if (fresh || first->second->cut == read->door.cut) continue;
       const auto* own = read->written->find("flows");
@@ -123,7 +123,7 @@ void check_flows(Reader& in, std::span<const ReadDoor* const> doors) {
 void check_guarded_knocks(Reader& in, std::span<const ReadDoor* const> doors) {
   std::map<Port, const Door*> guards;
   for (const auto* read : doors) {
-    for (Port port : read->door.opens) guards.try_emplace(port, &read->door);
+    for (Port port : opened_by(read->door)) guards.try_emplace(port, &read->door);
     for (const auto& forward : read->door.forwards) guards.try_emplace(forward.outer, &read->door);
   }
   for (const auto* read : doors)
@@ -142,6 +142,13 @@ bool holds_secret(const Written& tree) {
   return doors != nullptr && std::any_of(doors->items.begin(), doors->items.end(), [](const Written& door) {
            return door.find("knock") != nullptr || door.find("close_knock") != nullptr;
          });
+}
+
+void check_pieces(Reader& in, const Door& door, const Written& written, std::size_t pieces) {
+  if (pieces > kMaxPieces)
+    in.refuse(written.find("opens")->spot,
+              fmt::format("door {} opens {} pieces of ranges, {} is the most", door.name, pieces, kMaxPieces),
+              "ranges are cut where those of other doors begin and end: write the same in all of them");
 }
 
 struct Reading {
@@ -192,13 +199,41 @@ void fill_grants(Reader& in, std::span<ReadDoor> doors, const SetKeys& seen, con
   }
 }
 
+void cut_ranges(Reader& in, std::span<ReadDoor> doors) {
+  std::set<Port> cuts; // where a piece begins
+  for (const auto& [door, written, sound] : doors)
+    for (const auto& range : door.ranges) {
+      if (!door.enabled) continue;
+      cuts.insert(range.first);
+      if (range.last.number != 65'535)
+        cuts.insert({range.last.protocol, static_cast<std::uint16_t>(range.last.number + 1)});
+    }
+  for (auto& [door, written, sound] : doors) {
+    if (!door.enabled) continue;
+    std::vector<PortRange> pieces;
+    for (auto range : door.ranges) {
+      for (auto cut = cuts.upper_bound(range.first); cut != cuts.end() && *cut <= range.last; ++cut) {
+        pieces.push_back({range.first, {cut->protocol, static_cast<std::uint16_t>(cut->number - 1)}});
+        range.first = *cut;
+      }
+      pieces.push_back(range);
+    }
+    check_pieces(in, door, *written, pieces.size());
+    door.ranges = std::move(pieces);
+  }
+}
+
 void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone) {
   std::set<Port> opens;
+  std::set<PortRange> ranges;
   std::set<Forward> forwards;
   const Door* forwarder = nullptr;
+  const Door* ranger = nullptr;
   for (const auto& [door, written, sound] : doors) {
     if (!door.enabled || door.any) continue;
     opens.insert(door.opens.begin(), door.opens.end());
+    ranges.insert(door.ranges.begin(), door.ranges.end());
+    if (!door.ranges.empty()) ranger = &door;
     forwards.insert(door.forwards.begin(), door.forwards.end());
     if (!door.forwards.empty()) forwarder = &door;
   }
@@ -206,18 +241,22 @@ void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone) {
   for (auto& [door, written, sound] : doors) {
     if (!door.enabled || !door.any) continue;
     const auto& spot = written->find("opens")->spot;
-    if (count == 0 && !alone)
+    if (count == 0 && ranges.empty() && !alone)
       in.refuse(spot, fmt::format("door {} opens any port, and no other door has one", door.name),
                 "add a door with ports, or name them here");
     else if (count > kMaxAny)
       in.refuse(spot, fmt::format("door {} opens any port, and these are {}", door.name, count),
                 fmt::format("name its ports here, or open and forward at most {} in all doors", kMaxAny));
-    else if (const auto* grant = written->find("grant"); grant != nullptr && forwarder != nullptr)
+    else if (const auto* grant = written->find("grant");
+             grant != nullptr && (forwarder != nullptr || ranger != nullptr))
       in.refuse(grant->key_spot,
-                fmt::format("grant does not go with forward, and door {} opens those of {}", door.name,
-                            named(*forwarder)),
+                fmt::format("grant does not go with {}, and door {} opens those of {}",
+                            forwarder != nullptr ? "forward" : "wide ranges", door.name,
+                            named(forwarder != nullptr ? *forwarder : *ranger)),
                 "remove grant, or name the ports here");
+    check_pieces(in, door, *written, ranges.size());
     door.opens.assign(opens.begin(), opens.end());
+    door.ranges.assign(ranges.begin(), ranges.end());
     door.forwards.assign(forwards.begin(), forwards.end());
   }
 }
@@ -268,6 +307,7 @@ ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::
   grammar::check_sections(in, reading.seen, reading.config);
   grammar::check_doors(in, reading.doors, reading.config.nft.mode);
   if (findings.empty()) grammar::fill_grants(in, reading.doors, reading.seen, reading.config, !with_gate);
+  if (findings.empty()) grammar::cut_ranges(in, reading.doors);
   if (findings.empty()) grammar::fill_any(in, reading.doors, !with_gate);
   reading.out.state = reading.config.control.state;
   if (!findings.empty()) return std::move(reading.out);

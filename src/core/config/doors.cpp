@@ -173,6 +173,16 @@ void check_uses(Reader& in, const Written& written, const Door& door) {
     in.refuse(max->spot, shown(*max) + " is more than 7d, the most with uses", "write max = \"7d\" or less");
 }
 
+/// An element of a range is of one address, whose packets stay here, as many connections as come.
+void check_ranges(Reader& in, const Written& written, const Door& door) {
+  if (door.ranges.empty()) return;
+  for (const auto* key : {"uses", "grant", "forward"})
+    if (const auto* found = written.find(key); found != nullptr)
+      in.refuse(found->key_spot,
+                fmt::format("{} does not go with opens of more than {} ports", key, kMaxPorts),
+                "remove one of them, or split the door in two");
+}
+
 /// `max` is the end of everything, so `span` must fit into it.
 void check_max(Reader& in, const Written& written, const Door& door, std::string_view key, Millis span) {
   const auto* own = written.find(key);
@@ -241,6 +251,7 @@ ReadDoor read_door(Reader& in, const Written& written) {
   check_max(in, written, read.door, "for", read.door.open_for);
   if (read.door.close == Close::on_idle) check_max(in, written, read.door, "idle", read.door.idle);
   check_uses(in, written, read.door);
+  check_ranges(in, written, read.door);
   check_sequence(in, written, read.door);
   read.sound = in.complaints() == before;
   return read;

@@ -80,7 +80,7 @@ namespace {
 PortNumbers taken_by(std::span<const ReadDoor> doors) {
   PortNumbers taken;
   for (const auto& read : doors) {
-    for (Port port : read.door.opens) taken.set(port.number);
+    for (Port port : opened_by(read.door)) taken.set(port.number);
     for (const auto& forward : read.door.forwards) taken.set(forward.outer.number);
     for (const auto& step : read.door.knock) taken.set(step.port.number);
   }
@@ -113,8 +113,7 @@ std::vector<std::string> weaknesses(std::span<const Step> steps) {
 const Written* guards_ssh(const Door& door, const Written& written) {
   constexpr Port kSsh{Protocol::tcp, 22};
   if (door.any) return nullptr;
-  if (std::binary_search(door.opens.begin(), door.opens.end(), kSsh) ||
-      (door.name.find("ssh") != std::string::npos && !door.opens.empty()))
+  if (opens(door, kSsh) || (door.name.find("ssh") != std::string::npos && !door.opens.empty()))
     return written.find("opens");
   for (const auto& forward : door.forwards)
     if (forward.outer == kSsh) return written.find("forward");

@@ -44,6 +44,9 @@ void check_doors(Reader& in, std::span<const ReadDoor> doors, Mode mode);
 /// Gives each door its share of `[limits] grants`. `alone`: that limit may stand in a file not read.
 void fill_grants(Reader& in, std::span<ReadDoor> doors, const SetKeys& seen, const Config& config,
                  bool alone);
+/// Where ranges of two doors overlap, both become pieces that they have in common: the kernel takes no two of a source
+/// that overlap.
+void cut_ranges(Reader& in, std::span<ReadDoor> doors);
 /// Gives doors that open any port those of all others. `alone`: there may be others in files not read.
 void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone);
 

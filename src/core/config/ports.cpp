@@ -12,16 +12,26 @@ namespace {
 constexpr std::uint8_t kGrant4 = 24; // the two lengths a grant may have beside the address itself
 constexpr std::uint8_t kGrant6 = 64;
 
-/// Adds the ports of one entry, complains when there are too many.
-bool add_ports(Reader& in, const Written& item, const PortRange& range, std::set<Port>& ports) {
-  for (auto number = range.first.number; ports.size() <= kMaxPorts; ++number) {
-    ports.insert({range.first.protocol, number});
-    if (number == range.last.number) break;
+/// A few ports are an element each; of more, those in a row are one.
+void fill_opens(std::vector<PortRange> entries, Door& door) {
+  std::sort(entries.begin(), entries.end());
+  std::vector<PortRange> rows; // no port twice
+  for (const auto& entry : entries)
+    if (!rows.empty() && holds(rows.back(), entry.first))
+      rows.back().last = std::max(rows.back().last, entry.last);
+    else
+      rows.push_back(entry);
+  door.ranges = std::move(rows);
+  std::size_t count = 0;
+  for (const auto& row : door.ranges) count += size_of(row);
+  if (count <= kMaxPorts) {
+    door.opens = opened_by(door);
+    door.ranges.clear();
+    return;
   }
-  if (ports.size() <= kMaxPorts) return true;
-  in.refuse(item.spot, fmt::format("opens has more than {} ports, counting ranges", kMaxPorts),
-            "split the door in two");
-  return false;
+  for (const auto& row : door.ranges)
+    if (row.first == row.last) door.opens.push_back(row.first);
+  std::erase_if(door.ranges, [](const PortRange& row) { return row.first == row.last; });
 }
 
 void add_target(Reader& in, const Written& entry, const Written& item, Forward& forward) {
@@ -48,7 +58,7 @@ void refuse_port(Reader& in, const Written& item, std::string_view what, std::st
 
 void read_opens(Reader& in, const Written& value, Door& door) {
   const auto items = in.strings(value, kOpens);
-  std::set<Port> ports;
+  std::vector<PortRange> entries;
   for (const auto& item : items) {
     if (item.text == "any") {
       door.any = true;
@@ -59,10 +69,10 @@ void read_opens(Reader& in, const Written& value, Door& door) {
     const auto range = parse_port_range(item.text);
     if (!range)
       refuse_port(in, item, "port or range", "write tcp/N or udp/N with N 1 to 65535, or udp/8000-8010");
-    else if (!add_ports(in, item, *range, ports))
-      break;
+    else
+      entries.push_back(*range);
   }
-  door.opens.assign(ports.begin(), ports.end());
+  fill_opens(std::move(entries), door);
 }
 
 void read_forward(Reader& in, const Written& value, Door& door) {
@@ -110,3 +120,22 @@ void read_grant(Reader& in, const Written& value, Door& door) {
 }
 
 } // namespace knock::grammar
+
+namespace knock {
+
+bool opens(const Door& door, Port port) {
+  return std::binary_search(door.opens.begin(), door.opens.end(), port) ||
+         std::any_of(door.ranges.begin(), door.ranges.end(),
+                     [&](const PortRange& range) { return holds(range, port); });
+}
+
+std::vector<Port> opened_by(const Door& door) {
+  auto ports = door.opens;
+  for (const auto& range : door.ranges)
+    for (std::size_t i = 0; i < size_of(range); ++i)
+      ports.push_back({range.first.protocol, static_cast<std::uint16_t>(range.first.number + i)});
+  std::sort(ports.begin(), ports.end());
+  return ports;
+}
+
+} // namespace knock

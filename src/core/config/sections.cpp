@@ -29,6 +29,23 @@ bool is_interface(std::string_view text) {
          text.find_first_not_of("0123456789.") != std::string_view::npos;
 }
 
+/// "wg*": all interfaces that begin so.
+bool is_wildcard(std::string_view text) {
+  return text.ends_with('*') && text.size() <= kMaxInterface && is_interface(text.substr(0, text.size() - 1));
+}
+
+/// nft keeps no interval twice in a set: "wga*" lies within "wg*".
+void add_wildcard(std::vector<std::string>& names, const std::string& name) {
+  const auto within = [](std::string_view inner, std::string_view outer) {
+    return inner.ends_with('*') && outer.ends_with('*') &&
+           inner.starts_with(outer.substr(0, outer.size() - 1));
+  };
+  for (const auto& other : names)
+    if (within(name, other)) return;
+  std::erase_if(names, [&](const std::string& other) { return within(other, name); });
+  names.push_back(name);
+}
+
 /// nft keeps no interval twice in a set: one that lies within another is dropped.
 void add_prefix(std::vector<Prefix>& prefixes, const Prefix& prefix) {
   const auto within = [](const Prefix& inner, const Prefix& outer) {
@@ -51,6 +68,12 @@ void read_trust(Reader& in, const Written& value, Config& config) {
       add_prefix(config.gate.trust_prefixes, *prefix);
     else if (is_interface(item.text))
       config.gate.trust_interfaces.push_back(item.text);
+    else if (is_wildcard(item.text))
+      add_wildcard(config.gate.trust_interfaces, item.text);
+    else if (const auto begin = item.text.substr(0, item.text.find('+'));
+             item.text.ends_with('+') && is_wildcard(begin + '*'))
+      in.refuse(item.spot, shown(item) + " is no interface or prefix",
+                fmt::format("a wildcard of nftables ends with a star: \"{}*\"", begin));
     else
       refuse_prefix(in, item, "interface or prefix");
   }

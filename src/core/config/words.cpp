@@ -58,16 +58,6 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   return parse_united(text, kSizes);
 }
 
-std::optional<PortRange> parse_port_range(std::string_view text) {
-  const auto dash = std::min(text.find('-'), text.size());
-  const auto first = parse_port(text.substr(0, dash));
-  if (!first) return std::nullopt;
-  if (dash == text.size()) return PortRange{*first, *first};
-  const auto last = parse_count(text.substr(dash + 1));
-  if (!last || *last < first->number || *last > 65'535) return std::nullopt;
-  return PortRange{*first, {first->protocol, static_cast<std::uint16_t>(*last)}};
-}
-
 std::optional<WrittenStep> parse_step(std::string_view text) {
   WrittenStep step;
   if (text.starts_with("pause ")) {

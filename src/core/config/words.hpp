@@ -21,13 +21,6 @@ namespace knock::grammar {
 /// "208KiB", "8MiB". Returns bytes.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 
-/// Both ends of "udp/8000-8010"; of "tcp/22" twice the same.
-struct PortRange {
-  Port first;
-  Port last;
-};
-std::optional<PortRange> parse_port_range(std::string_view text);
-
 /// One step of a sequence as it is written. `later` names what of it this version cannot do yet.
 struct WrittenStep {
   std::optional<Port> port; ///< absent: ICMP or a pause

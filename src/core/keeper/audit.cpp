@@ -26,8 +26,7 @@ std::string_view verb_of(LedgerEvent::Verb verb) {
 std::string audit_line(const LedgerEvent& event, Instant now) {
   const auto& grant = event.grant;
   std::string ports;
-  for (Port port : grant.ports)
-    if (port != kNoPort) ports += (ports.empty() ? "" : ",") + to_string(port);
+  for (const auto& text : port_texts(grant)) ports += (ports.empty() ? "" : ",") + text;
   if (ports.empty()) ports = "-";
   auto line =
       fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb), quoted(grant.door),

@@ -75,7 +75,7 @@ Opening opening_of(const Door& door, const Address& source, const Cooldowns& coo
   Opening opening;
   opening.request = request_for(door, source);
   opening.request.terms.says_close = !door.run_close.empty() && cooldowns.ready(door, now);
-  opening.opens = !opening.request.ports.empty();
+  opening.opens = !(opening.request.ports.empty() && opening.request.ranges.empty());
   return opening;
 }
 

@@ -24,9 +24,12 @@ std::vector<Port> without(const std::vector<Port>& ports, const std::vector<Port
   return rest;
 }
 
-/// Whether the door still gives every port of the grant. A port that went to another door has another knock now.
+/// Whether the door still gives every port of the grant. A port that went to another door has another knock now. So has
+/// a range that is cut elsewhere: a new grant of the source could not stand beside it.
 bool gives(const Door& door, const OpenGrant& grant) {
   const auto ports = guarded_by(door);
+  const auto& ranges = door.ranges;
+  if (!std::includes(ranges.begin(), ranges.end(), grant.ranges.begin(), grant.ranges.end())) return false;
   return std::all_of(grant.ports.begin(), grant.ports.end(), [&](Port port) {
     return port == kNoPort || std::binary_search(ports.begin(), ports.end(), port);
   });
@@ -109,9 +112,8 @@ std::vector<GrantRequest> sessions_of(const Config& next, const std::vector<Port
   for (const auto& flow : connections) {
     if (before + requests.size() >= kMostSessions) break; // conntrack carries the others on, if it knows them
     if (!std::binary_search(ports.begin(), ports.end(), flow.port) || !grantable(flow.source)) continue;
-    const auto owner = std::find_if(next.doors.begin(), next.doors.end(), [&](const Door& door) {
-      return door.enabled && std::binary_search(door.opens.begin(), door.opens.end(), flow.port);
-    });
+    const auto owner = std::find_if(next.doors.begin(), next.doors.end(),
+                                    [&](const Door& door) { return door.enabled && opens(door, flow.port); });
     if (owner == next.doors.end()) continue;
     GrantRequest request;
     request.door = owner->name;

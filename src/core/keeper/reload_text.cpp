@@ -46,7 +46,7 @@ std::vector<std::string> trial_texts(const ReloadOptions& options, const Applied
 
 std::string names(const std::vector<Port>& ports) {
   std::vector<std::string> texts;
-  for (Port port : ports) texts.push_back(to_string(port));
+  for (const auto& row : in_rows(ports)) texts.push_back(to_string(row));
   return fmt::format("{}", fmt::join(texts, " "));
 }
 

@@ -27,8 +27,7 @@ StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
   one.door = grant.door;
   one.source = to_string(grant.source);
   one.prefix = prefix_of(grant);
-  for (Port port : grant.ports)
-    if (port != kNoPort) one.ports.push_back(to_string(port));
+  one.ports = port_texts(grant);
   for (const auto& lead : grant.leads) one.forward[to_string(lead.outer)] = to_string(lead.target);
   one.by = grant.by;
   one.via = to_string(grant.via);
@@ -49,15 +48,14 @@ StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
 /// What passed through its elements, by the counters as they are now.
 void add_traffic(StatusGrant& one, const OpenGrant& grant, const Ledger& ledger, const Counted& counted) {
   auto left = grant.uses_left;
-  for (Port port : grant.ports) {
-    const GrantKey key{grant.source, port, grant.set, grant.source_port};
+  for (const auto& key : keys_of(grant)) {
     const auto known = knock::counted(ledger.elements(), key);
     const auto found = counted.find(key);
     const auto now = found == counted.end() ? known : found->second;
-    if (grant.set == GrantSet::open || grant.set == GrantSet::net) {
+    if (counts(key)) {
       one.packets += now.packets;
       one.bytes += now.bytes;
-    } else if (grant.set == GrantSet::uses && now.packets > known.packets) {
+    } else if (key.set == GrantSet::uses && now.packets > known.packets) {
       left -= static_cast<std::uint32_t>(std::min<std::uint64_t>(left, now.packets - known.packets));
     }
   }
@@ -99,8 +97,17 @@ void show_table(Status& status, const State& state, const Seen& seen) {
   if (!seen.table || !*seen.table) return;
   const auto& table = **seen.table;
   status.gate.loaded = table.there && !state.table.is_lost(); // else another's set may bear our name
-  for (const auto& [port, left] : table.guarded)
-    status.gate.guarded.push_back({to_string(port), left ? std::optional(left->count()) : std::nullopt});
+  std::map<std::optional<Seconds>, std::vector<Port>> by_end; // ports of one trial are read one after the other
+  std::map<Port, std::optional<Millis>> ends;
+  for (const auto& [port, left] : table.guarded) {
+    by_end[left ? std::optional(std::chrono::floor<Seconds>(*left)) : std::nullopt].push_back(port);
+    ends[port] = left;
+  }
+  for (const auto& [second, ports] : by_end)
+    for (const auto& row : in_rows(ports)) {
+      const auto& left = ends[row.first];
+      status.gate.guarded.push_back({to_string(row), left ? std::optional(left->count()) : std::nullopt});
+    }
   std::sort(status.gate.guarded.begin(), status.gate.guarded.end(),
             [](const auto& a, const auto& b) { return a.port < b.port; });
   status.tracker.overflow = table.overflow;
@@ -123,15 +130,17 @@ void warn(Status& status, const State& state, Instant now) {
              : "the last reload failed: ") +
             to_string(*state.settings.error),
         "knockctl check");
-  for (const auto& [port, trial] : memory.unconfirmed) {
-    if (trial.until > now)
-      add("unconfirmed",
-          fmt::format("{} unconfirmed, unguarded in {}", to_string(port), span_text(ms(now, trial.until))),
-          "sudo knockctl confirm");
-    else
-      add("not-confirmed", fmt::format("{} was not confirmed: not guarded", to_string(port)),
-          "sudo knockctl reload --confirm 10m");
-  }
+  std::map<Instant, std::vector<Port>> trials;
+  for (const auto& [port, trial] : memory.unconfirmed) trials[trial.until].push_back(port);
+  for (const auto& [until, ports] : trials)
+    for (const auto& row : in_rows(ports))
+      if (until > now)
+        add("unconfirmed",
+            fmt::format("{} unconfirmed, unguarded in {}", to_string(row), span_text(ms(now, until))),
+            "sudo knockctl confirm");
+      else
+        add("not-confirmed", fmt::format("{} was not confirmed: not guarded", to_string(row)),
+            "sudo knockctl reload --confirm 10m");
   if (status.config.boot_file == "differs")
     add("boot-file", "boot file differs from the live sets", "sudo knockctl save");
   if (status.config.boot_file == "missing")

@@ -28,7 +28,7 @@ std::string listed(const Items& items, std::string_view between, Text text) {
 }
 
 std::string some(const std::vector<Port>& ports) {
-  return listed(ports, " ", [](Port port) { return to_string(port); });
+  return listed(in_rows(ports), " ", [](const PortRange& row) { return to_string(row); });
 }
 
 /// "tcp/22 (door ssh)", "tcp/80 (door web, by hand)"
