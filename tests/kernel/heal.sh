@@ -364,6 +364,7 @@ table inet filter {
   }
 }
 NFT
+await no_session
 in_ns router nft -f "$TMP/admin.nft"
 doors keep | config
 : >"$TMP/log"

@@ -6,6 +6,8 @@
 
 world
 serve router 22
+# Its answers look for one neighbour: the table of these has 1,024 places for all namespaces, and other tests need it.
+in_ns router ip -6 route add 2001:db8:9:0:8000::/65 via 2001:db8:9::9
 config <<<'[limits]
 cooloff = "1s"
 [door.three]
@@ -37,7 +39,7 @@ def checksum(data):
 for port in ports:
     tcp = struct.pack("!HHIIBBHHH", random.randrange(1024, 65535), port, random.getrandbits(32), 0, 0x50, 2, 1024, 0, 0)
     if how == "subnet":
-        src = socket.inet_pton(socket.AF_INET6, "2001:db8:9::") [:8] + random.randbytes(8)
+        src = socket.inet_pton(socket.AF_INET6, "2001:db8:9::")[:8] + bytes([0x80 | random.getrandbits(7)]) + random.randbytes(7)
         tcp = tcp[:16] + struct.pack("!H", checksum(src + dst + struct.pack("!II", 20, 6) + tcp)) + tcp[18:]
         s.sendto(struct.pack("!IHBB", 6 << 28, 20, 6, 64) + src + dst + tcp, (target, 0))
     else:
