@@ -146,7 +146,16 @@ done
 ok "every change by hand has a line with its uid"
 
 opens lan $R4 22
-ok "a trusted interface is never asked"
+cp "$TMP/knockgate.toml" "$TMP/before"
+sed -i 's/^trust = .*/trust = ["la*"]/' "$TMP/knockgate.toml"
+ctl reload --now >/dev/null
+opens lan $R4 22
+opens lan $R6 22
+stays_closed intruder $R4 22
+expect '.gate.trust == ["la*"]'
+cp "$TMP/before" "$TMP/knockgate.toml"
+ctl reload --now >/dev/null
+ok "a trusted interface is never asked, by its name or by the beginning of it"
 
 ctl off >/dev/null
 opens intruder $R4 22

@@ -271,6 +271,9 @@ void Laws::not_said(const Change& change) {
 
 void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed) {
   lately_.changed = lately_.changed || !steps.empty();
+  if (!outcome.refused.empty())
+    if (const auto* commit = std::get_if<keeper::Commit>(&steps[outcome.done]))
+      for (const auto& refused : outcome.refused) check_refusal(commit->batch[refused.at].key, straw);
   if (outcome.error) lately_.trouble = straw.now;
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* commit = std::get_if<keeper::Commit>(&steps[at]))

@@ -139,6 +139,8 @@ class Laws {
   // laws_check.cpp: the kernel against the book
   void check_elements(const Straw& straw);
   void check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw);
+  /// The kernel refuses a range beside one of its source that it overlaps: no other of ours may stand there.
+  void check_refusal(const GrantKey& refused, const Straw& straw);
   [[nodiscard]] std::optional<Instant> last_end(const Promise& promise) const;
   [[nodiscard]] bool lingers(const Promise& promise, const Straw& straw) const;
   [[nodiscard]] bool may_go_on(const Promise& promise, Instant ends, const Straw& straw) const;

@@ -162,6 +162,16 @@ bool Laws::lingers(const Promise& promise, const Straw& straw) const {
 }
 
 /// When the last connection to its ports ended.
+void Laws::check_refusal(const GrantKey& refused, const Straw& straw) {
+  if (refused.set != GrantSet::range || !straw.table) return;
+  const auto& ranges = straw.table->set_of(refused);
+  if (ranges == nullptr || lately_.trouble + kPatience > straw.now) return;
+  for (const auto& [key, placed] : ranges->placed)
+    if (key != refused && key.source == refused.source && placed.ends > straw.now && !foreign_.contains(key) &&
+        (is_to(key.port, refused) || is_to(refused.port, key)))
+      breach("own-way", fmt::format("{} is refused beside {}", text_of(refused), text_of(key)));
+}
+
 std::optional<Instant> Laws::last_end(const Promise& promise) const {
   std::optional<Instant> last;
   for (const auto& [flow, at] : ended_)
