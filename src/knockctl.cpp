@@ -2,6 +2,8 @@
 // knockctl: what is open, for which source, why not; and what an admin does by hand.
 #include <algorithm>
 #include <array>
+#include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -42,6 +44,10 @@ static_assert(std::all_of(kVerbs.begin(), kVerbs.end(), [](const Verb& verb) { r
 } // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "complete") { // for completions alone: half a word is no error
+    const std::vector<std::string_view> words(argv + 2, argv + argc);
+    return ctl::complete(words);
+  }
   const auto parsed = parse_command_line({argv + 1, static_cast<std::size_t>(std::max(argc, 1) - 1)});
   const auto& given = parsed.line;
   if (given.help) return fmt::print("{}", help_text(given.verb)), 0;

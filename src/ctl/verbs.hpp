@@ -5,6 +5,8 @@
 /// Source: knockctl(1); what is typed: knock/verbs.hpp.
 #pragma once
 
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include <knock/command_line.hpp>
@@ -26,5 +28,7 @@ int off_on(const CommandLine& given);
 int save(const CommandLine& given);
 int check(const CommandLine& given, Look look);
 int print_template(const CommandLine& given);
+/// For shells: what may stand in place of the last word, one a line (knock/completion.hpp).
+int complete(std::span<const std::string_view> words);
 
 } // namespace knock::ctl
