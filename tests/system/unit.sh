@@ -201,11 +201,11 @@ socket=$(inside stat -c '%G %a' /run/knockgate/runner.sock)
 knock_ssh intruder $R4
 await reaches intruder $R4 22
 told_by() { told knockgate-runner "^$1 CapEff: 0{16} CapBnd: 0{16} NoNewPrivs: 1 +router hello from 8000$"; }
-await told_by nobody
+await told_by _knockgate-run
 await told knockgate-runner 'ran door=ssh source=203.0.113.66 result="exited with 0"'
 expect '[.warnings[] | select(.code == "runner")] | length == 0'
 [ "$(keeper)" = "$K" ] || fail "the keeper was restarted"
-ok "runner: warned of until its socket is enabled; then, without a restart, commands run as nobody, with the network"
+ok "runner: warned of until its socket is enabled; then, without a restart, commands run as _knockgate-run, with the network"
 
 [ "$(inside stat -c '%U:%G %a' /run/knockgate)" = 'root:_knockgate 1775' ] || fail "$(inside stat -c '%U:%G %a' /run/knockgate)"
 as_ours() { inside setpriv --reuid _knockgate --regid _knockgate --clear-groups "$@"; }
