@@ -59,7 +59,8 @@ struct Status {
     std::vector<std::string> disabled; ///< names of the others
     std::int64_t read = 0;
     std::string error;
-    std::string boot_file = "none"; ///< ok, differs, missing, none
+    std::string boot_file = "none";                    ///< ok, differs, missing, none
+    std::optional<std::vector<std::string>> boot_by{}; ///< what loads it at boot; nothing: not looked
   } config;
   struct {
     std::vector<unsigned> groups; ///< empty: none bound

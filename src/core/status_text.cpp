@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace knock {
 namespace {
@@ -85,6 +86,8 @@ std::string guarded_line(const Status& status) {
   const bool wanted = status.state == "enforcing"; // else there is none to miss
   line += gate.loaded ? "   table ok" : wanted ? "   table MISSING" : "   no table";
   if (status.config.boot_file != "none") line += "   boot file " + status.config.boot_file;
+  if (const auto& by = status.config.boot_by; by && status.config.boot_file != "missing")
+    line += by->empty() ? ", which nothing loads" : fmt::format(" by {}", fmt::join(*by, ", "));
   if (!status.config.disabled.empty())
     line += "\ndisabled " + some(status.config.disabled, [](const std::string& name) { return name; });
   return line;

@@ -25,8 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kRuleset = "/etc/nftables.conf";
-
 Reply failed(std::string text, std::string advice) {
   return {{}, {ExitCode::failed, "failed", {}, std::move(text), std::move(advice)}};
 }
@@ -185,12 +183,10 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
   if (const auto done = write_boot_file(path, text); !done) return {{}, failure_of(done.error())};
   if (text.empty()) return {{text_line(fmt::format("nothing to guard at boot: no {}", path))}, {}};
   Reply told{{text_line(fmt::format("saved {}", path))}, {}};
-  if (!system::why_not_loaded(path).empty())
-    told.lines.push_back(text_line(
-        fmt::format("add this line at the end of {} to be guarded from boot on:\n  include \"{}/*.nft\"\n"
-                    "It is read when nftables.service is enabled: sudo systemctl enable nftables. Not beside "
-                    "ufw, firewalld or Docker: starting it flushes their rules.",
-                    kRuleset, fs::path(path).parent_path().string())));
+  if (const auto boot = system::boot_path(path); !boot.advice.empty())
+    told.lines.push_back(text_line(boot.fault.empty()
+                                       ? "a reload of nftables.service leaves a gap; " + boot.advice
+                                       : "nothing loads it at boot; " + boot.advice));
   return told;
 }
 

@@ -14,6 +14,7 @@
 #include "ctl/connections.hpp"
 #include "ctl/control_client.hpp"
 #include "ctl/show.hpp"
+#include "system/boot_path.hpp"
 #include "system/files.hpp"
 
 namespace knock::ctl {
@@ -45,6 +46,13 @@ void add_findings(const CommandLine& given, Look look, Status& status) {
       warning.text += "; " + printable(finding.advice);
     status.warnings.push_back(std::move(warning));
   }
+}
+
+/// Systemd's files say it, which the daemon does not read.
+void add_boot(const CommandLine& given, Status& status) {
+  if (status.config.boot_file == "none") return;
+  const auto boot = system::boot_path(config_for(given, status).nft.boot_file);
+  if (!boot.by.empty() || !boot.fault.empty()) status.config.boot_by = boot.by;
 }
 
 /// An edit that nobody loaded: root can read both the files and what runs.
@@ -92,6 +100,7 @@ int show_status(const CommandLine& given, const Reply& reply, Look look) {
                         "install the same version of both"});
   auto& status = *known;
   add_connections(given, status);
+  add_boot(given, status);
   add_unloaded(given, status);
   add_findings(given, look, status);
   if (given.json) return fmt::print("{}\n", to_json(status)), 0;

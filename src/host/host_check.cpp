@@ -98,14 +98,11 @@ void check_gate(const Config& config, const HostFacts& facts, std::vector<Findin
                        to_string(prefix)),
            "write a prefix that these list: ip route, ip -6 route");
   }
-  if (!facts.boot_fault.empty())
+  if (!facts.boot.fault.empty())
     warn(finding::kBootFile,
          fmt::format("boot does not load {}: {}; guarded ports are open until the daemon runs",
-                     config.nft.boot_file, facts.boot_fault),
-         fmt::format(
-             "put this at the end of /etc/nftables.conf: include \"{}/*.nft\", and run: systemctl enable "
-             "nftables (not beside ufw, firewalld or Docker: its start flushes their rules)",
-             config.nft.boot_file.substr(0, config.nft.boot_file.rfind('/'))));
+                     config.nft.boot_file, facts.boot.fault),
+         facts.boot.advice);
   const bool keeps = std::any_of(config.doors.begin(), config.doors.end(), [](const Door& door) {
     return door.enabled && !door.cut && !(door.opens.empty() && door.ranges.empty() && door.forwards.empty());
   });

@@ -184,7 +184,7 @@ HostFacts look_at_host(const Config& config) {
   const auto& boot = config.nft.boot_file;
   std::error_code none;
   if (config.nft.mode == Mode::gate && !boot.empty() && std::filesystem::exists(boot, none))
-    facts.boot_fault = system::why_not_loaded(boot);
+    facts.boot = system::boot_path(boot);
   // libnftables writes to standard error itself when it may not list.
   if (const auto extended = netlink::list_extensions()) facts.firewall = list_firewall(config, *extended);
   return facts;

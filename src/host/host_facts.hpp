@@ -13,6 +13,7 @@
 #include <knock/config.hpp>
 
 #include "host/firewall.hpp"
+#include "system/boot_path.hpp"
 
 namespace knock::host {
 
@@ -34,7 +35,7 @@ struct HostFacts {
   Firewall firewall;                             ///< without our own table
   std::map<std::string, Interface> interfaces;   ///< by name; none: not known
   std::vector<Route> routes;                     ///< but default ones and those to nowhere
-  std::string boot_fault;                        ///< why boot does not load the boot file that is there
+  system::BootPath boot;                         ///< of the boot file that is there
   std::map<std::string, std::string> run_faults; ///< why the runner cannot start a command, by its path
 };
 

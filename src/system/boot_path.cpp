@@ -4,8 +4,10 @@
 #include <glob.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <system_error>
@@ -20,7 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRuleset = "/etc/nftables.conf";
-constexpr int kMaxNesting = 16; // MAX_INCLUDE_DEPTH of nft
+constexpr const char* kUnit = "knockgate-boot.service";
+constexpr const char* kOfUnit = "/etc/knockgate/nftables.d/knockgate.nft"; // what it loads
+constexpr int kMaxNesting = 16;                                            // MAX_INCLUDE_DEPTH of nft
 constexpr const char* kUnits[] = {"/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system",
                                   "/lib/systemd/system"}; // the first of one name counts
 
@@ -71,6 +75,12 @@ struct Reading {
   }
 };
 
+bool is_installed(const std::string& root, const std::string& unit) {
+  std::error_code none;
+  return std::any_of(std::begin(kUnits), std::end(kUnits),
+                     [&](const char* where) { return fs::exists(fs::path(root + where) / unit, none); });
+}
+
 /// A unit that some target wants.
 bool is_enabled(const std::string& root, const std::string& unit) {
   for (const auto* where : kUnits) {
@@ -88,14 +98,29 @@ bool is_enabled(const std::string& root, const std::string& unit) {
 
 } // namespace
 
-std::string why_not_loaded(const std::string& file, const std::string& root) {
-  if (is_enabled(root, "knockgate-boot.service")) return {};
+BootPath boot_path(const std::string& file, const std::string& root) {
+  BootPath path;
+  const bool has_unit = file == kOfUnit && is_installed(root, kUnit);
+  if (has_unit && is_enabled(root, kUnit)) path.by.emplace_back(kUnit);
   Reading reading{root, root + file};
   reading.read(root + kRuleset, 0);
-  if (reading.unreadable) return {};
-  if (!reading.loaded)
-    return fmt::format("{} does not include it, or flushes the ruleset behind it", kRuleset);
-  return is_enabled(root, "nftables.service") ? "" : "nftables.service is not enabled";
+  const bool starts = is_enabled(root, "nftables.service");
+  if (reading.loaded && starts) path.by.emplace_back(kRuleset);
+  if (reading.unreadable) return path;
+  const auto line = fmt::format("put this at the end of {}: include \"{}/*.nft\"", kRuleset,
+                                fs::path(file).parent_path().string());
+  if (!path.by.empty()) {
+    if (starts && !reading.loaded) path.advice = line;
+    return path;
+  }
+  path.fault = reading.loaded
+                   ? "nftables.service is not enabled"
+                   : fmt::format("{} does not include it, or flushes the ruleset behind it", kRuleset);
+  path.advice = has_unit
+                    ? fmt::format("run: sudo systemctl enable {}", kUnit)
+                    : line + ", and run: systemctl enable nftables (not beside ufw, firewalld or Docker: its "
+                             "start flushes their rules)";
+  return path;
 }
 
 std::string unit_user(const std::string& unit, const std::string& root) {

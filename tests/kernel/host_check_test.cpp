@@ -307,7 +307,8 @@ TEST_CASE("the boot file counts when something loads it at boot: includes, globs
     fs::create_directories(fs::path(root + path).parent_path());
     std::ofstream(root + path) << text;
   };
-  const auto why = [&] { return system::why_not_loaded("/etc/knockgate/nftables.d/knockgate.nft", root); };
+  const auto path = [&] { return system::boot_path("/etc/knockgate/nftables.d/knockgate.nft", root); };
+  const auto why = [&] { return path().fault; };
   const std::string kNotIncluded = "/etc/nftables.conf does not include it, or flushes the ruleset behind it";
   write("/etc/knockgate/nftables.d/knockgate.nft", "table inet knockgate { }\n");
   CHECK(why() == kNotIncluded);
@@ -326,8 +327,19 @@ TEST_CASE("the boot file counts when something loads it at boot: includes, globs
   CHECK(why() == kNotIncluded);
   write("/etc/firewall.d/20.nft", "include '/etc/knockgate/nftables.d/knockgate.nft'\n");
   CHECK(why().empty());
+  CHECK(path().by == std::vector<std::string>{"/etc/nftables.conf"});
   write("/etc/firewall.d/20.nft", "include \"/etc/firewall.d/20.nft\"\n"); // itself, for ever
   CHECK(why() == kNotIncluded);
+  CHECK(path().advice.find(
+            "put this at the end of /etc/nftables.conf: include \"/etc/knockgate/nftables.d/*.nft\"") == 0);
+  write("/usr/lib/systemd/system/knockgate-boot.service", "");
+  CHECK(path().advice == "run: sudo systemctl enable knockgate-boot.service");
+  fs::create_symlink("/lib/systemd/system/knockgate-boot.service",
+                     root + "/etc/systemd/system/sysinit.target.wants/knockgate-boot.service");
+  CHECK(why().empty());
+  CHECK(path().by == std::vector<std::string>{"knockgate-boot.service"});
+  CHECK(path().advice.find("put this at the end") == 0); // nftables.service is enabled, and flushes
+  CHECK(system::boot_path("/etc/elsewhere.nft", root).by.empty());
   fs::remove_all(root);
 }
 
