@@ -13,25 +13,29 @@ constexpr std::size_t kMaxInterfaces = 8;
 constexpr std::size_t kShown = 6; // ports of a finding
 constexpr const char* kInVain = "a grant does not help";
 
-std::string ports_text(const std::set<Port>& ports) {
+using Rows = std::vector<PortRange>;
+
+std::string ports_text(const Rows& rows) {
   std::vector<std::string> shown;
-  for (Port port : ports)
-    if (shown.size() < kShown) shown.push_back(to_string(port));
-  const auto more = ports.size() - shown.size();
+  for (const auto& row : rows)
+    if (shown.size() < kShown) shown.push_back(to_string(row));
+  const auto more = rows.size() - shown.size();
   return fmt::format("{}{}", fmt::join(shown, " "), more == 0 ? "" : fmt::format(" and {} more", more));
 }
 
-/// What to type so that `ports` pass, in the language of the program that writes this table.
-std::string pass_text(const Firewall& firewall, const Chain& base, const std::set<Port>& ports) {
+/// What to type so that `rows` pass, in the language of the program that writes this table.
+std::string pass_text(const Firewall& firewall, const Chain& base, const Rows& rows) {
   const bool firewalld = base.table == "firewalld";
   const bool ufw = std::any_of(firewall.chains.begin(), firewall.chains.end(), [&](const auto& one) {
     return one.second.table == base.table && one.second.name.starts_with("ufw");
   });
   std::vector<std::string> lines;
   for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
-    std::vector<std::uint16_t> numbers;
-    for (Port port : ports)
-      if (port.protocol == protocol) numbers.push_back(port.number);
+    std::vector<std::string> numbers;
+    for (const auto& [first, last] : rows)
+      if (first.protocol == protocol)
+        numbers.push_back(first == last ? fmt::format("{}", first.number)
+                                        : fmt::format("{}{}{}", first.number, ufw ? ':' : '-', last.number));
     if (numbers.empty()) continue;
     const auto name = to_string(protocol);
     if (ufw)
@@ -238,6 +242,19 @@ class FirewallCheck {
               found, found.forwards);
   }
 
+  /// As the doors name them: of a range its ends were asked.
+  [[nodiscard]] Rows rows_of(const std::set<Port>& ports) const {
+    std::set<PortRange> rows;
+    for (Port port : ports) {
+      PortRange row{port, port};
+      for (const auto& door : config_.doors)
+        for (const auto& range : door.ranges)
+          if (range.first == port || range.last == port) row = range;
+      rows.insert(row);
+    }
+    return {rows.begin(), rows.end()};
+  }
+
   void tell(const Chain& chain, const Found& found) {
     const auto drops = [&](std::string_view name, const Dropped& dropped, const char* does, const char* what,
                            const char* why, const std::string& advice) {
@@ -247,23 +264,23 @@ class FirewallCheck {
                                          : "";
       warn(name, dropped.door->place,
            fmt::format("door {} {} {}, but {} drops {} ({}){}: {}", dropped.door->name, does,
-                       ports_text(dropped.ports), place_text(chain), what, spot_text(chain, dropped.by),
-                       unless, why),
+                       ports_text(rows_of(dropped.ports)), place_text(chain), what,
+                       spot_text(chain, dropped.by), unless, why),
            advice);
     };
     const auto& [doors, forwards, knocks, unjudged, notrack, hidden] = found;
     drops(finding::kDoorDropped, doors, "opens", "it", kInVain,
-          pass_text(facts_.firewall, chain, doors.ports));
+          pass_text(facts_.firewall, chain, rows_of(doors.ports)));
     drops(finding::kDoorDropped, forwards, "forwards", "it", kInVain,
           fmt::format("run: nft insert rule {} {} {} ct status dnat accept", chain.family, chain.table,
                       chain.name));
     drops(finding::kKnockDropped, knocks, "wants knocks at", "them before they are seen", "it stays closed",
-          pass_text(facts_.firewall, chain, knocks.ports));
+          pass_text(facts_.firewall, chain, rows_of(knocks.ports)));
     if (notrack)
       warn(finding::kNotrack, notrack->first->place,
            fmt::format("{} is not tracked ({} in {}): connections end with their grant, forwards and "
                        "on-disconnect do not work",
-                       ports_text(hidden), spot_text(chain, notrack->second), place_text(chain)),
+                       ports_text(rows_of(hidden)), spot_text(chain, notrack->second), place_text(chain)),
            fmt::format("run: nft delete rule {} {} {} handle {}", chain.family, chain.table,
                        notrack->second.chain, notrack->second.handle));
     if (unjudged) findings_.push_back(not_judged(chain, *unjudged->first, unjudged->second));

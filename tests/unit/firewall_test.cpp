@@ -135,6 +135,10 @@ TEST_CASE("ufw: its chains come back for a local address, and the chain of the u
         "port 22; "
         "ufw allow proto udp to any port 53");
   CHECK(findings(config("\"tcp/443\""), firewall).empty());
+  const auto range = findings(config("\"tcp/22\", \"udp/60000-61000\""), firewall);
+  CHECK(has(range, "opens tcp/22 udp/60000-61000, but"));
+  CHECK(has(range, "ufw allow proto udp to any port 60000:61000"));
+  CHECK(has(findings(config("\"udp/60000-61000\""), load("hand")), "input udp dport { 60000-61000 } accept"));
 }
 
 TEST_CASE("Docker: what was translated is judged by where it goes, and published ports by where they lead") {
