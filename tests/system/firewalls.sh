@@ -71,6 +71,7 @@ docker_rules() {
     iptables -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
     iptables -A FORWARD -j DOCKER
     iptables -A DOCKER -d 192.0.2.20 -p tcp -m tcp --dport 80 -j ACCEPT
+    iptables -A DOCKER-USER -i wan+ -j DROP
     iptables -A DOCKER-USER -j RETURN'
 }
 firewall() {
@@ -131,6 +132,9 @@ ok "$HOST: $(wc -l <"$TMP/before") lines of rules, ssh open to all"
 # Names of all that `check` finds, but those of accepted ones.
 finds() { [ "$(root 'knockctl check' 2>&1 | grep -o '\[[a-z-]*\];' | sort -u | tr -d '[];\n')" = "$1" ] || { inside knockctl check; fail "check finds something else than '$1'"; }; }
 install_service
+copied=$(grep -l 'trust = \["lan0"\]' "$TMP"/typed/*) # blindly, where there is no lan0
+! inside unshare -n bash -c "sudo() { \"\$@\"; }; $(cat "$copied")" >"$TMP/said" 2>&1 || fail "no word about lan0, which is not there"
+grep -q '"lan0" does not exist' "$TMP/said" && ! inside test -e /etc/knockgate/knockgate.toml || fail "$(cat "$TMP/said")"
 type_until "sudo systemctl enable --now knockgated"
 greets intruder || fail "without a door something is guarded"
 type_until "sudo knockctl check"
@@ -166,12 +170,17 @@ stays_closed client $R4 22
 [ "$(in_ns client ssh router.example echo in)" = in ] || fail "ssh with README's ProxyCommand"
 ok "ssh with README's ProxyCommand, from closed"
 
-# --- a second door, which their firewall drops: the one of the man page
+# --- a second door, which their firewall drops: the one of the man page; and one for what Docker publishes, to the LAN alone so far
 awk '/^\.nf/ {text = ""; here = 1; next} /^\.fi/ {here = 0; if (text ~ /\[door.mosh\]/) {printf "%s", text; exit}} here {gsub(/\\-/, "-"); text = text $0 "\n"}' \
   "$SOURCE/packaging/man/knockgate.toml.5" >"$TMP/mosh.toml"
 grep -q '"udp/60000-61000"' "$TMP/mosh.toml" || fail "knockgate.toml(5) has no door of mosh"
 admin "sudo install -m 640 -g _knockgate /dev/stdin /etc/knockgate/doors.d/mosh.toml <<'END'
 $(cat "$TMP/mosh.toml")
+END"
+[ "$HOST" != docker ] || admin "sudo install -m 640 -g _knockgate /dev/stdin /etc/knockgate/doors.d/web.toml <<'END'
+[door.web]
+opens = [\"tcp/8080\"]
+knock = [\"udp/11203\", \"tcp/31999\", \"udp/9481\", \"tcp/20717\"]
 END"
 finds door-dropped
 inside knockctl --json check | jq -r '.findings[] | select(.name == "door-dropped") | .advice | ltrimstr("run: ") | gsub("; "; "\n")' |
@@ -186,6 +195,14 @@ udp() { [ "$(echo hello | in_ns "$1" timeout 2 socat -T 1 - UDP4:$R4:60500)" = m
 in_ns client knock $R4 20411:udp 9377 31006:udp 17290
 await udp client
 ! udp intruder || fail "udp/60500 is open to all"
+if [ "$HOST" = docker ]; then
+  serve lan 80
+  stays_closed client $R4 8080
+  in_ns client knock $R4 11203:udp 31999 9481:udp 20717
+  await reaches client $R4 8080
+  stays_closed intruder $R4 8080
+fi
+[ "$HOST" = firewalld ] || inside iptables -S >/dev/null || fail "iptables does not know its own table any more"
 ok "what $HOST drops is named by check, with lines that mend it: $(tr '\n' ';' <"$TMP/advice")"
 
 # --- they load their rules anew while somebody is in
