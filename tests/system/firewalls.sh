@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A router with ufw, with firewalld, with what Docker writes: from nothing to the first ssh. Typed is what README.md says, read
 # from that file, and what `knockctl check` advises, no more. The last line counts it.   Usage: firewalls.sh [ufw|firewalld|docker]...
+[ $# != 0 ] || set -- ufw firewalld docker
 if [ $# != 1 ]; then
-  for host in ${*:-ufw firewalld docker}; do "$0" "$host" || exit; done
+  for host; do "$0" "$host" || exit; done
   exit
 fi
 HOST=$1
@@ -213,8 +214,8 @@ await set_in open6 '2001:db8:9::9 . tcp . 22'
 await set_in range4 '203.0.113.9 . udp . 60000-61000'
 goes_on ssh
 stays_closed intruder $R4 22
-if [ "$HOST" = docker ]; then finds door-dropped; else udp client || fail "the reload took the way from the grant"; fi # typed, not kept
-greets client || fail "the reload took the grant"
+if [ "$HOST" = docker ]; then finds door-dropped; else await udp client; fi # typed, not kept
+await greets client
 inside knockctl --json | jq -e '.gate.loaded and (.grants | length >= 2)' >/dev/null || { inside knockctl; fail "status"; }
 ok "after a reload of $HOST: who is in stays in, the grants stay, others stay out"
 echo "$HOST: $FIRST commands ($LINES_OF_FIRST lines) from nothing to the first ssh, $TYPED in all"
