@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "host/advice.hpp"
+
 namespace knock::host {
 namespace {
 
@@ -13,38 +15,12 @@ constexpr std::size_t kMaxInterfaces = 8;
 constexpr std::size_t kShown = 6; // ports of a finding
 constexpr const char* kInVain = "a grant does not help";
 
-std::string ports_text(const std::set<Port>& ports) {
+std::string ports_text(const Rows& rows) {
   std::vector<std::string> shown;
-  for (Port port : ports)
-    if (shown.size() < kShown) shown.push_back(to_string(port));
-  const auto more = ports.size() - shown.size();
+  for (const auto& row : rows)
+    if (shown.size() < kShown) shown.push_back(to_string(row));
+  const auto more = rows.size() - shown.size();
   return fmt::format("{}{}", fmt::join(shown, " "), more == 0 ? "" : fmt::format(" and {} more", more));
-}
-
-/// What to type so that `ports` pass, in the language of the program that writes this table.
-std::string pass_text(const Firewall& firewall, const Chain& base, const std::set<Port>& ports) {
-  const bool firewalld = base.table == "firewalld";
-  const bool ufw = std::any_of(firewall.chains.begin(), firewall.chains.end(), [&](const auto& one) {
-    return one.second.table == base.table && one.second.name.starts_with("ufw");
-  });
-  std::vector<std::string> lines;
-  for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
-    std::vector<std::uint16_t> numbers;
-    for (Port port : ports)
-      if (port.protocol == protocol) numbers.push_back(port.number);
-    if (numbers.empty()) continue;
-    const auto name = to_string(protocol);
-    if (ufw)
-      lines.push_back(fmt::format("ufw allow proto {} to any port {}", name, fmt::join(numbers, ",")));
-    else if (firewalld)
-      lines.push_back(fmt::format("firewall-cmd --permanent --add-port={}/{}",
-                                  fmt::join(numbers, fmt::format("/{} --add-port=", name)), name));
-    else
-      lines.push_back(fmt::format("nft insert rule {} {} {} {} dport {{ {} }} accept", base.family,
-                                  base.table, base.name, name, fmt::join(numbers, ", ")));
-  }
-  if (firewalld) lines.emplace_back("firewall-cmd --reload");
-  return fmt::format("run: {}", fmt::join(lines, "; "));
 }
 
 /// What a chain does to the packets of one kind, the worst of it.
@@ -55,7 +31,8 @@ struct Dropped {
   std::optional<Spot> unless;
 };
 struct Found {
-  Dropped doors, forwards, knocks;
+  Dropped doors, forwards, published, knocks;
+  Sent sent; ///< where what is published goes
   std::optional<std::pair<const Door*, Spot>> unjudged, notrack;
   std::set<Port> hidden; ///< by notrack
 };
@@ -139,9 +116,10 @@ class FirewallCheck {
     return {address, static_cast<std::uint8_t>(address.bytes().size() * 8)};
   }
 
-  void ask(const Chain& chain, const Door& door, Port port, const Packet& packet, Found& found,
+  /// Returns whether it is dropped.
+  bool ask(const Chain& chain, const Door& door, Port port, const Packet& packet, Found& found,
            Dropped& dropped) {
-    if (!sees(chain, packet.family) || budget_ == 0) return;
+    if (!sees(chain, packet.family) || budget_ == 0) return false;
     const auto fate = fate_of(packet, facts_.firewall, chain, budget_);
     for (const auto& event : fate.events)
       if (event.statement->kind == Statement::Kind::notrack && chain.priority < kConntrack &&
@@ -151,19 +129,21 @@ class FirewallCheck {
       }
     const bool open = fate.unless && (!fate.dropped || fate.sure == Answer::depends);
     if (open && !found.unjudged) found.unjudged = {&door, *fate.unless};
-    if (!fate.dropped || open) return;
+    if (!fate.dropped || open) return false;
     if (dropped.door == nullptr) {
       dropped.door = &door;
       dropped.by = fate.by;
     }
     if (fate.unless) dropped.unless = fate.unless;
     dropped.ports.insert(port);
+    return true;
   }
 
   /// To this host. `taken`: our chain in embed mode, where a packet that comes so far is done.
   void here(const Chain& chain, const Door& door, Port port, std::string_view taken, Found& found,
             Dropped& dropped) {
     for (auto& packet : packets(port)) {
+      if (gate_ && chain.hook == "input" && led_away(config_, facts_, packet, budget_)) continue;
       if (chain.hook != "ingress" && chain.priority > kGate) packet.mark = config_.gate.mark;
       if (!gate_) packet.taken = taken;
       ask(chain, door, port, packet, found, dropped);
@@ -190,7 +170,10 @@ class FirewallCheck {
       if (!door.enabled || door.any) continue;
       for (Port port : looked_at(door)) {
         if (early || chain.hook == "input") here(chain, door, port, "knockgate_grants", found, found.doors);
-        if (chain.hook == "forward") beyond(chain, door, port, found);
+        if (chain.hook == "forward") {
+          beyond(chain, door, port, found);
+          if (gate_) published(chain, door, port, found);
+        }
       }
       for (const auto& forward : door.forwards) {
         if (early) here(chain, door, forward.outer, "", found, found.doors);
@@ -220,22 +203,47 @@ class FirewallCheck {
             found, found.doors);
   }
 
+  bool sent(const Chain& chain, const Door& door, Port port, const Target& to, const std::string& in,
+            Found& found, Dropped& dropped) {
+    return ask(chain, door, port,
+               {to.address.family,
+                port.protocol,
+                {{to.port, to.port}},
+                {host(to.address)},
+                in,
+                way_to(to.address),
+                false,
+                true,
+                config_.gate.mark,
+                {}},
+               found, dropped);
+  }
+
   void translated(const Chain& chain, const Door& door, const Forward& forward, Found& found) {
     for (const auto& target : {forward.ipv4, forward.ipv6})
       for (const auto& in : interfaces_)
-        if (target)
-          ask(chain, door, forward.outer,
-              {target->address.family,
-               forward.outer.protocol,
-               {{target->port, target->port}},
-               {host(target->address)},
-               in,
-               way_to(target->address),
-               false,
-               true,
-               config_.gate.mark,
-               {}},
-              found, found.forwards);
+        if (target) sent(chain, door, forward.outer, *target, in, found, found.forwards);
+  }
+
+  /// Ports that others lead to inner hosts, as Docker does.
+  void published(const Chain& chain, const Door& door, Port port, Found& found) {
+    for (const auto& packet : packets(port))
+      if (const auto to = led_away(config_, facts_, packet, budget_);
+          to && sent(chain, door, port, *to, packet.in, found, found.published))
+        found.sent.insert({port.protocol, *to});
+  }
+
+  /// As the doors name them: of a range its ends were asked.
+  [[nodiscard]] Rows rows_of(const std::set<Port>& ports) const {
+    std::set<PortRange> rows;
+    for (Port port : ports) {
+      PortRange row{port, port};
+      for (const auto& door : config_.doors)
+        for (const auto& range : door.ranges)
+          if (range.first == port || range.last == port) row = range;
+      rows.insert(row);
+    }
+    return {rows.begin(), rows.end()};
   }
 
   void tell(const Chain& chain, const Found& found) {
@@ -247,23 +255,23 @@ class FirewallCheck {
                                          : "";
       warn(name, dropped.door->place,
            fmt::format("door {} {} {}, but {} drops {} ({}){}: {}", dropped.door->name, does,
-                       ports_text(dropped.ports), place_text(chain), what, spot_text(chain, dropped.by),
-                       unless, why),
+                       ports_text(rows_of(dropped.ports)), place_text(chain), what,
+                       spot_text(chain, dropped.by), unless, why),
            advice);
     };
-    const auto& [doors, forwards, knocks, unjudged, notrack, hidden] = found;
+    const auto& [doors, forwards, published, knocks, sent, unjudged, notrack, hidden] = found;
     drops(finding::kDoorDropped, doors, "opens", "it", kInVain,
-          pass_text(facts_.firewall, chain, doors.ports));
-    drops(finding::kDoorDropped, forwards, "forwards", "it", kInVain,
-          fmt::format("run: nft insert rule {} {} {} ct status dnat accept", chain.family, chain.table,
-                      chain.name));
+          advice_for_ports(facts_.firewall, chain, rows_of(doors.ports)));
+    drops(finding::kDoorDropped, forwards, "forwards", "it", kInVain, advice_for_sent(chain, {}));
+    drops(finding::kDoorDropped, published, "opens", "what DNAT makes of it", kInVain,
+          advice_for_sent(chain, sent));
     drops(finding::kKnockDropped, knocks, "wants knocks at", "them before they are seen", "it stays closed",
-          pass_text(facts_.firewall, chain, knocks.ports));
+          advice_for_ports(facts_.firewall, chain, rows_of(knocks.ports)));
     if (notrack)
       warn(finding::kNotrack, notrack->first->place,
            fmt::format("{} is not tracked ({} in {}): connections end with their grant, forwards and "
                        "on-disconnect do not work",
-                       ports_text(hidden), spot_text(chain, notrack->second), place_text(chain)),
+                       ports_text(rows_of(hidden)), spot_text(chain, notrack->second), place_text(chain)),
            fmt::format("run: nft delete rule {} {} {} handle {}", chain.family, chain.table,
                        notrack->second.chain, notrack->second.handle));
     if (unjudged) findings_.push_back(not_judged(chain, *unjudged->first, unjudged->second));

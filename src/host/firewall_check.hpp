@@ -16,6 +16,9 @@ void check_firewall(const Config& config, const HostFacts& facts, std::vector<Fi
 /// Of one base chain: what leads from a port that is not guarded to one that is, behind the gate.
 void check_leads(const Config& config, const HostFacts& facts, const Chain& chain, std::size_t& budget,
                  std::vector<Finding>& findings);
+/// The other host that DNAT sends this packet to, behind the gate.
+std::optional<Target> led_away(const Config& config, const HostFacts& facts, const Packet& packet,
+                               std::size_t& budget);
 
 /// "chain input of table inet filter"
 std::string place_text(const Chain& chain);

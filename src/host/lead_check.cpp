@@ -20,6 +20,11 @@ struct Lead {
   const json* port = nullptr;
 };
 
+bool may_lead(const Chain& chain) {
+  return (chain.family == "ip" || chain.family == "ip6" || chain.family == "inet") &&
+         chain.hook == "prerouting" && chain.priority >= kGate;
+}
+
 bool overlap(const Interval& one, const Interval& other) {
   return one.first <= other.last && other.first <= one.last;
 }
@@ -46,6 +51,19 @@ class LeadCheck {
           findings.push_back(not_judged(chain_, *guards(protocol, 0, 65'535), *fate.unless));
         }
       }
+  }
+
+  [[nodiscard]] std::optional<Target> away(const Packet& packet, std::size_t& budget) const {
+    for (const auto& event : fate_of(packet, facts_.firewall, chain_, budget).events) {
+      if (event.statement->kind != Statement::Kind::lead || event.answer != Answer::yes) continue;
+      const auto leads = leads_of(*event.statement);
+      if (leads.size() != 1 || leads[0].address == nullptr || is_ours(leads[0])) return {};
+      const auto address = parse_address(text_of(*leads[0].address));
+      const auto port =
+          leads[0].port->is_number_unsigned() ? leads[0].port->get<std::uint16_t>() : packet.ports[0].first;
+      return address ? std::optional(Target{*address, port}) : std::nullopt;
+    }
+    return {};
   }
 
  private:
@@ -140,9 +158,15 @@ class LeadCheck {
 
 void check_leads(const Config& config, const HostFacts& facts, const Chain& chain, std::size_t& budget,
                  std::vector<Finding>& findings) {
-  const bool routes = chain.family == "ip" || chain.family == "ip6" || chain.family == "inet";
-  if (routes && chain.hook == "prerouting" && chain.priority >= kGate)
-    LeadCheck(config, facts, chain).check(budget, findings);
+  if (may_lead(chain)) LeadCheck(config, facts, chain).check(budget, findings);
+}
+
+std::optional<Target> led_away(const Config& config, const HostFacts& facts, const Packet& packet,
+                               std::size_t& budget) {
+  for (const auto& [name, chain] : facts.firewall.chains)
+    if (may_lead(chain) && chain.family != (packet.family == Family::ipv4 ? "ip6" : "ip"))
+      if (const auto to = LeadCheck(config, facts, chain).away(packet, budget)) return to;
+  return {};
 }
 
 } // namespace knock::host

@@ -73,8 +73,7 @@ Config config(std::string ports, const std::string& more = {}) {
   return *parsed.config;
 }
 
-std::vector<std::string> findings(const Config& config, Firewall firewall) {
-  HostFacts facts;
+std::vector<std::string> findings(const Config& config, Firewall firewall, HostFacts facts = {}) {
   facts.firewall = std::move(firewall);
   facts.interfaces["wan0"] = {{*parse_address("192.0.2.1")}, true};
   facts.interfaces["lan0"] = {{*parse_address("10.0.0.1")}, false};
@@ -135,6 +134,10 @@ TEST_CASE("ufw: its chains come back for a local address, and the chain of the u
         "port 22; "
         "ufw allow proto udp to any port 53");
   CHECK(findings(config("\"tcp/443\""), firewall).empty());
+  const auto range = findings(config("\"tcp/22\", \"udp/60000-61000\""), firewall);
+  CHECK(has(range, "opens tcp/22 udp/60000-61000, but"));
+  CHECK(has(range, "ufw allow proto udp to any port 60000:61000"));
+  CHECK(has(findings(config("\"udp/60000-61000\""), load("hand")), "input udp dport { 60000-61000 } accept"));
 }
 
 TEST_CASE("Docker: what was translated is judged by where it goes, and published ports by where they lead") {
@@ -156,6 +159,25 @@ TEST_CASE("Docker: what was translated is judged by where it goes, and published
   CHECK(has(lines,
             "chain PREROUTING of table ip nat leads tcp/2022 to a port that door a guards, past the gate"));
   CHECK(findings(config("\"tcp/2022\", \"tcp/22\""), firewall).empty()); // guarded itself
+}
+
+TEST_CASE("a published port is judged where DNAT sends it, and mended by iptables, which reads its own rules "
+          "alone") {
+  auto firewall = load("docker");
+  HostFacts facts;
+  facts.routes = {{*parse_prefix("198.51.100.0/24"), "docker0"}};
+  firewall.chains[kUser] = {"ip", "filter", "INPUT", "input", 0, true, {}}; // it does not come there
+  CHECK(findings(config("\"tcp/8080\""), firewall, facts).empty());
+  CHECK(has(findings(config("\"tcp/22\", \"udp/60000-61000\""), firewall, facts),
+            "run: iptables -I INPUT -p tcp --dport 22 -j ACCEPT; "
+            "iptables -I INPUT -p udp --dport 60000:61000 -j ACCEPT"));
+  const auto lines = findings(config("\"udp/5300\""), firewall, facts);
+  REQUIRE(lines.size() == 1);
+  CHECK(has(lines, "door a opens udp/5300, but chain FORWARD of table ip filter drops what DNAT makes of it "
+                   "(its policy)"));
+  CHECK(has(
+      lines,
+      "run: iptables -I FORWARD -d 198.51.100.3 -p udp --dport 53 -m conntrack --ctstate DNAT -j ACCEPT"));
 }
 
 TEST_CASE("extensions of iptables: what their bytes say is judged, what is not known is named") {
