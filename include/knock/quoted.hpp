@@ -10,6 +10,6 @@ namespace knock {
 /// `text` with \xNN for a backslash and for every byte outside 0x20..0x7e.
 std::string escaped(std::string_view text);
 /// `value` as it is, or in quotes with escapes when it has a space or a byte outside 0x21..0x7e.
-std::string quoted(std::string_view value);
+std::string in_quotes(std::string_view value);
 
 } // namespace knock

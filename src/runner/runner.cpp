@@ -170,7 +170,7 @@ class Runner {
     if (::waitid(P_PIDFD, static_cast<id_t>(fd), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return;
     system::log_line(LogLevel::info,
                      fmt::format("ran door={} source={} result={} ms={}{}", command.door, command.source,
-                                 quoted(system::ending_text(info.si_code, info.si_status)),
+                                 in_quotes(system::ending_text(info.si_code, info.si_status)),
                                  std::chrono::round<Millis>(now - command.started).count(),
                                  command.overdue ? " reason=time" : ""));
     commands_.erase(fd);

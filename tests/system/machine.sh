@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # A machine with a systemd of its own, in the `router` of a world (harness/lib.sh). Sourced; MORE are packages beside what the
-# programs are linked to. Its root is built once for them (KNOCKGATE_ROOT-*, default BUILD/system-root-*) and stays below an
+# programs are linked to, or beside INCLUDE; of the Debian SUITE, if not of this one. Its root is built once for them (KNOCKGATE_ROOT-*, default BUILD/system-root-*) and stays below an
 # overlay that lives in memory.
 skip() { echo "skip: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root"
@@ -77,15 +77,17 @@ packages() { # by the libraries they are linked to
   ldd "$KNOCKGATE_BUILD/knockgated" "$KNOCKGATE_BUILD/knockctl" | awk '$3 ~ "^/" {print $3}' | sort -u |
     while read -r library; do dpkg -S "$library" "/usr$library" "${library#/usr}" 2>/dev/null; done | cut -d: -f1 | sort -u | tr '\n' ','
 }
-INCLUDE=$(packages)${MORE:+$MORE,}
-BASE=$BASE-$(printf %s "$INCLUDE" | cksum | cut -d' ' -f1)
+HERE=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
+SUITE=${SUITE:-$HERE}
+INCLUDE=${INCLUDE:-$(packages)}${MORE:+$MORE,}
+BASE=$BASE-$(printf %s "$SUITE $INCLUDE" | cksum | cut -d' ' -f1)
 exec 9>"$BASE.lock"; flock 9
 if [ ! -d "$BASE" ]; then
-  suite=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
   sources=/etc/apt/sources.list.d/debian.sources; [ -e $sources ] || sources=/etc/apt/sources.list
   rm -rf --one-file-system "$BASE.new"
+  sed "s/$HERE/$SUITE/g" $sources >"$TMP/${sources##*/}"
   timeout -k 5 540 mmdebstrap --variant=minbase --include="${INCLUDE}systemd-sysv,dbus,nftables,iproute2" \
-    "$suite" "$BASE.new" $sources >"$TMP/log" 2>&1 || { tail -n 5 "$TMP/log"; skip "mmdebstrap cannot build a root"; }
+    "$SUITE" "$BASE.new" "$TMP/${sources##*/}" >"$TMP/log" 2>&1 || { tail -n 5 "$TMP/log"; skip "mmdebstrap cannot build a root"; }
   rm -f "$BASE.new/etc/machine-id"
   mv "$BASE.new" "$BASE"
 fi

@@ -243,7 +243,7 @@ ReadDoor read_door(Reader& in, const Written& written) {
   read.door.place = place_of(written.key_spot);
   const auto before = in.complaints();
   if (!is_name(written.key))
-    in.refuse(written.key_spot, fmt::format("{} is no name of a door", quoted(written.key)),
+    in.refuse(written.key_spot, fmt::format("{} is no name of a door", in_quotes(written.key)),
               "write 1 to 31 of a to z, 0 to 9 and -, no - first");
   if (!in.is_table(written, fmt::format("[door.{}]", one_line(written.key)))) return read;
   in.keys<Door>(written, "door " + one_line(written.key), kKeys, kLater, read.door);

@@ -164,7 +164,7 @@ void lint_run(const Warn& warn, const ReadDoor& read) {
         continue;
       warn(finding::kRunWord, item.spot,
            fmt::format("{} of door {} gets {} as it stands: nothing replaces it", key, read.door.name,
-                       quoted(item.text)),
+                       in_quotes(item.text)),
            "let the command read the address from its environment: KNOCKGATE_SOURCE");
     }
   }

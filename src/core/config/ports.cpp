@@ -83,7 +83,7 @@ void read_forward(Reader& in, const Written& value, Door& door) {
   for (const auto& entry : value.items) {
     const auto outer = parse_port(entry.key);
     if (!outer)
-      in.refuse(entry.key_spot, fmt::format("{} is no port", quoted(entry.key)),
+      in.refuse(entry.key_spot, fmt::format("{} is no port", in_quotes(entry.key)),
                 "write \"tcp/8443\" = \"192.0.2.20:443\"");
     Forward forward{outer.value_or(Port{}), {}, {}};
     if (entry.kind == Written::Kind::array)

@@ -37,7 +37,7 @@ std::string size_text(std::uint32_t bytes) {
 } // namespace
 
 std::string shown(const Written& value) {
-  const auto text = value.kind == Written::Kind::string ? quoted(value.text) : value.text;
+  const auto text = value.kind == Written::Kind::string ? in_quotes(value.text) : value.text;
   return value.key.empty() ? text : fmt::format("{} = {}", one_line(value.key), text);
 }
 
@@ -156,7 +156,7 @@ void Reader::refuse_later(const LaterKey& key, const Written& value) {
   else
     refuse(value.spot, shown(value) + " is not in this version",
            fmt::format("remove it, or write {}",
-                       value.kind == Written::Kind::string ? quoted(key.today) : key.today));
+                       value.kind == Written::Kind::string ? in_quotes(key.today) : key.today));
 }
 
 void Reader::unknown(std::string_view kind, const Written& item, std::string_view what,
@@ -164,7 +164,7 @@ void Reader::unknown(std::string_view kind, const Written& item, std::string_vie
   const auto list = fmt::format("{}s here: {}", kind, fmt::join(known.empty() ? later : known, ", "));
   known.insert(known.end(), later.begin(), later.end());
   const auto meant = nearest(item.key, known);
-  refuse(item.key_spot, fmt::format("unknown {} {} in {}", kind, quoted(item.key), what),
+  refuse(item.key_spot, fmt::format("unknown {} {} in {}", kind, in_quotes(item.key), what),
          meant.empty() ? list : fmt::format("did you mean \"{}\"? {}", meant, list));
 }
 

@@ -212,7 +212,7 @@ void refuse_unknown_section(Reader& in, const Written& section) {
   if (section.key == "user")
     return in.refuse(section.key_spot, "users are not in this version", "remove the table");
   if (section.kind != Written::Kind::table)
-    return in.refuse(section.key_spot, fmt::format("{} stands outside of any table", quoted(section.key)),
+    return in.refuse(section.key_spot, fmt::format("{} stands outside of any table", in_quotes(section.key)),
                      "put it below its [table] line");
   std::vector<std::string_view> names;
   for (const auto& known : kSections) names.push_back(known.name);

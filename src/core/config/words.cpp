@@ -118,7 +118,7 @@ std::string one_line(std::string_view text) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t kShown = 60;
   return fmt::format("\"{}{}\"", one_line(text.substr(0, kShown)), text.size() > kShown ? "..." : "");
 }

@@ -37,7 +37,7 @@ std::string duration_text(Millis span);
 /// FILE:LINE:COL
 std::string to_string(const Spot& spot);
 /// In quotes, on one line, at most 60 bytes of it.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 /// Bytes that could end or redraw a line become \xNN.
 std::string one_line(std::string_view text);
 

@@ -29,8 +29,8 @@ std::string audit_line(const LedgerEvent& event, Instant now) {
   for (const auto& text : port_texts(grant)) ports += (ports.empty() ? "" : ",") + text;
   if (ports.empty()) ports = "-";
   auto line =
-      fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb), quoted(grant.door),
-                  source_text(grant), ports, quoted(grant.by), to_string(grant.via), grant.id);
+      fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb), in_quotes(grant.door),
+                  source_text(grant), ports, in_quotes(grant.by), to_string(grant.via), grant.id);
   if (grant.source_port != 0) line += fmt::format(" source_port={}", grant.source_port);
   if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)
     return line + fmt::format(" for={}ms", ms_between(now, grant.ends));

@@ -148,7 +148,7 @@ Reply facts(const DeskView& view) {
 std::string hand_line(const Asked& asked, ExitCode exit) {
   auto line = fmt::format("hand verb={} uid={}", asked.request.verb, asked.uid);
   for (const char* key : {"door", "source", "for", "what", "all", "confirm", "now", "anyway"})
-    if (const auto value = asked.request.find(key)) line += fmt::format(" {}={}", key, quoted(*value));
+    if (const auto value = asked.request.find(key)) line += fmt::format(" {}={}", key, in_quotes(*value));
   if (asked.by_signal) line += " signal=HUP";
   return line + fmt::format(" exit={}", static_cast<int>(exit));
 }

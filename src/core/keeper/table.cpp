@@ -17,7 +17,7 @@ constexpr Millis kTryAgain{1'000}; // what did not load may have been a passing 
 
 void Table::hear(const Disturbance& disturbance, Mode mode, bool needed) {
   if (disturbance.broken || disturbance.changed)
-    by_ = last_by_ = quoted(disturbance.by); // a process calls itself what it likes
+    by_ = last_by_ = in_quotes(disturbance.by); // a process calls itself what it likes
   // In embed mode the sets come back by the admin's hand; until then there is nothing to do.
   const bool loses = disturbance.broken || (mode == Mode::embed && disturbance.set_made);
   doubted_ = doubted_ || disturbance.overran || disturbance.changed;
