@@ -17,10 +17,8 @@
 namespace knock::netlink {
 namespace {
 
-using Sets = std::map<std::string, wire::SetInfo>;
-
 /// What of embed.nft the admin's table lacks, as the text to type. Empty when it fits.
-std::string missing_in(const Sets& sets, const std::string& table) {
+std::string missing_in(const Gate::Sets& sets, const std::string& table) {
   if (sets.empty())
     return fmt::format("table inet {} is missing, or holds none of our sets; put this line into it: "
                        "include \"/usr/share/knockgate/nft/embed.nft\"",
@@ -90,6 +88,7 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
   if (!present) return tl::unexpected(present.error());
   std::string text, rest; // what goes away
   bool over = false;      // a table of ours that stands
+  bool anew = false;
   if (config.nft.mode == Mode::embed) {
     if (auto missing = missing_in(*present, table); !missing.empty())
       return tl::unexpected(Error{fmt::format("embed into table inet {}", table), ENOENT, missing});
@@ -99,8 +98,9 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
     if (is_taken(config, *there)) return tl::unexpected(taken_error(table));
     const auto open4 = present->find("open4");
     const bool resized = open4 != present->end() && open4->second.size != 2ULL * config.limits.grants;
-    over = there->handle != 0 && !resized;
-    if (resized) text += fmt::format("delete table inet {}\n", table);
+    anew = !resized && is_redefined(*present);
+    over = there->handle != 0 && !resized && !anew;
+    if (resized || anew) text += fmt::format("delete table inet {}\n", table);
     text += rules_text(config);
     const auto chains = over ? nft_.chains(table) : std::vector<wire::ChainInfo>{};
     if (!chains) return tl::unexpected(chains.error());
@@ -111,7 +111,7 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
       if (present->contains(set)) rest += fmt::format("flush set inet {} {}\n", table, set);
   const auto elements = elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
   auto loaded = load_ruleset(text + rest + elements);
-  bool anew = !alien_.empty();
+  anew = anew || !alien_.empty();
   if (!loaded && over) {
     anew = true;
     loaded = load_ruleset(fmt::format("delete table inet {}\n", table) + text + elements);
@@ -123,7 +123,17 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
   return anew;
 }
 
-Result<Gate::Shape> Gate::shape(const Config& config, const std::map<std::string, wire::SetInfo>& sets) {
+bool Gate::is_redefined(const Sets& present) const {
+  return std::any_of(loaded_.sets.begin(), loaded_.sets.end(), [&](const auto& one) {
+    const auto found = present.find(one.first);
+    if (found == present.end()) return false;
+    auto info = found->second;
+    info.handle = one.second.first.handle;
+    return info != one.second.first;
+  });
+}
+
+Result<Gate::Shape> Gate::shape(const Config& config, const Sets& sets) {
   const auto shapes = embed_shapes();
   const bool gate = config.nft.mode == Mode::gate;
   auto table = nft_.table(config.nft.table);

@@ -22,14 +22,16 @@ namespace knock::netlink {
 
 class Gate {
  public:
+  using Sets = std::map<std::string, wire::SetInfo>;
+
   static Result<Gate> open();
 
   /// Gate: loads the template over whatever is there, without the chains of another hand; elements stay, unless the
   /// size of their sets changes: that of a live set cannot, and the table is made anew. Embed: checks the sets.
   /// Then the static sets hold just `sets`, and `grants` are put, all in one transaction.
   /// Errors: EEXIST, gate: a table of this name that we did not make.
-  /// Returns whether elements went without a change of size: nft refused to load over what another had made of the
-  /// table, or a set held what is no grant.
+  /// Returns whether elements went without a change of size: another had defined a set anew, nft refused to load over
+  /// what another had made of the table, or a set held what is no grant.
   Result<bool> load(const Config& config, const StaticSets& sets, const Batch& grants);
   /// Gate: deletes the table, if we made it. Embed: empties the static sets.
   Result<void> unload(const Config& config);
@@ -51,6 +53,8 @@ class Gate {
  private:
   explicit Gate(Nftables nft) : nft_(std::move(nft)) {}
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
+  /// Whether a set is not as the last load left it: Linux before 6.5 cannot change it in place.
+  [[nodiscard]] bool is_redefined(const Sets& present) const;
   Result<std::vector<TableFault>> faults(const Config& config, const wire::TableInfo& table);
 
   /// What a load left, but for `guarded` and what ends: another is the work of another.
@@ -62,7 +66,7 @@ class Gate {
         sets; // and their elements as bytes
     bool operator==(const Shape&) const = default;
   };
-  Result<Shape> shape(const Config& config, const std::map<std::string, wire::SetInfo>& sets);
+  Result<Shape> shape(const Config& config, const Sets& sets);
 
   Nftables nft_;
   Shape loaded_;                // by the last load
