@@ -98,6 +98,8 @@ struct Refused {
 
 /// One element as the kernel holds it.
 struct Element {
+  static constexpr Millis kEndless = Millis::max(); ///< the kernel never drops it: another put it so
+
   GrantKey key{};
   Millis left{0}; ///< until the kernel drops it
   std::string comment{};

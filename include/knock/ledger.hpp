@@ -35,6 +35,7 @@ inline constexpr Millis kForwardOutlives{1'000}; // else the last packet meets a
 
 /// Whose element it is, as its comment says, without source and ports. Nothing: of another hand.
 std::optional<OpenGrant> owner_of(const Element& element);
+Instant end_of(const Element& element, Instant now);
 /// An element of another hand, as a grant.
 OpenGrant foreign_grant(const Element& element, std::uint64_t id, Instant now);
 

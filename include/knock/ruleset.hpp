@@ -37,6 +37,8 @@ Error taken_error(std::string_view table);
 /// The text as the daemon loads it. Returns nothing for a name that is no template of this version.
 std::optional<std::string> template_text(std::string_view name, const TemplateTokens& tokens);
 
+/// Whether gate mode may load a chain of this name; `begins`: a base chain.
+bool is_template_chain(std::string_view name, bool begins);
 /// What gate mode loads: gate, and of forward and cut what an enabled door asks for.
 std::string rules_text(const Config& config);
 

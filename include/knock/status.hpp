@@ -31,9 +31,9 @@ struct StatusGrant {
   std::map<std::string, std::string> forward; ///< outer port to target
   std::string by = "-", via;
   std::int64_t opened = 0;
-  std::int64_t left_ms = 0, cap_ms = 0;
-  std::string close = "after";            ///< after, on-idle, on-disconnect
-  std::optional<std::uint32_t> uses_left; ///< absent: any number of connections
+  std::optional<std::int64_t> left_ms = 0, cap_ms = 0; ///< absent: it has no end, by another hand
+  std::string close = "after";                         ///< after, on-idle, on-disconnect
+  std::optional<std::uint32_t> uses_left;              ///< absent: any number of connections
   std::uint64_t packets = 0, bytes = 0;
   bool adopted = false;
   bool connected = false; ///< on-disconnect: a connection lives, `left_ms` is pushed on
@@ -73,6 +73,7 @@ struct Status {
   struct {
     std::string table;
     bool loaded = false;
+    bool differs = false; ///< it is there, and not as it was loaded; embed: or lacks what embed.nft says
     std::vector<std::string> trust;
     std::uint64_t healed = 0;
     std::vector<StatusGuarded> guarded;

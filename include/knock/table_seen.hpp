@@ -4,22 +4,31 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <knock/ruleset.hpp>
 
 namespace knock {
 
+/// What only the admin can mend, in his own table.
+struct TableFault {
+  std::string text;
+  std::string run; ///< what to type
+  bool operator==(const TableFault&) const = default;
+};
+
 struct TableSeen {
   bool there = false; ///< the table, or in embed mode our sets in it
   bool as_loaded =
-      false; ///< table, rules and static sets are those that the last load left; `guarded` apart, and
-             ///< the rules of embed mode, which are the admin's
+      false; ///< table, chains, rules and static sets are those that the last load left; `guarded` apart,
+             ///< and the chains of embed mode, which are the admin's
   std::vector<Guarded> guarded{}; ///< sorted
   std::uint32_t set_size = 0;     ///< of a grant set
   bool overflow = false; ///< the kernel gave up following single sources: the strays of all are reported
   bool taken = false;    ///< gate mode: a table of this name that we did not make
   std::optional<std::uint16_t> group{}; ///< gate mode: the first NFLOG group that the rules report to
+  std::vector<TableFault> faults{};     ///< embed mode
 };
 
 } // namespace knock

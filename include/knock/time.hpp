@@ -21,6 +21,9 @@ using Instant = Monotonic::time_point;
 using Millis = std::chrono::milliseconds;
 using Seconds = std::chrono::seconds;
 
+/// The end of what has none: a hundred years behind the boot, so that it can be counted with.
+inline constexpr Instant kNever{std::chrono::days{36'500}};
+
 /// The earlier of two moments, each of which may be none.
 constexpr std::optional<Instant> sooner(std::optional<Instant> one, std::optional<Instant> other) {
   if (!one || !other) return one ? one : other;

@@ -39,6 +39,10 @@ std::optional<OpenGrant> owner_of(const Element& element) {
   return ours ? std::move(known) : std::nullopt;
 }
 
+Instant end_of(const Element& element, Instant now) {
+  return element.left == Element::kEndless ? kNever : now + element.left;
+}
+
 OpenGrant foreign_grant(const Element& element, std::uint64_t id, Instant now) {
   OpenGrant grant;
   grant.id = id;
@@ -52,7 +56,7 @@ OpenGrant foreign_grant(const Element& element, std::uint64_t id, Instant now) {
   else
     grant.ports = {element.key.port};
   grant.opened = now;
-  grant.arrive = grant.ends = grant.cap = now + element.left;
+  grant.arrive = grant.ends = grant.cap = end_of(element, now);
   grant.adopted = true;
   if (grant.set == GrantSet::uses) grant.uses_left = 1; // how many its rule lets in is not in its comment
   return grant;
@@ -87,7 +91,7 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
       grant.ranges.push_back(range_of(key));
     else if (key.port != kNoPort || grant.ports.empty())
       grant.ports.push_back(key.port);
-    grant.ends = std::min(std::max(grant.ends, now + left), grant.cap + kCapRounding);
+    grant.ends = std::min(std::max(grant.ends, end_of(element, now)), grant.cap + kCapRounding);
   }
   for (auto& [owner, grant] : owners) {
     const auto& [source, set, text, source_port, port] = owner;

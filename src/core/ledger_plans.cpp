@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <knock/limits.hpp>
+
 namespace knock {
 namespace {
 
@@ -30,7 +32,7 @@ Change put_change(const Elements& elements, const Grants& holders, const GrantKe
   } else {
     change.traffic = counted(elements, key);
   }
-  change.timeout += left_until(owner.ends, now);
+  change.timeout += owner.ends == kNever ? kOpenFor.most : left_until(owner.ends, now);
   change.comment = comment_of(owner);
   if (leads) change.target = *target_of(owner, key.port);
   if (element == nullptr) change.held = change.target;
@@ -227,11 +229,15 @@ Strays look_for_strays(const Ledger& ledger, std::span<const Element> there, Ins
     if (auto node = holders.extract(key); !node.empty()) {
       const auto* holder = latest(node.mapped(), key);
       auto right = put_change(ledger.elements(), node.mapped(), key, now);
-      if (std::chrono::abs(right.timeout - element.left) <= kSlack) continue;
-      if (holder->via == Via::foreign)
-        after.push_back(foreign_grant(element, holder->id, now));
-      else
+      const auto ends = end_of(element, now);
+      const bool leads_there = right.target == element.target;
+      if (holder->via == Via::foreign) {
+        if (std::chrono::abs(holder->ends - ends) > kSlack)
+          after.push_back(foreign_grant(element, holder->id, now));
+      } else if (!leads_there || std::chrono::abs(now + right.timeout - ends) > kSlack) {
+        right.held = element.target;
         batch.push_back(std::move(right));
+      }
     } else if (!ledger.elements().contains(key)) {
       if (owner_of(element))
         batch.push_back({.kind = Change::Kind::remove, .key = key, .held = element.target});

@@ -163,6 +163,15 @@ std::optional<std::string> template_text(std::string_view name, const TemplateTo
   return text;
 }
 
+bool is_template_chain(std::string_view name, bool begins) {
+  const auto line = fmt::format("\n  chain {} {{", name);
+  return std::any_of(kTemplates.begin(), kTemplates.end(), [&](const Template& one) {
+    const auto at = one.text.find(line);
+    return one.name != "embed" && at != one.text.npos &&
+           one.text.substr(at + line.size()).starts_with("\n    type ") == begins;
+  });
+}
+
 std::string rules_text(const Config& config) {
   const auto tokens = tokens_of(config);
   const auto any = [&](auto&& wants) {

@@ -46,6 +46,11 @@ std::string string_json(const std::string& text) {
   return json(text).dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
+template<class Number>
+std::string number_json(const std::optional<Number>& number) {
+  return number ? std::to_string(*number) : "null";
+}
+
 /// By hand: the library takes longer for a hundred thousand of them than all else together.
 std::string grant_json(const StatusGrant& grant) {
   std::string ports, forward;
@@ -57,9 +62,13 @@ std::string grant_json(const StatusGrant& grant) {
       R"("left_ms":{},"cap_ms":{},"close":{},"uses_left":{},"packets":{},"bytes":{},"adopted":{},"source_port":{},"connected":{}}})",
       grant.id, string_json(grant.door), string_json(grant.source), grant.prefix, ports,
       forward.empty() ? "null" : forward + "}", string_json(grant.by), string_json(grant.via),
-      moment(grant.opened), grant.left_ms, grant.cap_ms, string_json(grant.close),
-      grant.uses_left ? std::to_string(*grant.uses_left) : "null", grant.packets, grant.bytes, grant.adopted,
-      grant.source_port ? std::to_string(*grant.source_port) : "null", grant.connected);
+      moment(grant.opened), number_json(grant.left_ms), number_json(grant.cap_ms), string_json(grant.close),
+      number_json(grant.uses_left), grant.packets, grant.bytes, grant.adopted, number_json(grant.source_port),
+      grant.connected);
+}
+
+std::optional<std::int64_t> span_of(const json& one) {
+  return one.is_null() ? std::nullopt : std::optional(one.get<std::int64_t>());
 }
 
 StatusGrant grant_of(const json& one) {
@@ -72,8 +81,8 @@ StatusGrant grant_of(const json& one) {
   one.at("by").get_to(grant.by);
   one.at("via").get_to(grant.via);
   grant.opened = seconds_at(one.at("opened").get<std::string>());
-  one.at("left_ms").get_to(grant.left_ms);
-  one.at("cap_ms").get_to(grant.cap_ms);
+  grant.left_ms = span_of(one.at("left_ms"));
+  grant.cap_ms = span_of(one.at("cap_ms"));
   if (one.at("forward").is_object()) one.at("forward").get_to(grant.forward);
   one.at("close").get_to(grant.close);
   if (one.at("uses_left").is_number()) grant.uses_left = one.at("uses_left").get<std::uint32_t>();
@@ -127,6 +136,7 @@ json head_json(const Status& status) {
           {"gate",
            {{"table", status.gate.table},
             {"loaded", status.gate.loaded},
+            {"differs", status.gate.differs},
             {"trust", status.gate.trust},
             {"healed", status.gate.healed},
             {"guarded", json::array()}}},
@@ -145,9 +155,7 @@ void read_items(const json& line, Status& status) {
       for (const auto& name : *names) status.config.disabled.push_back(name.get<std::string>());
   if (const auto gate = line.find("gate"); gate != line.end())
     for (const auto& one : gate->at("guarded")) {
-      StatusGuarded guarded{one.at("port").get<std::string>(), {}};
-      if (!one.at("left_ms").is_null()) guarded.left_ms = one.at("left_ms").get<std::int64_t>();
-      status.gate.guarded.push_back(std::move(guarded));
+      status.gate.guarded.push_back({one.at("port").get<std::string>(), span_of(one.at("left_ms"))});
     }
 }
 
@@ -178,6 +186,7 @@ void read_head(const json& line, Status& status) {
   const auto& gate = line.at("gate");
   gate.at("table").get_to(status.gate.table);
   gate.at("loaded").get_to(status.gate.loaded);
+  status.gate.differs = gate.value("differs", false);
   gate.at("trust").get_to(status.gate.trust);
   gate.at("healed").get_to(status.gate.healed);
   line.at("limits").at("grants").get_to(status.grant_limit);

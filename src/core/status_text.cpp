@@ -84,7 +84,10 @@ std::string guarded_line(const Status& status) {
   for (const auto& trusted : gate.trust) line += " " + trusted;
   if (gate.trust.empty()) line += " nobody";
   const bool wanted = status.state == "enforcing"; // else there is none to miss
-  line += gate.loaded ? "   table ok" : wanted ? "   table MISSING" : "   no table";
+  line += gate.differs  ? "   table DIFFERS"
+          : gate.loaded ? "   table ok"
+          : wanted      ? "   table MISSING"
+                        : "   no table";
   if (status.config.boot_file != "none") line += "   boot file " + status.config.boot_file;
   if (const auto& by = status.config.boot_by; by && status.config.boot_file != "missing")
     line += by->empty() ? ", which nothing loads" : fmt::format(" by {}", fmt::join(*by, ", "));
@@ -105,11 +108,13 @@ std::string source_text(const StatusGrant& grant) {
 /// "after", "idle", "disconnect", "2 uses"
 std::string ends_text(const StatusGrant& grant) {
   if (grant.uses_left) return grouped_plural(*grant.uses_left, "use");
+  if (!grant.left_ms) return "by hand";
   return grant.close.starts_with("on-") ? grant.close.substr(3) : grant.close;
 }
 
 std::string left_text(const StatusGrant& grant) {
-  return grant.source_port || grant.connected ? "connected" : span_text(grant.left_ms);
+  if (grant.source_port || grant.connected) return "connected";
+  return grant.left_ms ? span_text(*grant.left_ms) : "no end";
 }
 
 Row row_of(const StatusGrant& grant, std::int64_t now, bool with_id) {

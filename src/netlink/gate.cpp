@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/gate.hpp"
 
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include <algorithm>
@@ -9,15 +10,15 @@
 
 #include <fmt/format.h>
 
+#include <knock/embed.hpp>
+
 #include "netlink/ruleset.hpp"
 
 namespace knock::netlink {
 namespace {
 
-using Sets = std::map<std::string, wire::SetInfo>;
-
 /// What of embed.nft the admin's table lacks, as the text to type. Empty when it fits.
-std::string missing_in(const Sets& sets, const std::string& table) {
+std::string missing_in(const Gate::Sets& sets, const std::string& table) {
   if (sets.empty())
     return fmt::format("table inet {} is missing, or holds none of our sets; put this line into it: "
                        "include \"/usr/share/knockgate/nft/embed.nft\"",
@@ -42,12 +43,35 @@ bool is_taken(const Config& config, const wire::TableInfo& table) {
   return config.nft.mode == Mode::gate && table.handle != 0 && !table.comment.starts_with(kTableComment);
 }
 
-/// Nothing for one made by hand, without an end: not ours to judge.
+/// Nothing for what no grant has: of all sources, or of a range of them.
 std::optional<Element> element_of(wire::RawElement raw, GrantSet set) {
   const auto key = wire::decode_grant_key(raw.key, set, raw.key_end);
-  if (!key || !raw.left) return std::nullopt;
+  if (!key) return std::nullopt;
   const auto target = wire::decode_target(raw.data);
-  return Element{*key, *raw.left, std::move(raw.comment), raw.traffic, target.value_or(Target{})};
+  return Element{*key, raw.left.value_or(Element::kEndless), std::move(raw.comment), raw.traffic,
+                 target.value_or(Target{})};
+}
+
+/// An element of a static set: all of it that says which packets it is about.
+std::string bytes_of(const wire::RawElement& raw) {
+  auto text = fmt::format("{} {} ", raw.flags, raw.statements);
+  for (const auto* bytes : {&raw.key, &raw.key_end})
+    text.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  return text;
+}
+
+/// Statements that take away chains which no template has. One that a map of another hand leads to cannot go.
+std::string without_aliens(const std::string& table, const std::vector<wire::ChainInfo>& chains) {
+  std::string text;
+  for (const auto& chain : chains) {
+    if ((chain.flags & NFT_CHAIN_BINDING) != 0) continue; // goes with its rule
+    const bool begins = !chain.type.empty();
+    if (!is_template_chain(chain.name, begins))
+      text += fmt::format("delete chain inet {} {}\n", table, chain.name);
+    else if (begins) // one that the configuration does not need any more stays, and lets pass
+      text += fmt::format("add chain inet {} {} {{ policy accept; }}\n", table, chain.name);
+  }
+  return text;
 }
 
 } // namespace
@@ -62,8 +86,9 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
   const auto& table = config.nft.table;
   const auto present = nft_.sets(table);
   if (!present) return tl::unexpected(present.error());
-  std::string text;
-  bool over = false; // a table of ours that stands
+  std::string text, rest; // what goes away
+  bool over = false;      // a table of ours that stands
+  bool anew = false;
   if (config.nft.mode == Mode::embed) {
     if (auto missing = missing_in(*present, table); !missing.empty())
       return tl::unexpected(Error{fmt::format("embed into table inet {}", table), ENOENT, missing});
@@ -73,44 +98,85 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
     if (is_taken(config, *there)) return tl::unexpected(taken_error(table));
     const auto open4 = present->find("open4");
     const bool resized = open4 != present->end() && open4->second.size != 2ULL * config.limits.grants;
-    over = there->handle != 0 && !resized;
-    if (resized) text += fmt::format("delete table inet {}\n", table);
+    anew = !resized && is_redefined(*present);
+    over = there->handle != 0 && !resized && !anew;
+    if (resized || anew) text += fmt::format("delete table inet {}\n", table);
     text += rules_text(config);
+    const auto chains = over ? nft_.chains(table) : std::vector<wire::ChainInfo>{};
+    if (!chains) return tl::unexpected(chains.error());
+    rest = without_aliens(table, *chains);
   }
-  text += elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
-  auto loaded = load_ruleset(text);
-  const bool anew = !loaded && over;
-  if (anew) loaded = load_ruleset(fmt::format("delete table inet {}\n", table) + text);
+  if (over || config.nft.mode == Mode::embed)
+    for (const auto& set : alien_)
+      if (present->contains(set)) rest += fmt::format("flush set inet {} {}\n", table, set);
+  const auto elements = elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
+  auto loaded = load_ruleset(text + rest + elements);
+  anew = anew || !alien_.empty();
+  if (!loaded && over) {
+    anew = true;
+    loaded = load_ruleset(fmt::format("delete table inet {}\n", table) + text + elements);
+  }
   if (!loaded) return tl::unexpected(loaded.error());
+  alien_.clear();
   const auto made = nft_.sets(table);
   loaded_ = (made ? shape(config, *made) : tl::unexpected(made.error())).value_or(Shape{});
   return anew;
 }
 
-Result<Gate::Shape> Gate::shape(const Config& config, const std::map<std::string, wire::SetInfo>& sets) {
+bool Gate::is_redefined(const Sets& present) const {
+  return std::any_of(loaded_.sets.begin(), loaded_.sets.end(), [&](const auto& one) {
+    const auto found = present.find(one.first);
+    if (found == present.end()) return false;
+    auto info = found->second;
+    info.handle = one.second.first.handle;
+    return info != one.second.first;
+  });
+}
+
+Result<Gate::Shape> Gate::shape(const Config& config, const Sets& sets) {
   const auto shapes = embed_shapes();
   const bool gate = config.nft.mode == Mode::gate;
   auto table = nft_.table(config.nft.table);
   if (!table) return tl::unexpected(table.error());
-  Shape shape{std::move(*table), {}, {}};
+  Shape shape{std::move(*table), {}, {}, {}};
   for (const auto& [name, set] : sets) {
     const bool ours =
         gate || std::any_of(shapes.begin(), shapes.end(),
                             [&, &name = name](const SetShape& one) { return one.name == name; });
     if (!ours || (set.flags & NFT_SET_ANONYMOUS) != 0) continue;
-    auto& [handle, keys] = shape.sets[name];
-    handle = set.handle;
+    auto& [info, keys] = shape.sets[name];
+    info = set;
     if ((set.flags & NFT_SET_TIMEOUT) != 0) continue;
     auto found = elements(config, name.c_str());
     if (!found) return tl::unexpected(found.error());
-    for (const auto& raw : *found)
-      keys.emplace(reinterpret_cast<const char*>(raw.key.data()), raw.key.size());
+    for (const auto& raw : *found) keys.insert(bytes_of(raw));
   }
   if (!gate) return shape;
+  auto chains = nft_.chains(config.nft.table);
+  if (!chains) return tl::unexpected(chains.error());
+  shape.chains = std::move(*chains);
+  for (auto& chain : shape.chains)
+    chain.use = 0; // the rules say it, and each commit counts before it is done
   auto rules = nft_.rules(config.nft.table);
   if (!rules) return tl::unexpected(rules.error());
   shape.rules = std::move(*rules);
   return shape;
+}
+
+Result<std::vector<TableFault>> Gate::faults(const Config& config, const wire::TableInfo& table) {
+  const auto chains = nft_.chains(config.nft.table);
+  if (!chains) return tl::unexpected(chains.error());
+  const auto rules = nft_.rules(config.nft.table);
+  if (!rules) return tl::unexpected(rules.error());
+  std::map<std::string_view, std::vector<std::string>> gists;
+  for (const auto& rule : *rules) gists[rule.chain].push_back(rule.gist);
+  std::vector<ChainSeen> seen;
+  for (const auto& chain : *chains) {
+    const bool input = !chain.type.empty() && chain.hook == NF_INET_LOCAL_IN;
+    auto& own = gists[chain.name];
+    seen.push_back({chain.name, input, chain.use > own.size(), own});
+  }
+  return embed_faults(config, seen, (table.flags & NFT_TABLE_F_DORMANT) != 0);
 }
 
 Result<void> Gate::unload(const Config& config) {
@@ -134,12 +200,17 @@ Result<std::vector<wire::RawElement>> Gate::elements(const Config& config, const
 
 Result<std::vector<Element>> Gate::grants(const Config& config) {
   std::vector<Element> grants;
+  alien_.clear();
   for (const auto set : kGrantSets)
     for (const auto family : {Family::ipv4, Family::ipv6}) {
-      auto found = elements(config, std::string(set_name(set, family)).c_str());
+      const std::string name{set_name(set, family)};
+      auto found = elements(config, name.c_str());
       if (!found) return tl::unexpected(found.error());
       for (auto& raw : *found)
-        if (auto element = element_of(std::move(raw), set)) grants.push_back(std::move(*element));
+        if (auto element = element_of(std::move(raw), set))
+          grants.push_back(std::move(*element));
+        else
+          alien_.insert(name);
     }
   return grants;
 }
@@ -178,7 +249,7 @@ Result<TableSeen> Gate::look(const Config& config) {
   if (!sets) return tl::unexpected(sets.error());
   const auto found = shape(config, *sets);
   if (!found) return tl::unexpected(found.error());
-  seen.as_loaded = *found == loaded_;
+  seen.as_loaded = *found == loaded_ && alien_.empty();
   seen.taken = is_taken(config, found->table);
   if (const auto open4 = sets->find("open4"); open4 != sets->end() && !seen.taken) {
     seen.there = true;
@@ -188,12 +259,21 @@ Result<TableSeen> Gate::look(const Config& config) {
     if (rule.log_group) seen.group = std::min(seen.group.value_or(*rule.log_group), *rule.log_group);
   const auto guarded = elements(config, "guarded");
   if (!guarded) return tl::unexpected(guarded.error());
-  for (const auto& raw : *guarded)
-    if (const auto port = wire::decode_port_key(raw.key)) seen.guarded.push_back({*port, raw.left});
+  for (const auto& raw : *guarded) {
+    const auto port = wire::decode_port_key(raw.key);
+    if (port) seen.guarded.push_back({*port, raw.left});
+    seen.as_loaded =
+        seen.as_loaded && port && raw.statements == 0; // a limit lets pass what it does not count
+  }
   std::sort(seen.guarded.begin(), seen.guarded.end());
   const auto overflow = elements(config, "overflow");
   if (!overflow) return tl::unexpected(overflow.error());
   seen.overflow = !overflow->empty();
+  if (config.nft.mode == Mode::embed && seen.there) {
+    auto faults = this->faults(config, found->table);
+    if (!faults) return tl::unexpected(faults.error());
+    seen.faults = std::move(*faults);
+  }
   return seen;
 }
 

@@ -22,20 +22,24 @@ namespace knock::netlink {
 
 class Gate {
  public:
+  using Sets = std::map<std::string, wire::SetInfo>;
+
   static Result<Gate> open();
 
-  /// Gate: loads the template over whatever is there; elements stay, unless the size of their sets changes: that of
-  /// a live set cannot, and the table is made anew. Embed: checks the sets.
+  /// Gate: loads the template over whatever is there, without the chains of another hand; elements stay, unless the
+  /// size of their sets changes: that of a live set cannot, and the table is made anew. Embed: checks the sets.
   /// Then the static sets hold just `sets`, and `grants` are put, all in one transaction.
   /// Errors: EEXIST, gate: a table of this name that we did not make.
-  /// Returns whether it was made anew without a change of size: nft refused to load over what another had made of it.
+  /// Returns whether elements went without a change of size: another had defined a set anew, nft refused to load over
+  /// what another had made of the table, or a set held what is no grant.
   Result<bool> load(const Config& config, const StaticSets& sets, const Batch& grants);
   /// Gate: deletes the table, if we made it. Embed: empties the static sets.
   Result<void> unload(const Config& config);
 
   /// What is there, without a look at grants.
   Result<TableSeen> look(const Config& config);
-  /// Elements of all grant sets, with counters; none when the table is missing.
+  /// Elements of all grant sets, with counters; none when the table is missing. What is no grant, though it may let in,
+  /// cannot be one of them: then the next look finds another table than was loaded.
   Result<std::vector<Element>> grants(const Config& config);
   /// Of these elements the ones that are there.
   Result<std::vector<Element>> find(const Config& config, std::span<const GrantKey> keys);
@@ -49,18 +53,24 @@ class Gate {
  private:
   explicit Gate(Nftables nft) : nft_(std::move(nft)) {}
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
+  /// Whether a set is not as the last load left it: Linux before 6.5 cannot change it in place.
+  [[nodiscard]] bool is_redefined(const Sets& present) const;
+  Result<std::vector<TableFault>> faults(const Config& config, const wire::TableInfo& table);
 
   /// What a load left, but for `guarded` and what ends: another is the work of another.
   struct Shape {
     wire::TableInfo table;
-    std::vector<wire::RuleInfo> rules; // not in embed mode, where they are the admin's
-    std::map<std::string, std::pair<std::uint64_t, std::set<std::string>>> sets; // handle, keys as bytes
+    std::vector<wire::ChainInfo> chains; // neither these nor rules in embed mode, where they are the admin's
+    std::vector<wire::RuleInfo> rules;
+    std::map<std::string, std::pair<wire::SetInfo, std::set<std::string>>>
+        sets; // and their elements as bytes
     bool operator==(const Shape&) const = default;
   };
-  Result<Shape> shape(const Config& config, const std::map<std::string, wire::SetInfo>& sets);
+  Result<Shape> shape(const Config& config, const Sets& sets);
 
   Nftables nft_;
-  Shape loaded_; // by the last load
+  Shape loaded_;                // by the last load
+  std::set<std::string> alien_; // grant sets that hold what is no grant
 };
 
 } // namespace knock::netlink

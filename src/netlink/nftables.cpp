@@ -163,6 +163,23 @@ Result<std::vector<wire::RuleInfo>> Nftables::rules(const std::string& table) {
   return found;
 }
 
+Result<std::vector<wire::ChainInfo>> Nftables::chains(const std::string& table) {
+  std::vector<wire::ChainInfo> found;
+  const auto code = dump([&](std::uint32_t sequence) { return wire::encode_chain_dump(table, sequence); },
+                         [&](const nlmsghdr* message) {
+                           if (message == nullptr) return found.clear();
+                           auto chain = wire::parse_chain(message);
+                           if (chain && chain->table == table)
+                             found.push_back(std::move(*chain)); // of all tables
+                         });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0 && *code != ENOENT)
+    return tl::unexpected(
+        system::system_error(fmt::format("list chains of table inet {}", table), *code, ""));
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return found;
+}
+
 Result<std::vector<wire::TableInfo>> Nftables::tables() {
   std::vector<wire::TableInfo> found;
   const auto code = dump([](std::uint32_t sequence) { return wire::encode_table_dump(sequence); },

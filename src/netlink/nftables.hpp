@@ -37,6 +37,8 @@ class Nftables {
   Result<std::vector<wire::RawElement>> find(const std::string& table, std::span<const GrantKey> keys);
   /// The rules of `inet table`, in order; none when there is no such table.
   Result<std::vector<wire::RuleInfo>> rules(const std::string& table);
+  /// The chains of `inet table`, by name; none when there is no such table.
+  Result<std::vector<wire::ChainInfo>> chains(const std::string& table);
   /// All of family inet.
   Result<std::vector<wire::TableInfo>> tables();
   /// `inet name`; handle 0 when there is no such table.

@@ -76,12 +76,14 @@ void TableWatch::collect(const wire::NftEvent& event) {
     break;
   case Kind::set_gone: commit_.broken = commit_.broken || is_our_set(event.set); break;
   case Kind::set_made: commit_.set_made = commit_.set_made || is_our_set(event.set); break;
-  case Kind::rules_gone: commit_.broken = commit_.broken || is_our_chain(event.chain); break;
+  case Kind::rules_gone: // in embed mode the admin alone can bring them back
+    commit_.broken = commit_.broken || mode_ == Mode::gate;
+    commit_.changed = commit_.changed || mode_ == Mode::embed;
+    break;
   case Kind::element_gone:
   case Kind::element_made: collect_elements(event); break;
   case Kind::made:
-    commit_.changed =
-        commit_.changed || (event.chain.empty() ? mode_ == Mode::gate : is_our_chain(event.chain));
+    commit_.changed = true; // in embed mode any chain of the admin may hold the jump to ours
     break;
   case Kind::generation:
   case Kind::other: break;
@@ -128,10 +130,6 @@ bool TableWatch::is_our_set(const std::string& name) const {
   if (mode_ == Mode::gate || wire::grant_set_named(name)) return true;
   const auto shapes = embed_shapes();
   return std::any_of(shapes.begin(), shapes.end(), [&](const SetShape& shape) { return shape.name == name; });
-}
-
-bool TableWatch::is_our_chain(const std::string& name) const {
-  return mode_ == Mode::gate || name.starts_with("knockgate_");
 }
 
 } // namespace knock::netlink

@@ -30,8 +30,8 @@ namespace knock::netlink {
 
 class TableWatch {
  public:
-  /// Watches `inet table`. In embed mode the table is the admin's: ours are the chains knockgate_* and the
-  /// sets of the contract. Errors: EPERM without CAP_NET_ADMIN.
+  /// Watches `inet table`. In embed mode the table is the admin's: ours are the sets of the contract, and
+  /// any rule or chain may be what leads to them. Errors: EPERM without CAP_NET_ADMIN.
   static Result<TableWatch> open(std::string table, Mode mode = Mode::gate);
 
   [[nodiscard]] int fd() const { return events_.fd(); }
@@ -64,7 +64,6 @@ class TableWatch {
   void collect_elements(const wire::NftEvent& event);
   std::optional<Disturbance> judge(const wire::NftEvent& generation, std::uint32_t own_port_id);
   [[nodiscard]] bool is_our_set(const std::string& name) const;
-  [[nodiscard]] bool is_our_chain(const std::string& name) const;
 
   NetlinkSocket events_;
   std::string table_;

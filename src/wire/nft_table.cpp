@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "wire/nft_table.hpp"
 
+#include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -15,6 +16,8 @@
 #include <memory>
 #include <string_view>
 
+#include <knock/embed.hpp>
+
 namespace knock::wire {
 namespace {
 
@@ -23,6 +26,49 @@ constexpr std::size_t kMessageBytes = 256; // header, table and set name
 /// What libnftnl allocates and frees by functions of its own.
 template<class Object>
 using Owned = std::unique_ptr<Object, void (*)(const Object*)>;
+
+std::string text_of(const char* text) {
+  return text == nullptr ? std::string{} : text;
+}
+
+void add_verdict(const nftnl_expr* expression, RuleGist& gist) {
+  const auto verdict = static_cast<std::int32_t>(nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT));
+  const auto chain = text_of(nftnl_expr_get_str(expression, NFTNL_EXPR_IMM_CHAIN));
+  switch (verdict) {
+  case NFT_GOTO: return gist.add("goto " + chain);
+  case NFT_JUMP: return gist.add("jump " + chain);
+  case NFT_RETURN: return gist.add("return");
+  case NF_ACCEPT: return gist.add("accept");
+  case NF_DROP: return gist.add("drop");
+  default: return;
+  }
+}
+
+struct Reading {
+  RuleInfo info;
+  RuleGist gist;
+};
+
+int add_expression(nftnl_expr* expression, void* data) {
+  auto& [info, gist] = *static_cast<Reading*>(data);
+  const std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+  if (name == "lookup") {
+    const bool inverted = nftnl_expr_is_set(expression, NFTNL_EXPR_LOOKUP_FLAGS) &&
+                          (nftnl_expr_get_u32(expression, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV) != 0;
+    const auto set = text_of(nftnl_expr_get_str(expression, NFTNL_EXPR_LOOKUP_SET));
+    if (!set.starts_with("__")) gist.looks(set, inverted);
+  } else if (name == "dynset") {
+    gist.looks(text_of(nftnl_expr_get_str(expression, NFTNL_EXPR_DYNSET_SET_NAME)), false);
+  } else if (name == "log" && nftnl_expr_is_set(expression, NFTNL_EXPR_LOG_GROUP)) {
+    info.log_group = nftnl_expr_get_u16(expression, NFTNL_EXPR_LOG_GROUP);
+    gist.logs(std::to_string(*info.log_group));
+  } else if (name == "limit") {
+    gist.add("limit");
+  } else if (name == "immediate" && nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT)) {
+    add_verdict(expression, gist);
+  }
+  return 0;
+}
 
 } // namespace
 
@@ -63,15 +109,34 @@ std::optional<RuleInfo> parse_rule(const nlmsghdr* message) {
   if (!is_message(message, NFT_MSG_NEWRULE)) return std::nullopt;
   const Owned<nftnl_rule> rule(nftnl_rule_alloc(), nftnl_rule_free);
   if (nftnl_rule_nlmsg_parse(message, rule.get()) < 0) return std::nullopt;
-  RuleInfo found{nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE)};
-  const auto add_group = [](nftnl_expr* expression, void* info) {
-    const std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
-    if (name == "log" && nftnl_expr_is_set(expression, NFTNL_EXPR_LOG_GROUP))
-      static_cast<RuleInfo*>(info)->log_group = nftnl_expr_get_u16(expression, NFTNL_EXPR_LOG_GROUP);
-    return 0;
+  Reading reading{{nftnl_rule_get_u64(rule.get(), NFTNL_RULE_HANDLE),
+                   text_of(nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN))},
+                  {}};
+  nftnl_expr_foreach(rule.get(), add_expression, &reading);
+  reading.info.gist = std::move(reading.gist).text();
+  return std::move(reading.info);
+}
+
+Bytes encode_chain_dump(const std::string& table, std::uint32_t sequence) {
+  return encode_dump(NFT_MSG_GETCHAIN, table, nullptr, sequence); // NFTA_CHAIN_TABLE likewise
+}
+
+std::optional<ChainInfo> parse_chain(const nlmsghdr* message) {
+  if (!is_message(message, NFT_MSG_NEWCHAIN)) return std::nullopt;
+  const Owned<nftnl_chain> chain(nftnl_chain_alloc(), nftnl_chain_free);
+  if (nftnl_chain_nlmsg_parse(message, chain.get()) < 0) return std::nullopt;
+  const auto number = [&](std::uint16_t which) {
+    return nftnl_chain_is_set(chain.get(), which) ? nftnl_chain_get_u32(chain.get(), which) : 0;
   };
-  nftnl_expr_foreach(rule.get(), add_group, &found);
-  return found;
+  return ChainInfo{text_of(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE)),
+                   text_of(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)),
+                   nftnl_chain_get_u64(chain.get(), NFTNL_CHAIN_HANDLE),
+                   number(NFTNL_CHAIN_FLAGS),
+                   number(NFTNL_CHAIN_USE),
+                   number(NFTNL_CHAIN_HOOKNUM),
+                   number(NFTNL_CHAIN_PRIO),
+                   number(NFTNL_CHAIN_POLICY),
+                   text_of(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TYPE))};
 }
 
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence) {
@@ -93,7 +158,9 @@ std::optional<SetInfo> parse_set(const nlmsghdr* message) {
                  nftnl_set_get_u32(set.get(), NFTNL_SET_FLAGS),
                  nftnl_set_get_u32(set.get(), NFTNL_SET_KEY_TYPE),
                  nftnl_set_get_u32(set.get(), NFTNL_SET_KEY_LEN),
-                 nftnl_set_get_u32(set.get(), NFTNL_SET_DESC_SIZE)};
+                 nftnl_set_get_u32(set.get(), NFTNL_SET_DESC_SIZE),
+                 nftnl_set_get_u32(set.get(), NFTNL_SET_DATA_TYPE),
+                 nftnl_set_get_u64(set.get(), NFTNL_SET_TIMEOUT)};
 }
 
 std::optional<TableInfo> parse_table(const nlmsghdr* message) {

@@ -26,11 +26,26 @@ Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence);
 /// A rule that is replaced or loaded again has another handle.
 struct RuleInfo {
   std::uint64_t handle = 0;
+  std::string chain{};
+  std::string gist{};                       ///< as RuleGist has it, of embed.nft's rules
   std::optional<std::uint16_t> log_group{}; ///< the NFLOG group that it reports to
   bool operator==(const RuleInfo&) const = default;
 };
 /// Nothing for a message that is no rule.
 std::optional<RuleInfo> parse_rule(const nlmsghdr* message);
+Bytes encode_chain_dump(const std::string& table, std::uint32_t sequence);
+/// A chain that is deleted and made again has another handle; its policy, though, changes in place.
+struct ChainInfo {
+  std::string table;
+  std::string name;
+  std::uint64_t handle = 0;
+  std::uint32_t flags = 0; ///< NFT_CHAIN_*
+  std::uint32_t use = 0;   ///< its rules, and what jumps to it; a commit that is under way counts already
+  std::uint32_t hook = 0, priority = 0, policy = 0; ///< of a base chain
+  std::string type{};                               ///< likewise; empty: of another chain
+  bool operator==(const ChainInfo&) const = default;
+};
+std::optional<ChainInfo> parse_chain(const nlmsghdr* message);
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence);
 Bytes encode_table_dump(std::uint32_t sequence);
 
@@ -51,6 +66,9 @@ struct SetInfo {
   std::uint32_t key_type = 0;
   std::uint32_t key_bytes = 0;
   std::uint32_t size = 0; ///< 0: unlimited
+  std::uint32_t data_type = 0;
+  std::uint64_t timeout = 0; ///< of an element that says none, in milliseconds; 0: it has no end
+  bool operator==(const SetInfo&) const = default;
 };
 std::optional<SetInfo> parse_set(const nlmsghdr* message);
 std::optional<TableInfo> parse_table(const nlmsghdr* message);

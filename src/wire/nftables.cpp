@@ -163,11 +163,13 @@ std::optional<std::size_t> element_at(const nlmsghdr* message, std::size_t offse
 }
 
 /// One statement of an element; those of `uses` are a limit and a counter.
-int add_traffic(nftnl_expr* expression, void* traffic) {
+int add_statement(nftnl_expr* expression, void* data) {
+  auto& element = *static_cast<RawElement*>(data);
+  ++element.statements;
   const std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
   if (name != "counter" || !nftnl_expr_is_set(expression, NFTNL_EXPR_CTR_PACKETS)) return 0;
-  *static_cast<Traffic*>(traffic) = {nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS),
-                                     nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES)};
+  element.traffic = {nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS),
+                     nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES)};
   return 0;
 }
 
@@ -185,7 +187,9 @@ RawElement decode_element(nftnl_set_elem* element) {
   const auto* userdata =
       static_cast<const std::byte*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_USERDATA, &size));
   if (userdata != nullptr) raw.comment = comment_of({userdata, size});
-  nftnl_set_elem_expr_foreach(element, add_traffic, &raw.traffic);
+  if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_FLAGS))
+    raw.flags = nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_FLAGS);
+  nftnl_set_elem_expr_foreach(element, add_statement, &raw);
   return raw;
 }
 

@@ -48,8 +48,10 @@ Bytes encode_element_get(const std::string& table, std::span<const GrantKey> key
 /// One element of any set of ours, its key still as bytes.
 struct RawElement {
   Bytes key;
-  Bytes key_end; ///< of an interval
-  Bytes data;    ///< of a map
+  Bytes key_end;              ///< of an interval
+  Bytes data;                 ///< of a map
+  std::uint32_t flags = 0;    ///< NFT_SET_ELEM_*
+  std::size_t statements = 0; ///< a counter, a limit: each packet that meets it runs them
   std::optional<Millis> left;
   std::string comment;
   Traffic traffic;

@@ -58,3 +58,43 @@ knock_ssh client $R4
 await reaches client $R4 22
 in_ns router nft list chain inet filter input | grep -q 'tcp dport 80 accept' || fail "the admin's chain changed"
 ok "his rules stay as he wrote them"
+
+# What only he can mend is said plainly: in status, and in the log.
+faulty() { status '.gate.loaded == false and .gate.differs and ([.warnings[] | select(.code == "table")] | length) == 1'; }
+lacks() { # WHAT NFT-TEXT
+  in_ns router nft -f - <<<"$2"
+  await faulty
+  ctl status >"$TMP/said"
+  grep -q 'table DIFFERS' "$TMP/said" && grep -q "$1" "$TMP/said" && grep -q 'run: sudo nft ' "$TMP/said" || fail "$1: $(cat "$TMP/said")"
+  { echo 'flush ruleset'; cat "$TMP/admin.nft"; } | in_ns router nft -f -
+  await status '.gate.loaded and .gate.differs == false and [.warnings[] | select(.code == "table")] == []'
+  stays_closed intruder $R4 22
+}
+lacks 'chain knockgate_guard is empty' 'flush chain inet filter knockgate_guard'
+logged '^embed: .*chain knockgate_guard is empty; run: sudo nft -f ' || fail "the log does not say what is wrong"
+lacks 'chain knockgate_guard has 12 rules, not 11' 'insert rule inet filter knockgate_guard ip saddr 203.0.113.66 accept'
+lacks 'no rule jumps to knockgate_grants.*$' 'flush chain inet filter input; add rule inet filter input jump knockgate_knocks'
+lacks 'chain knockgate_knocks is gone' 'flush chain inet filter input; add rule inet filter input jump knockgate_grants; delete chain inet filter knockgate_knocks'
+in_ns router nft flush ruleset
+await status '.gate.loaded == false and any(.warnings[]; .code == "healing" and (.run | contains("include")))'
+{ echo 'flush ruleset'; cat "$TMP/admin.nft"; } | in_ns router nft -f -
+await status .gate.loaded
+knock_ssh client $R4
+await reaches client $R4 22
+ok "a chain that is gone, empty or changed, a jump that is gone, a table that is gone: each with the line to type"
+
+sed 's/range4 .*timeout; timeout 30s;/range4 { type ipv4_addr . inet_proto . inet_service; flags interval,timeout;/' "$TMP/embed.nft" >"$TMP/endless.nft"
+cmp -s "$TMP/embed.nft" "$TMP/endless.nft" && fail "embed.nft is not as it was"
+stop
+cp "$TMP/endless.nft" "$TMP/embed.nft"
+{ echo 'flush ruleset'; cat "$TMP/admin.nft"; } | in_ns router nft -f -
+start
+in_ns router nft add element inet filter range4 '{ 203.0.113.66 . tcp . 20-25 }'
+await status '[.grants[] | [.source, .left_ms]] == [["203.0.113.66", null]]'
+opens intruder $R4 22
+ctl close --all >/dev/null
+stays_closed intruder $R4 22
+in_ns router nft add element inet filter range4 '{ 203.0.113.0-203.0.113.255 . tcp . 20-25 }'
+await refused intruder $R4 22
+expect '.grants == [] and .gate.loaded'
+ok "an element without an end is listed and can be closed; one of many sources goes"

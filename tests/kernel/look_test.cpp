@@ -7,6 +7,7 @@
 
 #include "../harness/keeper.hpp"
 #include "../harness/own_namespace.hpp"
+#include "netlink/ruleset.hpp"
 
 using namespace knock;
 using namespace knock::netlink;
@@ -21,7 +22,18 @@ struct World {
   Gate gate = *Gate::open();
 
   World() { REQUIRE(gate.load(*config, sets, {})); }
-  bool as_loaded() { return gate.look(*config)->as_loaded; }
+  /// As the keeper looks, when another process committed.
+  bool as_loaded() {
+    CHECK(gate.grants(*config));
+    return gate.look(*config)->as_loaded;
+  }
+  /// What does not depend on who loaded it, or when: chains, and sets without their elements.
+  static std::string definition() {
+    auto text = *list_terse("list table inet knockgate");
+    for (std::size_t at = 0; (at = text.find("\"handle\": ", at)) != std::string::npos;)
+      text.erase(at, text.find_first_of(",}", at) - at);
+    return text;
+  }
 };
 
 } // namespace
@@ -34,6 +46,7 @@ TEST_CASE("a table is as it was loaded until another process changes its rules o
   CHECK(world.gate.commit(*world.config, {put}));
   nft("delete element inet knockgate guarded { tcp . 22 }"); // compared by its keys, since trials end by themselves
   CHECK(world.as_loaded());
+  const auto definition = world.definition();
   for (const std::string change : {
            "add element inet knockgate ours { 80 }",
            "delete element inet knockgate knocks { tcp . 7100 }",
@@ -41,12 +54,42 @@ TEST_CASE("a table is as it was loaded until another process changes its rules o
            "add element inet knockgate also4 { 198.51.100.0/24 }",
            "add rule inet knockgate guard accept",
            "add table inet knockgate { flags dormant; }",
+           "add chain inet knockgate theirs { type filter hook input priority 0; policy drop; }",
+           "add chain inet knockgate more",
+           "add chain inet knockgate stray { policy drop; }",
+           "flush table inet knockgate; delete chain inet knockgate guard; add chain inet knockgate guard "
+           "{ type filter hook input priority 0; policy drop; }",
+           "flush table inet knockgate; delete chain inet knockgate stray; add chain inet knockgate stray "
+           "{ type filter hook forward priority 0; policy accept; }",
+           "delete element inet knockgate trusted4 { 192.0.2.0/25, 192.0.2.128/25 }; "
+           "add element inet knockgate trusted4 { 0.0.0.0-192.0.1.255, 192.0.3.0-255.255.255.255 }",
+           "add element inet knockgate guarded { sctp . 22 }",
+           "flush table inet knockgate; delete set inet knockgate net4; add set inet knockgate net4 "
+           "{ type ipv4_addr . inet_proto . inet_service; flags timeout; counter; }",
+           "add element inet knockgate range4 { 203.0.113.0-203.0.113.255 . tcp . 22 timeout 1h }",
+           "add element inet knockgate open4 { 203.0.113.66 . sctp . 22 timeout 1h }",
        }) {
     CAPTURE(change);
     nft(change);
     CHECK_FALSE(world.as_loaded());
     CHECK(world.gate.load(*world.config, world.sets, {}));
     CHECK(world.as_loaded());
+    CHECK(world.definition() == definition); // and not what another made, taken for ours
+  }
+}
+
+TEST_CASE("another default end or size of a set is another table, where the kernel changes it in place") {
+  if (!enter_namespace()) return;
+  World world;
+  const auto definition = world.definition();
+  for (const std::string rest : {"size 131072", "timeout 30s; size 9", "timeout 30d; size 131072"}) {
+    CAPTURE(rest);
+    nft("add set inet knockgate net4 { type ipv4_addr . inet_proto . inet_service; flags timeout; " + rest +
+        "; counter; }");
+    CHECK(world.as_loaded() == (world.definition() == definition)); // before 6.5 it does not
+    CHECK(world.gate.load(*world.config, world.sets, {}));
+    CHECK(world.as_loaded());
+    CHECK(world.definition() == definition);
   }
 }
 
@@ -59,6 +102,47 @@ TEST_CASE("the same text loaded by another makes another table") {
   REQUIRE(world.gate.load(*world.config, world.sets, {}));
   nft("delete table inet knockgate\n" + text);
   CHECK_FALSE(world.as_loaded());
+}
+
+TEST_CASE("in embed mode what the admin's chains lack is told, with the line to type") {
+  if (!enter_namespace()) return;
+  const auto config = config_of("[nft]\nmode = \"embed\"\ntable = \"inet filter\"\n" + kSshDoor);
+  const auto sets = static_sets_of(*config);
+  const auto admins = "table inet filter {\n" + *template_text("embed", tokens_of(*config)) +
+                      "  chain input {\n    type filter hook input priority 0;\n    jump knockgate_grants\n"
+                      "    tcp dport vmap { 1-1000 : jump knockgate_knocks }\n  }\n}\n";
+  auto gate = *Gate::open();
+  const auto faults = [&] { return gate.look(*config)->faults; };
+  nft(admins);
+  REQUIRE(gate.load(*config, sets, {}));
+  CHECK(faults().empty());
+  nft("add rule inet filter input accept\nadd chain inet filter more");
+  CHECK(faults().empty());
+  const std::pair<std::string, std::string> changes[] = {
+      {"flush chain inet filter knockgate_guard", "chain knockgate_guard is empty"},
+      {"insert rule inet filter knockgate_guard accept", "chain knockgate_guard has 12 rules, not 11"},
+      {"flush chain inet filter knockgate_grants\nadd rule inet filter knockgate_grants iif lo return\n"
+       "add rule inet filter knockgate_grants th dport @ours meta l4proto . th dport != @guarded goto "
+       "knockgate_guard",
+       "rule 2 of chain knockgate_grants is not `@ours @guarded goto knockgate_guard`"},
+      {"flush chain inet filter input", "no rule jumps to knockgate_grants"},
+      {"flush chain inet filter input\nadd rule inet filter input jump knockgate_grants",
+       "no rule jumps to knockgate_knocks"},
+      {"flush chain inet filter input\ndelete chain inet filter knockgate_knocks",
+       "chain knockgate_knocks is gone"},
+      {"add table inet filter { flags dormant; }", "is dormant"},
+  };
+  for (const auto& [change, text] : changes) {
+    CAPTURE(change);
+    nft(change);
+    CHECK(gate.look(*config)->as_loaded == (text != "is dormant"));
+    REQUIRE_FALSE(faults().empty());
+    CHECK(faults()[0].text.find(text) != std::string::npos);
+    CHECK(faults()[0].run.starts_with("sudo nft "));
+    nft("delete table inet filter\n" + admins);
+    CHECK(faults().empty());
+    REQUIRE(gate.load(*config, sets, {}));
+  }
 }
 
 TEST_CASE("in embed mode the rules are the admin's, the table and our sets are looked at") {

@@ -66,11 +66,26 @@ expect '.grants | length == 1'
 opens client $R4 22
 ok "an element whose end another moved ends when it was promised"
 
+# What a script puts in again and again fills no log: a line at once, and one a minute.
+before=$(count_logged '^strays') began=$(ms)
+for i in $(seq 20); do
+  put <<<"add element inet knockgate open4 { 198.51.100.$i . tcp . 22 timeout 1h comment \"ssh - hand 1 99999999\" }"
+  await gone open4 "198.51.100.$i "
+done
+lines=$(($(count_logged '^strays') - before)) minutes=$((($(ms) - began) / 60000))
+logged '^strays by=nft: ' && [ $lines -le $((minutes + 1)) ] || fail "$lines lines of 20 strays"
+ok "20 strays one after the other: $lines lines in the log"
+
 for change in 'add element inet knockgate guarded { tcp . 80 }' \
   'delete element inet knockgate guarded { tcp . 22 }; add element inet knockgate guarded { tcp . 22 timeout 1h }' \
   'add element inet knockgate trusted4 { 203.0.113.66 }' 'add rule inet knockgate guard accept' \
   'insert rule inet knockgate guard accept' 'add table inet knockgate { flags dormant; }' \
-  'add element inet knockgate knocks { udp . 7002 }' 'add element inet knockgate ours { 80 }'; do
+  'add element inet knockgate knocks { udp . 7002 }' 'add element inet knockgate ours { 80 }' \
+  'delete element inet knockgate trusted4 { 192.0.2.0/24 }; add element inet knockgate trusted4 { 0.0.0.0-192.0.1.255, 192.0.3.0-255.255.255.255 }' \
+  'add chain inet knockgate theirs { type filter hook input priority 0; policy drop; }' \
+  'add chain inet knockgate stray { policy drop; }' \
+  'add element inet knockgate open4 { 203.0.113.66 . sctp . 22 timeout 1h }' \
+  'add element inet knockgate range4 { 203.0.113.0-203.0.113.255 . tcp . 22 timeout 1h }'; do
   is_put_back "$change"
 done
 ok "what others add to rules and sets that are ours goes, and grants stay"
@@ -124,6 +139,25 @@ start
 await gone open4 '203.0.113.9'
 expect '.grants == []'
 ok "a grant behind its cap is not taken over at the start"
+
+# The default end of a set is taken away while no daemon runs: elements without an end let in for good.
+stop
+put <<<'flush table inet knockgate
+delete set inet knockgate net4
+add set inet knockgate net4 { type ipv4_addr . inet_proto . inet_service; flags timeout; size 131072; counter; }
+add element inet knockgate net4 { 203.0.113.0 . tcp . 22 }
+add element inet knockgate net4 { 198.51.100.0 . tcp . 22 comment "ssh - hand 1 2" }'
+start
+await gone net4 198.51.100.0
+expect '[.grants[] | [.source, .via, .left_ms, .cap_ms]] == [["203.0.113.0", "foreign", null, null]] and .gate.loaded'
+ctl status | grep -q 'foreign  203.0.113.0/24 .* no end .* by hand' || fail "$(ctl status)"
+opens intruder $R4 22
+ctl close foreign 203.0.113.0 >/dev/null
+stays_closed intruder $R4 22
+put <<<'add element inet knockgate net4 { 203.0.113.0 . tcp . 22 comment "ssh - hand 1 99999999" }'
+await gone net4 203.0.113.0
+expect '.grants == [] and .gate.loaded'
+ok "an element without an end is listed as such and can be closed; one with our comment goes"
 
 # At least 10,000 elements, and a saved ruleset of 20,000 grants.
 crowd() { # N COMMENT

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "../harness/keeper.hpp"
+#include "core/keeper/audit.hpp"
 
 using namespace knock;
 using namespace knock::keeper;
@@ -203,17 +204,61 @@ TEST_CASE("loads that fail are no heals: the same error is told once, and the ta
   CHECK_FALSE(table.error());
 }
 
-TEST_CASE("embed: without the admin's sets a load waits without a word until they are made; else it is tried "
-          "again") {
+TEST_CASE("embed: without the admin's sets a load waits until they are made, and says once what is missing; "
+          "else it "
+          "is tried again") {
   Table table;
   table.hear({.broken = true, .by = "nft"}, Mode::embed, true);
   CHECK(table.settle_heal(kLoadFailed, 0, false, embed(), kStart).size() == 1);
   CHECK(table.heals(kStart + 1s));
-  CHECK(table.settle_heal(Error{"embed", ENOENT, ""}, 0, false, embed(), kStart + 1s).empty());
+  const Error missing{"embed", ENOENT, "in table inet fw add set open4"};
+  CHECK(table.settle_heal(missing, 0, false, embed(), kStart + 1s).size() == 1);
+  CHECK(table.settle_heal(missing, 0, false, embed(), kStart + 1s).empty());
+  CHECK(to_string(*table.error()).find("add set open4") != std::string::npos);
   CHECK_FALSE(table.heals(kStart + 24h));
   CHECK_FALSE(table.next(kStart));
   table.hear({.set_made = true, .by = "nft"}, Mode::embed, true);
   CHECK(table.heals(kStart));
+}
+
+TEST_CASE("what others do to the table again and again is said at once, then once a minute with a count") {
+  Audit audit;
+  std::vector<Line> lines;
+  audit.strays("nft", 1, 0);
+  CHECK_FALSE(audit.sum_up(kStart, lines));
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].text == "strays by=nft: 1 element put right, 0 listed as foreign");
+  for (int i = 0; i < 200; ++i) {
+    audit.strays("nft", 1, 2);
+    CHECK(audit.sum_up(kStart + Millis{i}, lines) == kStart + 60s);
+  }
+  CHECK(lines.size() == 1);
+  CHECK_FALSE(audit.sum_up(kStart + 60s, lines));
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[1].text == "strays by=nft: 200 elements put right, 400 listed as foreign");
+}
+
+TEST_CASE("what the admin's table lacks is said when it changes, once a minute at most") {
+  Audit audit;
+  std::vector<Line> lines;
+  const TableFault fault{"no rule jumps to knockgate_grants", "sudo nft insert rule"};
+  audit.faults({});
+  CHECK_FALSE(audit.sum_up(kStart, lines));
+  CHECK(lines.empty());
+  audit.faults({fault});
+  CHECK_FALSE(audit.sum_up(kStart, lines));
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].text == "embed: no rule jumps to knockgate_grants; run: sudo nft insert rule");
+  for (int i = 0; i < 200; ++i) {
+    audit.faults(i % 2 == 0 ? std::vector<TableFault>{} : std::vector{fault});
+    (void)audit.sum_up(kStart + 1s, lines);
+  }
+  audit.faults({});
+  CHECK(audit.sum_up(kStart + 1s, lines) == kStart + 60s);
+  CHECK(lines.size() == 1);
+  CHECK_FALSE(audit.sum_up(kStart + 60s, lines));
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[1].text == "embed: the table has all of embed.nft again");
 }
 
 TEST_CASE("of a table that we removed ourselves nothing is known") {

@@ -195,6 +195,36 @@ TEST_CASE("a comment that is not ours is kept until its end as foreign") {
   }
 }
 
+TEST_CASE("an element without an end is listed as foreign, put right where it is ours, and can be closed") {
+  const auto endless = [](std::string_view source, std::string comment) {
+    return Element{{address(source), kSsh}, Element::kEndless, std::move(comment), {}, {}};
+  };
+  Ledger ledger({});
+  open(ledger, {request("203.0.113.9")}, kStart);
+  const std::vector<Element> there{endless("203.0.113.9", "ssh - knock 1000 2000"),
+                                   endless("198.51.100.7", "ssh - hand 1 99999999"),
+                                   endless("198.51.100.8", "")};
+  const auto found = look_for_strays(ledger, there, kStart);
+  REQUIRE(found.right.batch.size() == 2);
+  CHECK(found.right.batch[0].timeout == 30s);
+  CHECK(found.right.batch[1] == Change{.kind = Change::Kind::remove, .key = there[1].key});
+  (void)ledger.accept(found.right);
+  REQUIRE(ledger.grants().size() == 2);
+  const auto foreign = ledger.grants().rbegin()->second;
+  CHECK(foreign.ends == kNever);
+  CHECK(
+      look_for_strays(ledger, std::vector{there[2]}, kStart + 1h).right.after.empty()); // not again and again
+  CHECK(all_open(ledger, kStart).at(0).timeout == 24h * 30); // a table made anew: nothing without an end
+  const auto closing = plan_close(ledger, {.door = "foreign"}, "hand", kStart);
+  REQUIRE(closing.batch.size() == 1);
+  CHECK(closing.batch[0].kind == Change::Kind::remove);
+
+  Ledger after({});
+  after.adopt(there, no_terms, kStart);
+  CHECK(after.grants().size() == 3);
+  CHECK(after.grants().at(1).ends == kNever);
+}
+
 TEST_CASE("what a file restored ends at its cap at the latest, and not at all behind it") {
   Ledger ledger({});
   const auto element = [](std::string_view source, std::string comment) {

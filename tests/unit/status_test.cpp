@@ -51,6 +51,28 @@ Status example() {
 
 } // namespace
 
+TEST_CASE("a grant without an end says so, on the screen and in JSON") {
+  auto status = example();
+  status.grants.resize(1);
+  status.grants[0].left_ms.reset();
+  status.grants[0].cap_ms.reset();
+  CHECK(to_text(status, kNow).find("no end  14 KiB    by hand\n") != std::string::npos);
+  CHECK(to_json(status).find("\"left_ms\":null,\"cap_ms\":null") != std::string::npos);
+  Status read;
+  REQUIRE(parse_status(to_json(status), read));
+  CHECK_FALSE(read.grants.at(0).left_ms);
+  CHECK_FALSE(read.grants.at(0).cap_ms);
+}
+
+TEST_CASE("a table that is not as it was loaded differs") {
+  auto status = example();
+  status.gate.loaded = false;
+  status.gate.differs = true;
+  Status read;
+  REQUIRE(parse_status(to_json(status), read));
+  CHECK(to_text(read, kNow).find("table DIFFERS") != std::string::npos);
+}
+
 TEST_CASE("status is a table of 80 columns; a long address takes its own line") {
   CHECK(to_text(example(), kNow) ==
         "knockgate 0.1  gate  up 3d 4h  config ok (3 doors, read 41 min ago)\n"

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <knock/quoted.hpp>
+#include <knock/status.hpp>
 
 namespace knock::keeper {
 namespace {
@@ -48,7 +49,25 @@ void Audit::say(const LedgerEvent& event, Instant now, std::vector<Line>& lines)
 
 std::optional<Instant> Audit::sum_up(Instant now, std::vector<Line>& lines) {
   for (const auto& sum : sum_.due(now)) lines.push_back({LogLevel::info, to_string(sum)});
-  return sum_.next();
+  auto next = sum_.next();
+  if (right_ + listed_ != 0 && strays_from_ > now)
+    next = sooner(next, strays_from_);
+  else if (right_ + listed_ != 0) {
+    lines.push_back({LogLevel::warn, fmt::format("strays by={}: {} put right, {} listed as foreign", by_,
+                                                 plural(right_, "element"), listed_)});
+    right_ = listed_ = 0;
+    strays_from_ = now + kAgain;
+  }
+  if (faults_ != told_faults_ && faults_from_ > now)
+    next = sooner(next, faults_from_);
+  else if (faults_ != told_faults_) {
+    for (const auto& [text, run] : faults_)
+      lines.push_back({LogLevel::warn, fmt::format("embed: {}; run: {}", text, run)});
+    if (faults_.empty()) lines.push_back({LogLevel::info, "embed: the table has all of embed.nft again"});
+    told_faults_ = faults_;
+    faults_from_ = now + kAgain;
+  }
+  return next;
 }
 
 } // namespace knock::keeper

@@ -77,7 +77,7 @@ void GrantsTurn::open(State& state, const Seen& seen) {
 
 Steps GrantsTurn::decide(State& state, const Seen& seen, Said& said) {
   auto& ledger = state.ledger;
-  auto right = seen.table ? look_at_table(state, seen, said) : Plan{};
+  auto right = seen.table ? look_at_table(state, seen) : Plan{};
   ledger.note(seen.elements);
   if (seen.elements_error) draft_.distrust_counters();
   state.ends.look(ledger, seen, state.now);

@@ -103,18 +103,16 @@ bool is_intact(const State& state, const TableSeen& seen) {
 
 } // namespace
 
-Plan look_at_table(State& state, const Seen& seen, Said& said) {
+Plan look_at_table(State& state, const Seen& seen) {
   if (!*seen.table || !*seen.grants) return {}; // the doubt stays
   const bool needed = is_needed(state);
   state.table.look(is_intact(state, **seen.table), needed);
+  if (needed) state.tally.audit.faults((*seen.table)->faults);
   if ((needed && state.table.is_lost()) || !(*seen.table)->there) return {};
   state.ledger.note(**seen.grants);
   auto [right, missing] = look_for_strays(state.ledger, **seen.grants, std::max(state.now, seen.at));
   if (!right.empty())
-    said.lines.push_back(
-        {LogLevel::warn,
-         fmt::format("strays by={}: {} put right, {} listed as foreign", state.table.fight(state.now).by,
-                     plural(right.batch.size(), "element"), right.after.size())});
+    state.tally.audit.strays(state.table.fight(state.now).by, right.batch.size(), right.after.size());
   if (needed) state.table.keep_removed(missing);
   return std::move(right);
 }

@@ -108,7 +108,7 @@ bool is_stuck(const State& state);
 bool is_needed(const State& state);
 /// What a look at the table says, behind commits of others: it is lost; or it stands, and elements that were removed
 /// are closed next. Returns what puts the others right. Requires: it was looked at, with all grants.
-Plan look_at_table(State& state, const Seen& seen, Said& said);
+Plan look_at_table(State& state, const Seen& seen);
 /// Before a table that is gone comes back: closes what others took back while it was there, and what the
 /// configuration does not give any more. Returns the elements that may still be there and have no owner.
 Batch close_removed(State& state);

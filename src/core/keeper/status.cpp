@@ -33,8 +33,8 @@ StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
   one.via = to_string(grant.via);
   // Whole seconds of the clock: a comment keeps no more, and two readings must tell the same.
   one.opened = wall - (whole_seconds(now) - whole_seconds(grant.opened));
-  one.left_ms = ms(now, grant.ends);
-  one.cap_ms = ms(now, grant.cap);
+  one.left_ms = grant.ends == kNever ? std::nullopt : std::optional(ms(now, grant.ends));
+  one.cap_ms = grant.cap == kNever ? std::nullopt : std::optional(ms(now, grant.cap));
   one.close = to_string(grant.terms.close);
   if (grant.set == GrantSet::session) {
     one.source_port = grant.source_port;
@@ -96,8 +96,13 @@ void show_table(Status& status, const State& state, const Seen& seen) {
   status.gate.healed = state.table.healed();
   if (!seen.table || !*seen.table) return;
   const auto& table = **seen.table;
-  status.gate.loaded = table.there && !state.table.is_lost(); // else another's set may bear our name
-  std::map<std::optional<Seconds>, std::vector<Port>> by_end; // ports of one trial are read one after the other
+  const bool there = table.there && !state.table.is_lost(); // else another's set may bear our name
+  status.gate.differs = there && status.state == "enforcing" && (!table.as_loaded || !table.faults.empty());
+  status.gate.loaded = there && !status.gate.differs;
+  if (status.state == "enforcing")
+    for (const auto& [text, run] : table.faults) status.warnings.push_back({"table", text, run});
+  std::map<std::optional<Seconds>, std::vector<Port>>
+      by_end; // ports of one trial are read one after the other
   std::map<Port, std::optional<Millis>> ends;
   for (const auto& [port, left] : table.guarded) {
     by_end[left ? std::optional(std::chrono::floor<Seconds>(*left)) : std::nullopt].push_back(port);
@@ -145,10 +150,11 @@ void warn(Status& status, const State& state, Instant now) {
     add("boot-file", "boot file differs from the live sets", "sudo knockctl save");
   if (status.config.boot_file == "missing")
     add("boot-file", "no boot file: open until the daemon runs", "sudo knockctl save");
-  if (status.state == "enforcing" && !status.gate.loaded)
+  const auto& error = state.table.error();
+  const bool admins = error && status.mode == "embed"; // then the error says what is missing
+  if (status.state == "enforcing" && !status.gate.loaded && !status.gate.differs && !admins)
     add("table", "the table is gone", "sudo knockctl reload --now");
-  if (const auto& error = state.table.error())
-    add("healing", "the table cannot be put back: " + error->what, advice_of(*error));
+  if (error) add("healing", "the table cannot be put back: " + error->what, advice_of(*error));
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
         advice_of(*state.standing.deaf_flows));

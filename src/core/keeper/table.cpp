@@ -67,6 +67,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
     return lines;
   }
   if (error && error->code == ENOENT && config.nft.mode == Mode::embed) {
+    lines = fail(*error, now);
     not_before_ = Instant::max(); // until the admin's sets are back
     return lines;
   }
