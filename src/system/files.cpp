@@ -188,6 +188,16 @@ Result<void> write_file_atomically(const std::string& path, std::string_view tex
   return {};
 }
 
+Result<void> write_in_place(const std::string& path, std::string_view text) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  const auto size = static_cast<off_t>(text.size());
+  // All of its room, or nothing is changed.
+  const bool written = fd && ::fallocate(fd.get(), 0, 0, size) == 0 &&
+                       ::pwrite(fd.get(), text.data(), text.size(), 0) == size &&
+                       ::ftruncate(fd.get(), size) == 0 && ::fsync(fd.get()) == 0;
+  return written ? Result<void>{} : tl::unexpected(system_error("write " + path));
+}
+
 Result<void> remove_file(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return tl::unexpected(system_error("remove " + path));
   return {};
@@ -212,8 +222,9 @@ Result<void> write_for_owner(const std::string& directory, const std::string& na
 }
 
 Result<Fd> lock_directory(const std::string& path) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd.get() < 0) return tl::unexpected(system_error("open " + path));
+  Fd fd(::open((path + "/lock").c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) fd = Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); // a full disk, a file of root's
+  if (!fd) return tl::unexpected(system_error("open " + path));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return tl::unexpected(system_error("lock " + path));
   return fd;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/keeper/machine.hpp"
 
+#include <charconv>
 #include <utility>
 
 #include "core/keeper/trial.hpp"
@@ -26,6 +27,14 @@ std::optional<Error> look_error(const Seen& seen) {
   return error;
 }
 
+/// Whether it was typed before root turned it off alone, or in that second: then it must not undo that.
+bool is_overtaken(const Asked& asked, std::int64_t off_since) {
+  std::int64_t at = 0;
+  const auto text = asked.request.find("at").value_or("");
+  (void)std::from_chars(text.data(), text.data() + text.size(), at);
+  return asked.request.verb == "on" && asked.right == Right::root && at <= off_since;
+}
+
 } // namespace
 
 Machine::Machine(Start start) {
@@ -42,6 +51,9 @@ void Machine::hear(Heard heard) {
   state_.now = heard.now;
   state_.wall = heard.wall;
   if (heard.own) state_.knocks.set_own(std::move(*heard.own));
+  // Before anything that came meanwhile is judged by it; a start reads it for itself.
+  const bool recalled = state_.settings.started || state_.finishing;
+  const bool off_alone = recalled && heard.off && learn_off(state_, *heard.off, said_);
   for (const auto& event : state_.ledger.expire(state_.now)) report(state_, event, said_);
   for (const auto& disturbance : heard.disturbances)
     state_.table.hear(disturbance, config().nft.mode, is_needed(state_));
@@ -56,6 +68,25 @@ void Machine::hear(Heard heard) {
     state_.desk.wait(asked);
     work.asked.push_back(std::move(asked));
   }
+  if (off_alone) refuse_overtaken();
+}
+
+void Machine::refuse_overtaken() {
+  auto& work = state_.work;
+  const auto refuse = [&](std::uint64_t ticket) {
+    state_.desk.answer(ticket,
+                       refusal(ExitCode::failed, "failed",
+                               "root turned it off meanwhile, without the daemon: nothing is guarded",
+                               "to guard again: sudo knockctl on"),
+                       said_);
+  };
+  if (work.change && work.change->verb == RuleChange::Verb::on)
+    refuse(std::exchange(work.change, std::nullopt)->ticket);
+  std::erase_if(work.asked, [&](const Asked& asked) {
+    const bool overtaken = is_overtaken(asked, *state_.kept.memory.off_since);
+    if (overtaken) refuse(asked.ticket);
+    return overtaken;
+  });
 }
 
 /// Knocks first, then requests, up to the first that changes the rules.
@@ -127,6 +158,8 @@ const Steps& Machine::decide(const Seen& seen) {
 Said Machine::settle(const Outcome& outcome) {
   take_steps(state_, steps_, outcome);
   std::visit([&](auto& turn) { turn.settle(state_, steps_, outcome, said_); }, turn_);
+  // Root did so behind what was heard, and deleted what stood before this load.
+  if (outcome.off) learn_off(state_, *outcome.off, said_);
   if (outcome.error) ++failures_;
   if (!outcome.error && !look_failed_) failures_ = 0;
   auto due = next();

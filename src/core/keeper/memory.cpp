@@ -7,6 +7,17 @@
 #include <fmt/format.h>
 
 namespace knock::keeper {
+namespace {
+
+/// Whatever it says, it is there.
+std::optional<std::int64_t> off_since(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  std::int64_t since = 0;
+  (void)std::from_chars(text.data(), text.data() + text.size(), since);
+  return since;
+}
+
+} // namespace
 
 Memory Disk::recall(const MemorySeen& seen, std::vector<Line>& lines) {
   there_ = seen;
@@ -15,17 +26,14 @@ Memory Disk::recall(const MemorySeen& seen, std::vector<Line>& lines) {
   auto ports = parse_unconfirmed(seen.unconfirmed, boot_);
   if (!ports) lines.push_back({LogLevel::warn, "the state file `unconfirmed` is not ours; it is ignored"});
   memory.unconfirmed = std::move(ports).value_or(Unconfirmed{});
-  memory.off_since = recall_off(seen.off);
+  memory.off_since = off_since(seen.off);
   return memory;
 }
 
-/// Whatever it says, it is there.
-std::optional<std::int64_t> Disk::recall_off(const std::string& text) {
+std::optional<std::int64_t> Disk::learn_off(const std::string& text) {
+  if (text.empty() || text == there_.off) return std::nullopt;
   there_.off = text;
-  if (text.empty()) return std::nullopt;
-  std::int64_t since = 0;
-  (void)std::from_chars(text.data(), text.data() + text.size(), since);
-  return since;
+  return off_since(text);
 }
 
 Steps Disk::remember(const Memory& memory) const {

@@ -34,6 +34,7 @@ using ConfigPointer = std::shared_ptr<const Config>;
 struct Bind {
   std::uint16_t first_group = 0;
   std::uint32_t buffer_bytes = 0;
+  bool patient = true; ///< waits for a process that ends just now
 };
 /// Has an engine follow this policy, on the groups bound last; starts it when there is none.
 struct Instruct {
@@ -89,6 +90,7 @@ struct Outcome {
   std::vector<Refused> refused{}; ///< when that is a Commit: what the kernel named
   bool unheard = false;           ///< commits of others may have been missed meanwhile
   bool anew = false; ///< Load: over what stood it was refused; the table has what came along, no more
+  std::optional<std::string> off{};  ///< behind a Load that guards: as Heard::off
   std::optional<Error> deaf_flows{}; ///< Listen: why connections are not known; not a failure
   std::optional<Error> deaf_table{}; ///< Listen: why commits of others are not heard; not a failure
 };

@@ -29,7 +29,7 @@ void take(State& state, const Listen& step) {
 }
 void take(State& state, const Remember& step) {
   state.kept.disk.settle(step, state.kept.memory);
-  state.kept.error.clear();
+  state.kept.error.reset();
 }
 void take(State&, const Load&) {}
 void take(State& state, const Unload&) {
@@ -63,6 +63,22 @@ void report(State& state, const LedgerEvent& event, Said& said) {
   const auto* door = enabled_door(config, event.grant.door);
   if (door != nullptr && !door->run_close.empty())
     said.runs.push_back({0, run_close_of(config, *door, event.grant)});
+}
+
+bool learn_off(State& state, const std::string& text, Said& said) {
+  const auto since = state.kept.disk.learn_off(text);
+  if (!since) return false;
+  state.kept.memory.off_since = since;
+  state.table.forget();
+  state.table.doubt();
+  said.lines.push_back({LogLevel::warn, "off: root did so without us; nothing is guarded until knockctl on"});
+  if (!state.work.jobs.empty())
+    refuse_jobs(state, {"knockgate is off: every port is open", 0, "sudo knockctl on"}, said);
+  return true;
+}
+
+std::optional<Error> unremembered(const State& state) {
+  return state.kept.disk.remember(state.kept.memory).empty() ? std::nullopt : state.kept.error;
 }
 
 JobId id_of(const Job& job) {

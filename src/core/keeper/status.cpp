@@ -97,7 +97,8 @@ void show_table(Status& status, const State& state, const Seen& seen) {
   if (!seen.table || !*seen.table) return;
   const auto& table = **seen.table;
   status.gate.loaded = table.there && !state.table.is_lost(); // else another's set may bear our name
-  std::map<std::optional<Seconds>, std::vector<Port>> by_end; // ports of one trial are read one after the other
+  std::map<std::optional<Seconds>, std::vector<Port>>
+      by_end; // ports of one trial are read one after the other
   std::map<Port, std::optional<Millis>> ends;
   for (const auto& [port, left] : table.guarded) {
     by_end[left ? std::optional(std::chrono::floor<Seconds>(*left)) : std::nullopt].push_back(port);
@@ -147,8 +148,14 @@ void warn(Status& status, const State& state, Instant now) {
     add("boot-file", "no boot file: open until the daemon runs", "sudo knockctl save");
   if (status.state == "enforcing" && !status.gate.loaded)
     add("table", "the table is gone", "sudo knockctl reload --now");
+  if (const auto error = unremembered(state))
+    add("state", fmt::format("not remembered, a restart goes by what was true before: {}", error->what),
+        advice_of(*error));
   if (const auto& error = state.table.error())
-    add("healing", "the table cannot be put back: " + error->what, advice_of(*error));
+    add("healing",
+        fmt::format("the table cannot be {}: {}", status.state == "idle" ? "taken away" : "put back",
+                    error->what),
+        advice_of(*error));
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
         advice_of(*state.standing.deaf_flows));
