@@ -253,7 +253,6 @@ Result<void> RealWorld::carry_out(const Load& step, Outcome& outcome) {
   outcome.unheard = outcome.unheard || large;
   if (!loaded) return tl::unexpected(loaded.error());
   outcome.anew = *loaded;
-  if (!step.sets.guarded.empty()) outcome.off = off_text(state_.path);
   return {};
 }
 

@@ -89,10 +89,9 @@ struct Rounds {
     outcome.done = fails ? fails->first : steps.size();
     for (std::size_t i = 0; i < outcome.done; ++i) {
       done(steps[i]);
-      if (const auto* load = std::get_if<Load>(&steps[i]); load != nullptr && !load->sets.guarded.empty()) {
-        if (!off_meanwhile.empty()) off = std::exchange(off_meanwhile, {});
-        outcome.off = off;
-      }
+      const auto* load = std::get_if<Load>(&steps[i]);
+      if (load != nullptr && !load->sets.guarded.empty() && !off_meanwhile.empty())
+        off = std::exchange(off_meanwhile, {});
     }
     if (fails) outcome.error = fails->second;
     outcome.refused = std::exchange(refused, {});
@@ -564,6 +563,21 @@ TEST_CASE("off again, alone, is no end of off: an on that waited behind it is re
   (void)rounds.rest();
   CHECK(rounds.table.guarded.empty());
   CHECK(rounds.off == kOffAlone);
+}
+
+TEST_CASE("what waits for the table to come back is answered that it is off") {
+  auto rounds = started();
+  rounds.begin(asks(asked(7, "open", {{"door", "ssh"}, {"source", "203.0.113.9"}})));
+  rounds.fails = {place_of<Commit>(rounds.steps), Error{"commit: No such file", ENOENT, ""}};
+  rounds.end();
+  CHECK(rounds.said.told.empty());
+  rounds.table = {};
+  rounds.off = kOffAlone;
+  rounds.round();
+  REQUIRE(rounds.said.told.size() == 1);
+  CHECK(rounds.said.told[0].reply.failure.text == "knockgate is off: every port is open");
+  (void)rounds.rest();
+  CHECK(rounds.machine.ledger().grants().empty());
 }
 
 TEST_CASE("off alone between a look and the load that follows takes away what that load guards") {

@@ -51,7 +51,8 @@ void Machine::hear(Heard heard) {
   state_.now = heard.now;
   state_.wall = heard.wall;
   if (heard.own) state_.knocks.set_own(std::move(*heard.own));
-  // Before anything that came meanwhile is judged by it; a start reads it for itself.
+  // First: all else that came meanwhile is judged by it. Behind each load another round follows at once, so that one
+  // which came too late does not stay. A start reads it for itself.
   const bool recalled = state_.settings.started || state_.finishing;
   const bool off_alone = recalled && heard.off && learn_off(state_, *heard.off, said_);
   for (const auto& event : state_.ledger.expire(state_.now)) report(state_, event, said_);
@@ -158,8 +159,6 @@ const Steps& Machine::decide(const Seen& seen) {
 Said Machine::settle(const Outcome& outcome) {
   take_steps(state_, steps_, outcome);
   std::visit([&](auto& turn) { turn.settle(state_, steps_, outcome, said_); }, turn_);
-  // Root did so behind what was heard, and deleted what stood before this load.
-  if (outcome.off) learn_off(state_, *outcome.off, said_);
   if (outcome.error) ++failures_;
   if (!outcome.error && !look_failed_) failures_ = 0;
   auto due = next();

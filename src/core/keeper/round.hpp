@@ -90,7 +90,6 @@ struct Outcome {
   std::vector<Refused> refused{}; ///< when that is a Commit: what the kernel named
   bool unheard = false;           ///< commits of others may have been missed meanwhile
   bool anew = false; ///< Load: over what stood it was refused; the table has what came along, no more
-  std::optional<std::string> off{};  ///< behind a Load that guards: as Heard::off
   std::optional<Error> deaf_flows{}; ///< Listen: why connections are not known; not a failure
   std::optional<Error> deaf_table{}; ///< Listen: why commits of others are not heard; not a failure
 };
