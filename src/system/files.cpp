@@ -2,7 +2,9 @@
 #include "system/files.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 
 #include <knock/limits.hpp>
 
+#include "system/child.hpp"
 #include "system/fd.hpp"
 #include "system/process.hpp"
 
@@ -160,6 +163,33 @@ std::string exposure(const Access& access, uid_t self, std::optional<gid_t> ours
     return fmt::format("it holds a knock and its group {} may use it (mode {:04o})", access.group,
                        access.mode);
   return {};
+}
+
+/// The kernel is asked as that user, so that access control lists count, too.
+std::vector<std::string> closed_to(const std::string& user, const std::vector<std::string>& paths) {
+  std::vector<std::string> closed;
+  const auto who = identity_of(user);
+  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+  if (!who || ::getgroups(static_cast<int>(groups.size()), groups.data()) < 0 ||
+      ::initgroups(user.c_str(), who->gid) != 0)
+    return closed;
+  const auto group = ::setfsgid(who->gid);
+  const auto before = ::setfsuid(who->uid);
+  for (const auto& path : paths) {
+    if (Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) || errno != EACCES) continue;
+    fs::path at, first = path;
+    for (const auto& part : first.parent_path()) {
+      at /= part;
+      if (::faccessat(AT_FDCWD, at.c_str(), X_OK, AT_EACCESS) == 0) continue;
+      first = at;
+      break;
+    }
+    if (std::find(closed.begin(), closed.end(), first) == closed.end()) closed.push_back(first);
+  }
+  ::setfsuid(static_cast<uid_t>(before));
+  ::setfsgid(static_cast<gid_t>(group));
+  (void)::setgroups(groups.size(), groups.data());
+  return closed;
 }
 
 Result<void> write_file_atomically(const std::string& path, std::string_view text, mode_t mode,

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <knock/config.hpp>
 #include <knock/result.hpp>
@@ -36,6 +37,10 @@ struct Access {
 
 /// Why a file with a secret is refused to `self`, empty when it is safe; `ours` is the group _knockgate.
 std::string exposure(const Access& access, uid_t self, std::optional<gid_t> ours);
+
+/// Of these paths the ones that `user` may not read; of one in a closed directory, that directory. Requires: root, and
+/// one thread.
+std::vector<std::string> closed_to(const std::string& user, const std::vector<std::string>& paths);
 
 /// Replaces `path` by a file that is complete on disk, or leaves it alone.
 /// Errors: ENOENT, EACCES (directory), ENOSPC, EPERM (not allowed to give it to `group`).
