@@ -20,7 +20,7 @@ int off_on(const CommandLine& given) {
   // Locked out, and no daemon: who may undo it all does not need one.
   const bool alone = given.verb == "off" && ::geteuid() == 0;
   // Of an `on` that waited, the daemon must know whether an `off` without it was typed later.
-  const auto now = std::chrono::floor<Seconds>(system::wall_clock()).count();
+  const auto now = std::chrono::floor<Millis>(system::wall_clock()).count();
   const auto reply =
       ask(socket_of(given), {given.verb, {{"at", std::to_string(now)}}}, alone ? Seconds{5} : Seconds{30});
   const auto exit = reply.failure.exit;

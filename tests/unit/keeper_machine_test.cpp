@@ -473,8 +473,8 @@ TEST_CASE("off takes the guard away, then is remembered; knocks are not judged u
   CHECK(rounds.table.guarded == std::vector{Guarded{kSsh, {}}});
 }
 
-/// What root's `knockctl off` does while the daemon hangs: `since` a second behind the round's.
-const std::string kOffAlone = "1790000001\n";
+/// What root's `knockctl off` does while the daemon hangs: a second and a half behind the round's time.
+const std::string kOffAlone = "1790000001.500\n";
 Asked on_at(std::uint64_t ticket, const std::string& at) {
   return asked(ticket, "on", {{"at", at}});
 }
@@ -497,7 +497,7 @@ TEST_CASE("whatever waited while root turned it off alone guards nothing, until 
     heard = asks(asked(7, "confirm", {{"anyway", "1"}}));
   }
   SUBCASE("on, typed before") {
-    heard = asks(on_at(7, "1790000001"));
+    heard = asks(on_at(7, "1790000001499"));
   }
   SUBCASE("on of an earlier knockctl") {
     heard = asks(asked(7, "on"));
@@ -534,7 +534,11 @@ TEST_CASE("whatever waited while root turned it off alone guards nothing, until 
   CHECK(rounds.state().kept.memory.off_since == 1'790'000'001);
   CHECK(rounds.machine.ledger().grants().empty());
   CHECK_FALSE(rounds.off.empty());
-  rounds.round(asks(on_at(8, "1790000000"))); // no news any more: clocks do not matter
+  rounds.round(asks(on_at(8, "1790000001499"))); // accepted in a later wake-up
+  (void)rounds.rest();
+  CHECK(rounds.table.guarded.empty());
+  rounds.now += 1min;
+  rounds.round(asks(on_at(9, "1790000000000"))); // none waits so long: whatever clocks say
   (void)rounds.rest();
   CHECK(rounds.table.guarded.size() == 2);
   CHECK(rounds.off.empty());
@@ -545,7 +549,7 @@ TEST_CASE("on that was typed behind an off alone guards, and removes what that l
   auto rounds = started();
   rounds.off = kOffAlone;
   rounds.table = {};
-  rounds.round(asks(on_at(7, "1790000002")));
+  rounds.round(asks(on_at(7, "1790000001500")));
   (void)rounds.rest();
   CHECK(rounds.table.guarded == std::vector{Guarded{kSsh, {}}});
   CHECK(rounds.off.empty());
@@ -559,7 +563,7 @@ TEST_CASE("off again, alone, is no end of off: an on that waited behind it is re
   rounds.round(asks(asked(7, "off")));
   (void)rounds.rest();
   rounds.off = kOffAlone;
-  rounds.round(asks(on_at(8, "1790000000")));
+  rounds.round(asks(on_at(8, "1790000000000")));
   (void)rounds.rest();
   CHECK(rounds.table.guarded.empty());
   CHECK(rounds.off == kOffAlone);

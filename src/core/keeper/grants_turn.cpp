@@ -190,7 +190,7 @@ void GrantsTurn::settle(State& state, const Steps& steps, const Outcome& outcome
   const auto commit = place_of<Commit>(steps);
   const bool committed = commit == steps.size() || outcome.done > commit;
   if (committed && outcome.error) { // of the disk
-    auto& [memory, disk, not_before, error] = state.kept;
+    auto& [memory, disk, off_alone, not_before, error] = state.kept;
     const auto text = to_string(*outcome.error);
     if (!error || to_string(*error) != text) said.lines.push_back({LogLevel::warn, text});
     error = outcome.error;

@@ -48,7 +48,6 @@ class Machine {
  private:
   using Turn = std::variant<GrantsTurn, ChangeTurn, HealTurn, UnloadTurn>;
   void hear(Heard heard);
-  void refuse_overtaken();
   void take_requests();
   Turn next_turn();
   [[nodiscard]] bool is_finishing() const { return state_.finishing && !state_.finishing->answered; }

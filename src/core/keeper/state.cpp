@@ -66,9 +66,10 @@ void report(State& state, const LedgerEvent& event, Said& said) {
 }
 
 bool learn_off(State& state, const std::string& text, Said& said) {
-  const auto since = state.kept.disk.learn_off(text);
-  if (!since) return false;
-  state.kept.memory.off_since = since;
+  const auto at_ms = state.kept.disk.learn_off(text);
+  if (!at_ms) return false;
+  state.kept.memory.off_since = *at_ms / 1000;
+  state.kept.off_alone = {*at_ms, state.now};
   state.table.forget();
   state.table.doubt();
   said.lines.push_back({LogLevel::warn, "off: root did so without us; nothing is guarded until knockctl on"});

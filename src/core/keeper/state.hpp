@@ -77,6 +77,11 @@ inline constexpr Millis kDiskAgain{1'000}; ///< after a disk error
 struct Kept {
   Memory memory;
   Disk disk;
+  struct OffAlone {
+    std::int64_t at_ms = 0; ///< when root turned it off alone, milliseconds of the epoch
+    Instant learnt{};       ///< when that was found
+  };
+  std::optional<OffAlone> off_alone;
   std::optional<Instant> not_before; ///< after a disk error
   std::optional<Error> error;        ///< the last that was told, until a write succeeds
 };
