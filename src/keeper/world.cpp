@@ -70,14 +70,14 @@ Result<MemorySeen> recall(const std::string& directory) {
 }
 
 /// On a full disk a file can be written in place where it is as long as before. Behind a boot, `applied` says then that
-/// this boot has begun, whatever the configuration is: what is open is taken over by the next start.
-void keep_boot(const std::string& path, const std::string& text) {
+/// this boot has begun, whatever else it says: what is open is taken over by the next start.
+void keep_boot(const std::string& directory) {
+  const auto path = file_of(directory, Remember::File::last_good);
   const auto there = system::read_file(path, kMaxState);
   auto last = there ? parse_last_good(*there) : std::nullopt;
-  const auto next = parse_last_good(text);
-  if (!last || !next || last->boot == next->boot) return;
-  last->boot = next->boot;
-  (void)system::write_in_place(path, encode_last_good(*last));
+  const auto boot = system::boot_id();
+  if (last && std::exchange(last->boot, boot) != boot)
+    (void)system::write_in_place(path, encode_last_good(*last));
 }
 
 /// Nothing when it cannot be read.
@@ -239,7 +239,7 @@ Result<void> RealWorld::carry_out(const Remember& step, Outcome&) {
   const int code = done.error().code;
   done.error().advice = code == ENOSPC || code == EDQUOT ? fmt::format("df -h {}", state_.path)
                                                          : fmt::format("ls -la {}", state_.path);
-  if (step.file == Remember::File::last_good) keep_boot(path, step.text);
+  keep_boot(state_.path);
   return done;
 }
 

@@ -125,6 +125,9 @@ Plan look_at_table(State& state, const Seen& seen, Said& said) {
   const bool needed = is_needed(state);
   state.table.look(is_intact(state, **seen.table), needed);
   if ((needed && state.table.is_lost()) || !(*seen.table)->there) return {};
+  // Without a door it goes whole, or is another daemon's, with what that one opened.
+  const auto& config = *state.settings.config;
+  if (!any_door(config) && config.nft.mode == Mode::gate) return {};
   state.ledger.note(**seen.grants);
   auto [right, missing] = look_for_strays(state.ledger, **seen.grants, std::max(state.now, seen.at));
   if (!right.empty())
