@@ -153,8 +153,8 @@ void warn(Status& status, const State& state, Instant now) {
         advice_of(*error));
   if (const auto& error = state.table.error())
     add("healing",
-        fmt::format("the table cannot be {}: {}", status.state == "idle" ? "taken away" : "put back",
-                    error->what),
+        fmt::format("the table cannot be {}: {}",
+                    any_door(*state.settings.config) ? "put back" : "taken away", error->what),
         advice_of(*error));
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
