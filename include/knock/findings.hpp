@@ -54,14 +54,16 @@ inline constexpr std::string_view kNoInterface = "no-interface";
 inline constexpr std::string_view kNoRoute = "no-route";
 inline constexpr std::string_view kRunFile = "run-file";
 inline constexpr std::string_view kBootFile = "boot-file";
+inline constexpr std::string_view kNotReadable = "not-readable";
 } // namespace finding
 
-inline constexpr std::array kFindings{
-    finding::kNoKnock,      finding::kWeakKnock,    finding::kKnockPrefix, finding::kNoIpv4Target,
-    finding::kNoIpv6Target, finding::kNoTrust,      finding::kRunWord,     finding::kNoForwarding,
-    finding::kFlowtable,    finding::kNoFlowEvents, finding::kShortFlows,  finding::kDoorDropped,
-    finding::kKnockDropped, finding::kRedirect,     finding::kNotrack,     finding::kNotJudged,
-    finding::kNoInterface,  finding::kNoRoute,      finding::kRunFile,     finding::kBootFile};
+inline constexpr std::array kFindings{finding::kNoKnock,      finding::kWeakKnock,    finding::kKnockPrefix,
+                                      finding::kNoIpv4Target, finding::kNoIpv6Target, finding::kNoTrust,
+                                      finding::kRunWord,      finding::kNoForwarding, finding::kFlowtable,
+                                      finding::kNoFlowEvents, finding::kShortFlows,   finding::kDoorDropped,
+                                      finding::kKnockDropped, finding::kRedirect,     finding::kNotrack,
+                                      finding::kNotJudged,    finding::kNoInterface,  finding::kNoRoute,
+                                      finding::kRunFile,      finding::kBootFile,     finding::kNotReadable};
 
 /// Leaves out what `[check] accept` names.
 void drop_accepted(std::vector<Finding>& findings, const std::vector<std::string>& accept);

@@ -83,6 +83,7 @@ struct Status {
   std::vector<StatusGrant> grants;
   std::vector<StatusConnections> connections; ///< of doors with flows = "keep"; the daemon does not look
   std::vector<StatusWarning> warnings;
+  bool findings_hidden = false; ///< the firewall's, which root alone may read, are not among the warnings
 };
 
 /// JSON lines, each at most kMaxReplyLine; grants, ports and doors beyond the first come in further lines.

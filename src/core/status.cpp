@@ -144,7 +144,8 @@ json head_json(const Status& status) {
           {"counters", status.counters},
           {"grants", json::array()},
           {"connections", std::move(connections)},
-          {"warnings", std::move(warnings)}};
+          {"warnings", std::move(warnings)},
+          {"findings_hidden", status.findings_hidden}};
 }
 
 void read_items(const json& line, Status& status) {

@@ -211,6 +211,8 @@ std::string warnings_text(const Status& status, const Screen& screen) {
     else
       text += fmt::format("{}\n         run: {}\n", what, run);
   }
+  if (status.findings_hidden)
+    text += "what this host's firewall drops is shown to root alone: sudo knockctl status\n";
   return text.empty() ? text : "\n" + text;
 }
 

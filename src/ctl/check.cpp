@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/verbs.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -13,6 +16,30 @@
 
 namespace knock::ctl {
 
+namespace {
+
+/// Root reads everything; the daemon of the packaged service does not.
+void add_closed(ParsedConfig& parsed) {
+  if (::geteuid() != 0 || !parsed.config) return;
+  std::vector<std::string> paths;
+  for (const auto& text : parsed.texts) paths.push_back(text.file);
+  const auto beside = std::filesystem::path(paths.front()).parent_path();
+  for (const char* name : {"doors.d", "users.d"}) paths.push_back(beside / name);
+  paths.push_back(parsed.config->nft.boot_file);
+  std::vector<Finding> findings;
+  for (const auto& path : system::closed_to(system::kOurUser, paths))
+    findings.push_back({Finding::Level::warning,
+                        {path, 0, 0},
+                        fmt::format("user {} may not read it, as whom the service runs", system::kOurUser),
+                        fmt::format("run: chown root:{0} {1} && chmod {2} {1}", system::kOurUser, path,
+                                    std::filesystem::is_directory(path) ? "0750" : "0640"),
+                        finding::kNotReadable});
+  drop_accepted(findings, parsed.config->check.accept);
+  parsed.findings.insert(parsed.findings.end(), findings.begin(), findings.end());
+}
+
+} // namespace
+
 int check(const CommandLine& given, Look look) {
   const auto key = system::random_key();
   std::uint64_t seed = 0;
@@ -20,6 +47,7 @@ int check(const CommandLine& given, Look look) {
   auto parsed = system::load_config(given.words.empty() ? config_of(given) : given.words[0], seed);
   if (parsed.config)
     for (auto& finding : look(*parsed.config)) parsed.findings.push_back(std::move(finding));
+  if (given.words.empty()) add_closed(parsed);
   if (given.json) fmt::print("{}\n", check_line(parsed));
   for (const auto& finding : parsed.findings) // names in foreign tables may be hostile
     if (!given.json) fmt::print(stderr, "{}\n", printable(to_string(finding)));

@@ -61,8 +61,10 @@ Reply off_alone(const std::string& config, const Failure& why) {
   const auto parsed = roots_config(config);
   // First: a daemon that lives reads it before it puts the table back.
   const auto state = system::state_path(parsed.state);
-  const auto now = std::chrono::floor<Seconds>(system::wall_clock()).count();
-  if (const auto written = system::write_for_owner(state, "off", fmt::format("{}\n", now)); written)
+  const auto now = std::chrono::floor<Millis>(system::wall_clock()).count();
+  if (const auto written =
+          system::write_for_owner(state, "off", fmt::format("{}.{:03}\n", now / 1000, now % 1000));
+      written)
     done(fmt::format("remembered in {}: the daemon guards nothing until sudo knockctl on", state));
   else
     failed(failure_of(written.error()));

@@ -36,6 +36,7 @@ Config config_for(const CommandLine& given, const Status& status) {
 /// What stands in the way on this host now. Status has a line of its own for the boot file.
 void add_findings(const CommandLine& given, Look look, Status& status) {
   if (status.state != "enforcing") return;
+  status.findings_hidden = ::geteuid() != 0;
   constexpr std::string_view kRun = "run: ";
   for (auto& finding : look(config_for(given, status))) {
     if (finding.name == finding::kBootFile || finding.name == finding::kNotJudged) continue;

@@ -31,7 +31,7 @@ std::string file_of(const std::string& directory, Remember::File file) {
 
 /// The engine of a daemon that was killed a moment ago may not have let go yet.
 Result<netlink::NflogGroups> bind_patiently(const Bind& step) {
-  const auto patience = system::monotonic_now() + kTakenFor;
+  const auto patience = system::monotonic_now() + (step.patient ? kTakenFor : Millis{0});
   for (;; system::pause(Millis{10})) {
     auto groups = netlink::NflogGroups::open(step.first_group, step.buffer_bytes);
     if (groups || groups.error().code != EPERM || system::monotonic_now() >= patience) return groups;
@@ -69,6 +69,24 @@ Result<MemorySeen> recall(const std::string& directory) {
   return memory;
 }
 
+/// On a full disk a file can be written in place where it is as long as before. Behind a boot, `applied` says then that
+/// this boot has begun, whatever else it says: what is open is taken over by the next start.
+void keep_boot(const std::string& directory) {
+  const auto path = file_of(directory, Remember::File::last_good);
+  const auto there = system::read_file(path, kMaxState);
+  auto last = there ? parse_last_good(*there) : std::nullopt;
+  const auto boot = system::boot_id();
+  if (last && std::exchange(last->boot, boot) != boot)
+    (void)system::write_in_place(path, encode_last_good(*last));
+}
+
+/// Nothing when it cannot be read.
+std::optional<std::string> off_text(const std::string& directory) {
+  auto read = system::read_file(file_of(directory, Remember::File::off));
+  if (!read && read.error().code != ENOENT) return std::nullopt;
+  return std::move(read).value_or("");
+}
+
 } // namespace
 
 std::optional<Config> recall_last_good(const std::string& state) {
@@ -103,6 +121,7 @@ RealWorld::RealWorld(system::EventLoop& loop, std::string config_path, ConfigPoi
 
 void RealWorld::hear(Heard& heard) {
   if (std::exchange(own_changed_, false)) heard.own = own_.all();
+  heard.off = off_text(state_.path);
   if (engine_) heard.completed = engine_->take_completed();
   // All that waits, before anything is put back: what others took back before it stays closed.
   if (table_) heard.disturbances = table_->source.drain(gate_.port_id());
@@ -214,7 +233,14 @@ Result<void> RealWorld::carry_out(const Listen& step, Outcome& outcome) {
 
 Result<void> RealWorld::carry_out(const Remember& step, Outcome&) {
   const auto path = file_of(state_.path, step.file);
-  return step.text.empty() ? system::remove_file(path) : system::write_file_atomically(path, step.text, 0600);
+  auto done =
+      step.text.empty() ? system::remove_file(path) : system::write_file_atomically(path, step.text, 0600);
+  if (done) return done;
+  const int code = done.error().code;
+  done.error().advice = code == ENOSPC || code == EDQUOT ? fmt::format("df -h {}", state_.path)
+                                                         : fmt::format("ls -la {}", state_.path);
+  keep_boot(state_.path);
+  return done;
 }
 
 Result<void> RealWorld::carry_out(const Load& step, Outcome& outcome) {

@@ -2,7 +2,9 @@
 #include "system/files.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 
 #include <knock/limits.hpp>
 
+#include "system/child.hpp"
 #include "system/fd.hpp"
 #include "system/process.hpp"
 
@@ -162,6 +165,33 @@ std::string exposure(const Access& access, uid_t self, std::optional<gid_t> ours
   return {};
 }
 
+/// The kernel is asked as that user, so that access control lists count, too.
+std::vector<std::string> closed_to(const std::string& user, const std::vector<std::string>& paths) {
+  std::vector<std::string> closed;
+  const auto who = identity_of(user);
+  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+  if (!who || ::getgroups(static_cast<int>(groups.size()), groups.data()) < 0 ||
+      ::initgroups(user.c_str(), who->gid) != 0)
+    return closed;
+  const auto group = ::setfsgid(who->gid);
+  const auto before = ::setfsuid(who->uid);
+  for (const auto& path : paths) {
+    if (Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) || errno != EACCES) continue;
+    fs::path at, first = path;
+    for (const auto& part : first.parent_path()) {
+      at /= part;
+      if (::faccessat(AT_FDCWD, at.c_str(), X_OK, AT_EACCESS) == 0) continue;
+      first = at;
+      break;
+    }
+    if (std::find(closed.begin(), closed.end(), first) == closed.end()) closed.push_back(first);
+  }
+  ::setfsuid(static_cast<uid_t>(before));
+  ::setfsgid(static_cast<gid_t>(group));
+  (void)::setgroups(groups.size(), groups.data());
+  return closed;
+}
+
 Result<void> write_file_atomically(const std::string& path, std::string_view text, mode_t mode,
                                    std::optional<gid_t> group) {
   std::string draft = path + ".XXXXXX"; // no glob for *.nft or *.toml takes it
@@ -188,6 +218,16 @@ Result<void> write_file_atomically(const std::string& path, std::string_view tex
   return {};
 }
 
+Result<void> write_in_place(const std::string& path, std::string_view text) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  const auto size = static_cast<off_t>(text.size());
+  // All of its room, or nothing is changed.
+  const bool written = fd && ::fallocate(fd.get(), 0, 0, size) == 0 &&
+                       ::pwrite(fd.get(), text.data(), text.size(), 0) == size &&
+                       ::ftruncate(fd.get(), size) == 0 && ::fsync(fd.get()) == 0;
+  return written ? Result<void>{} : tl::unexpected(system_error("write " + path));
+}
+
 Result<void> remove_file(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return tl::unexpected(system_error("remove " + path));
   return {};
@@ -212,8 +252,9 @@ Result<void> write_for_owner(const std::string& directory, const std::string& na
 }
 
 Result<Fd> lock_directory(const std::string& path) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd.get() < 0) return tl::unexpected(system_error("open " + path));
+  Fd fd(::open((path + "/lock").c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) fd = Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); // a full disk, a file of root's
+  if (!fd) return tl::unexpected(system_error("open " + path));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return tl::unexpected(system_error("lock " + path));
   return fd;
 }

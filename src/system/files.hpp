@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <knock/config.hpp>
 #include <knock/result.hpp>
@@ -37,17 +38,25 @@ struct Access {
 /// Why a file with a secret is refused to `self`, empty when it is safe; `ours` is the group _knockgate.
 std::string exposure(const Access& access, uid_t self, std::optional<gid_t> ours);
 
+/// Of these paths the ones that `user` may not read; of one in a closed directory, that directory. Requires: root, and
+/// one thread.
+std::vector<std::string> closed_to(const std::string& user, const std::vector<std::string>& paths);
+
 /// Replaces `path` by a file that is complete on disk, or leaves it alone.
 /// Errors: ENOENT, EACCES (directory), ENOSPC, EPERM (not allowed to give it to `group`).
 Result<void> write_file_atomically(const std::string& path, std::string_view text, mode_t mode,
                                    std::optional<gid_t> group = {});
 
+/// Writes over what is there, where a full disk takes no other file. A crash may leave a part of both.
+/// Errors: ENOENT, ENOSPC (it is longer than its blocks).
+Result<void> write_in_place(const std::string& path, std::string_view text);
 /// Removes `path`; one that is not there is fine.
 Result<void> remove_file(const std::string& path);
 /// By root, in a directory of another user: neither the directory nor the file is a link, the file is its owner's, 0600,
 /// and whole or not there.
 Result<void> write_for_owner(const std::string& directory, const std::string& name, std::string_view text);
-/// Takes a directory for this process alone, as long as the descriptor is open; a process that ends lets go.
+/// Takes a directory for this process alone, as long as the descriptor is open; a process that ends lets go. What is
+/// locked is a file in it that others cannot open: a directory that others may read they could lock.
 /// Errors: EWOULDBLOCK, another process has it.
 Result<Fd> lock_directory(const std::string& path);
 

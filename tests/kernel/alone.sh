@@ -79,6 +79,55 @@ ctl on >/dev/null
 stays_closed intruder $R4 22
 ok "a daemon that hangs finds itself off when it goes on"
 
+# What waits in a daemon that hangs, while root turns it off alone.
+cat >"$TMP/ask.py" <<'PY'
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1])
+s.send(f"1 {sys.argv[2]} at={time.time_ns() // 1000000}".encode())
+print("waits", flush=True)
+print(s.recv(65536).decode(), flush=True)
+PY
+asking() { # REQUEST
+  python3 "$TMP/ask.py" "$KNOCKGATE_SOCKET" "$1" >"$TMP/asked" &
+  ASKING=$! PIDS="$PIDS $!"
+  await grep -q waits "$TMP/asked"
+}
+hangs() { kill -STOP "$DAEMON"; await grep -q '^State:.*T' "/proc/$DAEMON/status"; }
+off_elsewhere() { ctl --socket "$TMP/nowhere" off >/dev/null; opens intruder $R4 22; }
+goes_on_off() { # WHAT waited: nothing is guarded, until on
+  kill -CONT "$DAEMON"
+  await status '.state == "off"'
+  [ -z "$ASKING" ] || wait "$ASKING"
+  expect '.state == "off" and .gate.guarded == []'
+  opens intruder $R4 22
+  [ -s "$TMP/state/off" ] || fail "$1: off is forgotten"
+  ctl on >/dev/null
+  stays_closed intruder $R4 22
+  [ ! -e "$TMP/state/off" ] || fail "$1: off is remembered"
+}
+ASKING=
+hangs
+kill -HUP "$DAEMON"
+off_elsewhere
+goes_on_off "a signal"
+for what in "reload now=1" "reload confirm=10m" "open door=ssh source=203.0.113.9" on; do
+  hangs
+  asking "$what"
+  off_elsewhere
+  goes_on_off "$what"
+done
+grep -q 'root turned it off meanwhile, without the daemon' "$TMP/asked" || fail "$(cat "$TMP/asked")"
+ok "nothing that waited in a daemon that hung undoes an off that was done alone"
+
+hangs
+off_elsewhere
+asking on
+kill -CONT "$DAEMON"
+wait "$ASKING"
+stays_closed intruder $R4 22
+[ ! -e "$TMP/state/off" ] || fail "off is remembered: $(cat "$TMP/asked")"
+ok "an on that was typed behind it guards, though the daemon hung all the while"
+
 mv "$KNOCKGATE_SOCKET" "$KNOCKGATE_SOCKET.away"
 ctl off >/dev/null
 mv "$KNOCKGATE_SOCKET.away" "$KNOCKGATE_SOCKET"
@@ -138,3 +187,46 @@ code=0
 in_ns router setpriv --reuid 65534 --clear-groups knockctl --config "$TMP/knockgate.toml" off >"$TMP/said" 2>&1 || code=$?
 [ $code = 69 ] || fail "another user: exit $code: $(cat "$TMP/said")"
 ok "another user than root cannot"
+
+stop 2>/dev/null || true
+NFT_MORE=
+rm -f "$TMP/state/off"
+: | config
+start # no door: neither table nor group
+sed "s#/control.sock#/second.sock#; s#/state\"#/second\"#" "$TMP/knockgate.toml" >"$TMP/second.toml"
+printf '[nflog]\ngroup = 60\n%s\n' "$DOOR" >>"$TMP/second.toml"; chmod 600 "$TMP/second.toml"
+ip netns exec "$RUN-router" knockgated --config "$TMP/second.toml" 2>"$TMP/log2" &
+SECOND=$! PIDS="$PIDS $!"
+await grep -q '^ready' "$TMP/log2"
+await logged "table inet knockgate is another daemon's"
+stays_closed intruder $R4 22
+in_ns router knockctl --socket "$TMP/second.sock" --config "$TMP/second.toml" open ssh 203.0.113.9 >/dev/null
+opens client $R4 22
+expect '.state == "idle" and [.warnings[].code] == ["healing"]'
+stop
+code=0
+ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/knockgate.toml" 2>"$TMP/said" || code=$?
+[ $code = 1 ] && grep -q 'bind NFLOG group 60: .*a second knockgated' "$TMP/said" || fail "a start without a door: exit $code: $(cat "$TMP/said")"
+opens client $R4 22
+stays_closed intruder $R4 22
+! grep -q healed "$TMP/log2" || fail "$(cat "$TMP/log2")"
+kill -KILL "$SECOND"; wait "$SECOND" 2>/dev/null || true
+start
+await never in_ns router nft list table inet knockgate
+opens intruder $R4 22
+ok "without a door: a table of a daemon that lives is left alone, one that no process listens to goes"
+
+stop
+config <<<"$DOOR"
+chmod 755 "$TMP" "$TMP/state"
+background setpriv --reuid 65534 --clear-groups flock -x "$TMP/state" sleep 600
+taken() { ! flock -n "$TMP/state" true; }
+await taken
+start
+stays_closed intruder $R4 22
+[ "$(stat -c %a "$TMP/state/lock")" = 600 ] || fail "others may open the lock"
+sed "s#/control.sock#/second.sock#" "$TMP/knockgate.toml" >"$TMP/second.toml"; chmod 600 "$TMP/second.toml"
+code=0
+ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
+[ $code = 1 ] && grep -q "another knockgated runs with the state directory $TMP/state" "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
+ok "a state directory that others may read: another user locks it in vain, a second daemon is refused"

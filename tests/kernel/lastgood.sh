@@ -92,10 +92,35 @@ in_ns router nft flush ruleset
 start
 stays_closed intruder $R4 22
 opens intruder $R4 80
+full='.warnings | map(select(.code == "state" and (.text | test("not remembered.*No space left")) and (.run | startswith("df -h ")))) | length'
+await status "$full == 1"
+ctl reload --now >"$TMP/said"
+grep -q 'not remembered, a restart goes by what was applied before: write .*: No space left' "$TMP/said" || fail "$(cat "$TMP/said")"
+stays_closed intruder $R4 80
+rm "$TMP/state/fill"
+await status "$full == 0"
+stop
+ok "a full disk is no reason not to guard, and status says what is not remembered, as long as it lasts"
+
+# A boot while the disk is full: its id is written in place.
+sed -i 's/"boot": ".*"/"boot": "00000000-0000-4000-8000-000000000000"/' "$TMP/state/applied"
+dd if=/dev/zero of="$TMP/state/fill" bs=4k count=100 2>/dev/null || true
+in_ns router nft flush ruleset
+echo >>"$TMP/knockgate.toml" # and the configuration is another text
+start
+ctl open ssh 203.0.113.9 >/dev/null
+await status "$full == 1"
+stop
+start
+opens client $R4 22
+expect '.grants | length == 1'
+stop KILL
+start
+opens client $R4 22
 stop
 umount "$TMP/state"
 trap cleanup EXIT
-ok "a full disk is no reason not to guard"
+ok "behind a boot with a full disk a restart keeps what is open"
 
 config <<<"$SSH"
 start

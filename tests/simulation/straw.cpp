@@ -184,6 +184,7 @@ int Straw::act(const keeper::Commit& commit, keeper::Outcome& outcome) {
 
 void Straw::hear(keeper::Heard& heard) {
   heard.now = now;
+  heard.off = disk.off;
   if (std::exchange(bindings.overran, false)) {
     heard.disturbances.emplace_back();
     heard.disturbances.back().overran = true;

@@ -32,6 +32,8 @@ struct Rounds {
   std::optional<Error> look_fails{}; ///< each look at elements
   std::optional<Error> flows_fail{}; ///< each look at connections
   Instant look_ends{};               ///< later than the round's time, where the look takes long
+  std::string off{};                 ///< the state file
+  std::string off_meanwhile{};       ///< what root makes of it during the next load that guards
   Ask ask{};
   Steps steps{};
   Said said{};
@@ -70,11 +72,14 @@ struct Rounds {
     if (const auto* load = std::get_if<Load>(&step))
       table = {true, true, load->sets.guarded, 2 * load->config->limits.grants, false};
     if (std::holds_alternative<Unload>(step)) table = {};
+    if (const auto* kept = std::get_if<Remember>(&step); kept != nullptr && kept->file == Remember::File::off)
+      off = kept->text;
   }
   /// Ask and decide.
   void begin(Heard heard = {}) {
     heard.now = now;
     heard.wall = 1'790'000'000;
+    heard.off = off;
     ask = machine.ask(std::move(heard));
     steps = machine.decide(look());
   }
@@ -82,7 +87,12 @@ struct Rounds {
   void end() {
     Outcome outcome;
     outcome.done = fails ? fails->first : steps.size();
-    for (std::size_t i = 0; i < outcome.done; ++i) done(steps[i]);
+    for (std::size_t i = 0; i < outcome.done; ++i) {
+      done(steps[i]);
+      const auto* load = std::get_if<Load>(&steps[i]);
+      if (load != nullptr && !load->sets.guarded.empty() && !off_meanwhile.empty())
+        off = std::exchange(off_meanwhile, {});
+    }
     if (fails) outcome.error = fails->second;
     outcome.refused = std::exchange(refused, {});
     fails.reset();
@@ -429,6 +439,23 @@ TEST_CASE("a command starts when its grant is open, and the hand hears of both a
   CHECK(rounds.said.told.size() == 1);
 }
 
+TEST_CASE("a knock that a limit refuses starts no command, and takes no start from one that opens") {
+  const auto door =
+      door_text("run", 7'200, "opens = [\"tcp/443\"]\nrun = [\"/bin/true\"]\nrun_close = [\"/bin/false\"]");
+  auto rounds = started("[limits]\nper_source = 1\n" + kSshDoor + door);
+  rounds.round(knocks({completed("ssh")}));
+  rounds.round(knocks({completed("run")}));
+  CHECK(rounds.said.runs.empty());
+  CHECK(rounds.state().tally.refused.at("per_source") == 1);
+  rounds.round(knocks({completed("run"), completed("run", kOther)}));
+  REQUIRE(rounds.said.runs.size() == 1);
+  CHECK(rounds.said.runs[0].request.source == "198.51.100.7");
+  rounds.now += 24h;
+  rounds.round();
+  REQUIRE(rounds.said.runs.size() == 1);
+  CHECK(rounds.said.runs[0].request.event == "close");
+}
+
 TEST_CASE("off takes the guard away, then is remembered; knocks are not judged until on") {
   auto rounds = started();
   rounds.begin(asks(asked(7, "off")));
@@ -444,6 +471,221 @@ TEST_CASE("off takes the guard away, then is remembered; knocks are not judged u
   rounds.round(asks(asked(8, "on")));
   (void)rounds.rest();
   CHECK(rounds.table.guarded == std::vector{Guarded{kSsh, {}}});
+}
+
+/// What root's `knockctl off` does while the daemon hangs: a second and a half behind the round's time.
+const std::string kOffAlone = "1790000001.500\n";
+Asked on_at(std::uint64_t ticket, const std::string& at) {
+  return asked(ticket, "on", {{"at", at}});
+}
+
+TEST_CASE("whatever waited while root turned it off alone guards nothing, until on") {
+  auto rounds = started(kSshDoor + kWebDoor);
+  rounds.config = parsed(kSshDoor + kWebDoor);
+  Heard heard;
+  SUBCASE("a signal") {
+    heard = asks(asked(0, "reload"));
+    heard.asked[0].by_signal = true;
+  }
+  SUBCASE("a reload") {
+    heard = asks(asked(7, "reload", {{"now", "1"}}));
+  }
+  SUBCASE("a trial") {
+    heard = asks(asked(7, "reload", {{"confirm", "10m"}}));
+  }
+  SUBCASE("a confirmation") {
+    heard = asks(asked(7, "confirm", {{"anyway", "1"}}));
+  }
+  SUBCASE("on, typed before") {
+    heard = asks(on_at(7, "1790000001499"));
+  }
+  SUBCASE("on of an earlier knockctl") {
+    heard = asks(asked(7, "on"));
+  }
+  SUBCASE("open") {
+    heard = asks(asked(7, "open", {{"door", "ssh"}, {"source", "203.0.113.9"}}));
+  }
+  SUBCASE("off") {
+    heard = asks(asked(7, "off"));
+  }
+  SUBCASE("a knock") {
+    heard = knocks({completed("ssh")});
+  }
+  SUBCASE("the table's end alone") {}
+  SUBCASE("the table's end unheard") {
+    heard = asks(asked(7, "reload", {{"now", "1"}}));
+    rounds.table.guarded.clear();
+  }
+  const bool told = !heard.asked.empty() && heard.asked[0].ticket != 0;
+  heard.disturbances = {{.broken = true, .by = "nft"}};
+  rounds.table = {};
+  rounds.off = kOffAlone;
+  rounds.round(std::move(heard));
+  bool answered = !rounds.said.told.empty(), said = rounds.has("off: root did so without us");
+  for (int i = 0; i < 20 && rounds.said.next && *rounds.said.next <= rounds.now; ++i) {
+    rounds.round();
+    answered = answered || !rounds.said.told.empty();
+    said = said || rounds.has("off: root did so without us");
+    CHECK(rounds.table.guarded.empty());
+  }
+  CHECK(rounds.table.guarded.empty());
+  CHECK(said);
+  CHECK(answered == told);
+  CHECK(rounds.state().kept.memory.off_since == 1'790'000'001);
+  CHECK(rounds.machine.ledger().grants().empty());
+  CHECK_FALSE(rounds.off.empty());
+  rounds.round(asks(on_at(8, "1790000001499"))); // accepted in a later wake-up
+  (void)rounds.rest();
+  CHECK(rounds.table.guarded.empty());
+  rounds.now += 1min;
+  rounds.round(asks(on_at(9, "1790000000000"))); // none waits so long: whatever clocks say
+  (void)rounds.rest();
+  CHECK(rounds.table.guarded.size() == 2);
+  CHECK(rounds.off.empty());
+}
+
+TEST_CASE("on that was typed behind an off alone guards, and removes what that left, also when nothing was "
+          "heard of it") {
+  auto rounds = started();
+  rounds.off = kOffAlone;
+  rounds.table = {};
+  rounds.round(asks(on_at(7, "1790000001500")));
+  (void)rounds.rest();
+  CHECK(rounds.table.guarded == std::vector{Guarded{kSsh, {}}});
+  CHECK(rounds.off.empty());
+  rounds.round(asks(asked(8, "on")));
+  REQUIRE(rounds.said.told.size() == 1);
+  CHECK(text_of(rounds.said.told[0].reply.lines.at(0)) == "on already.");
+}
+
+TEST_CASE("off again, alone, is no end of off: an on that waited behind it is refused") {
+  auto rounds = started();
+  rounds.round(asks(asked(7, "off")));
+  (void)rounds.rest();
+  rounds.off = kOffAlone;
+  rounds.round(asks(on_at(8, "1790000000000")));
+  (void)rounds.rest();
+  CHECK(rounds.table.guarded.empty());
+  CHECK(rounds.off == kOffAlone);
+}
+
+TEST_CASE("what waits for the table to come back is answered that it is off") {
+  auto rounds = started();
+  rounds.begin(asks(asked(7, "open", {{"door", "ssh"}, {"source", "203.0.113.9"}})));
+  rounds.fails = {place_of<Commit>(rounds.steps), Error{"commit: No such file", ENOENT, ""}};
+  rounds.end();
+  CHECK(rounds.said.told.empty());
+  rounds.table = {};
+  rounds.off = kOffAlone;
+  rounds.round();
+  REQUIRE(rounds.said.told.size() == 1);
+  CHECK(rounds.said.told[0].reply.failure.text == "knockgate is off: every port is open");
+  (void)rounds.rest();
+  CHECK(rounds.machine.ledger().grants().empty());
+}
+
+TEST_CASE("off alone between a look and the load that follows takes away what that load guards") {
+  auto rounds = started();
+  rounds.config = parsed(kSshDoor + kWebDoor);
+  rounds.off_meanwhile = kOffAlone;
+  SUBCASE("reload") {
+    rounds.round(asks(asked(7, "reload", {{"now", "1"}})));
+  }
+  SUBCASE("heal") {
+    rounds.round(hears({.broken = true, .by = "nft"}));
+  }
+  CHECK_FALSE(rounds.table.guarded.empty());
+  (void)rounds.rest();
+  CHECK(rounds.table.guarded.empty());
+  CHECK(rounds.state().kept.memory.off_since == 1'790'000'001);
+}
+
+TEST_CASE("off alone during a start holds") {
+  Rounds rounds(config_of(kSshDoor));
+  rounds.off_meanwhile = kOffAlone;
+  rounds.round();
+  for (int i = 0; i < 10 && !rounds.machine.is_started(); ++i) rounds.round();
+  (void)rounds.rest();
+  CHECK(rounds.machine.is_started());
+  CHECK(rounds.table.guarded.empty());
+}
+
+TEST_CASE("without a door a table whose groups another process holds stays: it is another daemon's") {
+  const Error held{"bind NFLOG group 60: Operation not permitted", EPERM, ""};
+  const TableSeen theirs{true, true, {Guarded{kSsh, {}}}, 131'072, false, false, std::uint16_t{60}};
+  SUBCASE("at the start, which fails") {
+    Rounds rounds(config_of(""));
+    rounds.table = theirs;
+    rounds.begin();
+    REQUIRE(step<Bind>(rounds.steps) != nullptr);
+    CHECK(step<Bind>(rounds.steps)->first_group == 60);
+    CHECK(step<Commit>(rounds.steps) == nullptr);
+    rounds.fails = {0, held};
+    rounds.end();
+    REQUIRE(rounds.said.failed);
+    CHECK(rounds.said.failed->text == held.what);
+    CHECK(rounds.said.failed->exit == ExitCode::failed);
+  }
+  SUBCASE("when it appears: it is said once, shown, and tried when it changed again") {
+    auto rounds = started("");
+    int lines = 0;
+    for (int i = 0; i < 3; ++i) {
+      rounds.table = theirs;
+      rounds.round(hears({.changed = true, .by = "knockgated"}));
+      for (; rounds.said.next && *rounds.said.next <= rounds.now;
+           lines += rounds.has("table inet knockgate is")) {
+        rounds.begin();
+        if (step<Bind>(rounds.steps) != nullptr) rounds.fails = {0, held};
+        rounds.end();
+      }
+      CHECK_FALSE(rounds.said.next);
+      CHECK(rounds.table.there);
+    }
+    CHECK(lines == 1);
+    CHECK(shown(rounds.state()).find("cannot be taken away: table inet knockgate is another daemon's") !=
+          std::string::npos);
+    rounds.table = {};
+    rounds.round(hears({.changed = true, .by = "knockgated"}));
+    (void)rounds.rest();
+    CHECK(shown(rounds.state()).find("taken away") == std::string::npos);
+  }
+  SUBCASE("a table that no process listens to goes, and so does our own") {
+    auto rounds = started("");
+    rounds.table = theirs;
+    rounds.round(hears({.changed = true, .by = "nft"}));
+    (void)rounds.rest();
+    CHECK_FALSE(rounds.table.there);
+    rounds = started();
+    rounds.table.group = 40;
+    rounds.config = parsed("");
+    rounds.round(asks(asked(7, "reload")));
+    (void)rounds.rest();
+    CHECK_FALSE(rounds.table.there);
+  }
+}
+
+TEST_CASE("what is done and not remembered is told: in the answer, and on status as long as it lasts") {
+  auto rounds = started();
+  CHECK(shown(rounds.state()).find("not remembered") == std::string::npos);
+  rounds.config = parsed(kSshDoor + kWebDoor);
+  rounds.config->texts = {{"knockgate.toml", "other", ConfigText::Part::main}};
+  rounds.round(asks(asked(7, "reload", {{"now", "1"}})));
+  CHECK(rounds.said.told.empty());
+  rounds.fails = {0, kFull};
+  rounds.round();
+  REQUIRE(rounds.said.told.size() == 1);
+  const auto& reply = rounds.said.told[0].reply;
+  CHECK(reply.failure.exit == ExitCode::done);
+  CHECK(std::any_of(reply.lines.begin(), reply.lines.end(), [](const std::string& line) {
+    return line.find("not remembered, a restart goes by what was applied before: write: No space") !=
+           std::string::npos;
+  }));
+  CHECK(
+      shown(rounds.state()).find("not remembered, a restart goes by what was true before: write: No space") !=
+      std::string::npos);
+  rounds.now += 1s;
+  rounds.round();
+  CHECK(shown(rounds.state()).find("not remembered") == std::string::npos);
 }
 
 TEST_CASE("off on a full disk is off, says so, and is remembered as soon as there is room") {

@@ -96,6 +96,19 @@ TEST_CASE("a file of trials that is not ours is named and ignored, and not left 
   }
 }
 
+TEST_CASE("off that root did alone is news once, by the millisecond; written down it stays as it is") {
+  Disk disk("boot-1");
+  CHECK_FALSE(disk.learn_off(""));
+  CHECK(disk.learn_off("1790000000.250\n") == 1'790'000'000'250);
+  CHECK_FALSE(disk.learn_off("1790000000.250\n"));
+  CHECK(disk.learn_off("1790000001\n") == 1'790'000'001'000);
+  Memory memory;
+  memory.off_since = 1'790'000'001;
+  CHECK(disk.remember(memory).empty());
+  for (const char* text : {"99999999999999999999", "-5", "9223372036854775807.9999", "1.", "."})
+    CHECK(disk.learn_off(text).has_value());
+}
+
 TEST_CASE("off holds whatever its file says: it is there") {
   for (const char* text : {"1790000000\n", "0\n", "\n", "never", "99999999999999999999999\n"})
     CHECK(recalled({"", text, ""}).off_since.has_value());

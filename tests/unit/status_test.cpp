@@ -73,6 +73,21 @@ TEST_CASE("a table that is not as it was loaded differs") {
   CHECK(to_text(read, kNow).find("table DIFFERS") != std::string::npos);
 }
 
+TEST_CASE("who is not shown the firewall's findings is told so, in text and in JSON") {
+  auto status = example();
+  CHECK(to_text(status, kNow).find("shown to root") == std::string::npos);
+  CHECK(to_json(status).find("\"findings_hidden\":false") != std::string::npos);
+  status.findings_hidden = true;
+  CHECK(to_text(status, kNow)
+            .ends_with("sudo knockctl confirm\n"
+                       "what this host's firewall drops is shown to root alone: sudo knockctl status\n"));
+  status.warnings.clear();
+  CHECK(to_text(status, kNow)
+            .ends_with("65,536\n\n"
+                       "what this host's firewall drops is shown to root alone: sudo knockctl status\n"));
+  CHECK(to_json(status).find("\"findings_hidden\":true") != std::string::npos);
+}
+
 TEST_CASE("status is a table of 80 columns; a long address takes its own line") {
   CHECK(to_text(example(), kNow) ==
         "knockgate 0.1  gate  up 3d 4h  config ok (3 doors, read 41 min ago)\n"

@@ -174,7 +174,12 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   if (change_.verb == RuleChange::Verb::off) return steps_off(state, seen, std::move(memory));
   if (change_.verb == RuleChange::Verb::start)
     memory.clear(); // it adds nothing to a guard: a full disk is no reason
-  if (!any_door(next)) return memory;
+  if (!any_door(next)) { // what stands goes next, with all that was opened: it may be another daemon's, too
+    const auto& [table, held] = std::pair(**seen.table, state.standing.group);
+    if (table.group && !table.taken && !held)
+      memory.insert(memory.begin(), Bind{*table.group, next.nflog.buffer_bytes});
+    return memory;
+  }
   const auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
   if (!policy) return tl::unexpected(policy.error());
   const auto& bound = state.standing.group;

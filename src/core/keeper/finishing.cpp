@@ -33,6 +33,8 @@ Reply reply_of(const State& state, const Finishing& finishing, Said& said) {
   case RuleChange::Verb::reload: {
     auto lines = reload_texts(change.options, applied, before, state.now);
     lines.push_back(fmt::format("config read: {}.", plural(count_enabled(*state.settings.config), "door")));
+    if (const auto error = unremembered(state))
+      lines.push_back("not remembered, a restart goes by what was applied before: " + to_string(*error));
     for (const auto& text : lines) say(LogLevel::info, "reload: " + text);
     auto reply = told(lines);
     reply.lines.push_back(changed_line(applied.changed, applied.guarded, applied.unguarded));

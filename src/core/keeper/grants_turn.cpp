@@ -71,7 +71,10 @@ void GrantsTurn::open(State& state, const Seen& seen) {
     auto& request = opening.request;
     if (request.terms.says_close) request.terms.says_close = running.insert(request.door).second;
     const auto spare = seen.elements_error ? std::vector<std::uint64_t>{} : ledger.spare({&request, 1});
-    draft_.add(ledger, plan_open(ledger, {&request, 1}, state.now, spare), opening.job);
+    auto plan = plan_open(ledger, {&request, 1}, state.now, spare);
+    const bool refused = !plan.events.empty() && plan.events.back().verb == LedgerEvent::Verb::refused;
+    if (refused && request.terms.says_close) running.erase(request.door); // it starts nothing
+    draft_.add(ledger, std::move(plan), opening.job);
   }
 }
 
@@ -119,7 +122,7 @@ void GrantsTurn::answer(State& state, const Opening& opening, const Draft::Part*
   if (door == nullptr) return state.desk.answer(opening.ticket, refusal({"the door is gone", 0, ""}), said);
   Reply reply;
   if (part != nullptr) reply = opening_reply(part->plan.events.back(), *door, request.source, state.now);
-  const bool runs = !door->run.empty() && (opening.ticket == 0 || reply.failure.exit == ExitCode::done);
+  const bool runs = !door->run.empty() && reply.failure.exit == ExitCode::done; // else a limit refused it
   if (runs && state.knocks.start_command(*door, state.now)) {
     said.runs.push_back({opening.ticket, run_of(*state.settings.config, *door, request.source, request.via)});
     if (opening.ticket != 0) state.desk.keep(opening.ticket, std::move(reply), door->run[0]);
@@ -185,18 +188,20 @@ void GrantsTurn::drop(State& state, const Outcome& outcome, Said& said) {
 
 void GrantsTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
   const auto commit = place_of<Commit>(steps);
-  const bool commits = commit != steps.size();
-  if (!commits || outcome.done > commit) {
+  const bool committed = commit == steps.size() || outcome.done > commit;
+  if (committed && outcome.error) { // of the disk
+    auto& [memory, disk, off_alone, not_before, error] = state.kept;
+    const auto text = to_string(*outcome.error);
+    if (!error || to_string(*error) != text) said.lines.push_back({LogLevel::warn, text});
+    error = outcome.error;
+    not_before = state.now + kDiskAgain;
+  }
+  if (committed) {
     if (!is_stuck(state)) say(state, said);
   } else {
     draft_.revert(state.ledger);
     drop(state, outcome, said);
   }
-  if (!outcome.error || (commits && outcome.done <= commit)) return; // not of the disk
-  const auto text = to_string(*outcome.error);
-  if (state.kept.error != text) said.lines.push_back({LogLevel::warn, text});
-  state.kept.error = text;
-  state.kept.not_before = state.now + kDiskAgain;
 }
 
 } // namespace knock::keeper

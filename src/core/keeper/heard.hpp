@@ -50,6 +50,7 @@ struct Heard {
   std::vector<Asked> asked{};
   std::vector<Ran> ran{};
   std::optional<std::set<Address>> own{}; ///< addresses of this machine, when they changed
+  std::optional<std::string> off{};       ///< text of the state file `off`, empty when there is none
 };
 
 // ---- ask and look: what must be read first

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/keeper/machine.hpp"
 
+#include <charconv>
 #include <utility>
 
 #include "core/keeper/trial.hpp"
@@ -11,6 +12,7 @@ namespace {
 constexpr int kAtOnce = 64; // what failed comes again at once, so often
 constexpr Millis kTryAgain{1'000};
 constexpr Millis kTellAgain{60'000}; // that the kernel cannot be read
+constexpr Millis kWaited{60'000};    // knockctl: to be accepted, and to be answered
 constexpr Millis kBreath{1};         // between two slices the next wake-up hears who waits
 
 /// Why the kernel was not read as asked.
@@ -24,6 +26,24 @@ std::optional<Error> look_error(const Seen& seen) {
   take(seen.flows);
   take(seen.connections);
   return error;
+}
+
+/// Whether it is an `on` that was typed before root turned it off alone: it must not undo that. By the wall clock, so only
+/// as long as a knockctl may have waited.
+bool is_overtaken(const State& state, const Asked& asked) {
+  const auto& off = state.kept.off_alone;
+  if (asked.request.verb != "on" || asked.right != Right::root) return false;
+  if (!state.kept.memory.off_since || !off || state.now >= off->learnt + kWaited) return false;
+  std::int64_t at_ms = 0;
+  const auto text = asked.request.find("at").value_or("");
+  (void)std::from_chars(text.data(), text.data() + text.size(), at_ms);
+  return at_ms < off->at_ms;
+}
+
+Reply overtaken() {
+  return refusal(ExitCode::failed, "failed",
+                 "root turned it off meanwhile, without the daemon: nothing is guarded",
+                 "to guard again: sudo knockctl on");
 }
 
 } // namespace
@@ -42,6 +62,14 @@ void Machine::hear(Heard heard) {
   state_.now = heard.now;
   state_.wall = heard.wall;
   if (heard.own) state_.knocks.set_own(std::move(*heard.own));
+  // First: all else that came meanwhile is judged by it. Behind each load another round follows at once, so that one
+  // which came too late does not stay. A start reads it for itself.
+  const bool recalled = state_.settings.started || state_.finishing;
+  if (recalled && heard.off && learn_off(state_, *heard.off, said_)) {
+    auto& change = state_.work.change;
+    if (change && change->verb == RuleChange::Verb::on)
+      state_.desk.answer(std::exchange(change, std::nullopt)->ticket, overtaken(), said_);
+  }
   for (const auto& event : state_.ledger.expire(state_.now)) report(state_, event, said_);
   for (const auto& disturbance : heard.disturbances)
     state_.table.hear(disturbance, config().nft.mode, is_needed(state_));
@@ -73,7 +101,9 @@ void Machine::take_requests() {
   while (!work.asked.empty() && !work.change) {
     const auto asked = std::move(work.asked.front());
     work.asked.pop_front();
-    auto taken = take(asked, {config(), state_.kept.memory, state_.knocks, state_.now});
+    auto taken = is_overtaken(state_, asked)
+                     ? Taken{overtaken()}
+                     : take(asked, {config(), state_.kept.memory, state_.knocks, state_.now});
     if (auto* reply = std::get_if<Reply>(&taken)) state_.desk.answer(asked.ticket, std::move(*reply), said_);
     if (auto* plain = std::get_if<Plain>(&taken))
       state_.desk.answer_plainly(asked.ticket, std::move(plain->reply), said_);

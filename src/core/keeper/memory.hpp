@@ -32,8 +32,8 @@ class Disk {
 
   /// What the files say. A file that is not ours is named in `lines`, and is as if it were not there.
   Memory recall(const MemorySeen& seen, std::vector<Line>& lines);
-  /// Since when it is off, by that file alone.
-  std::optional<std::int64_t> recall_off(const std::string& text);
+  /// Since when it is off, in milliseconds of the epoch, by that file alone; nothing when it says what it said before.
+  std::optional<std::int64_t> learn_off(const std::string& text);
   /// The steps after which the disk says what `memory` says; none when it does.
   [[nodiscard]] Steps remember(const Memory& memory) const;
   /// That step was done.

@@ -34,6 +34,7 @@ using ConfigPointer = std::shared_ptr<const Config>;
 struct Bind {
   std::uint16_t first_group = 0;
   std::uint32_t buffer_bytes = 0;
+  bool patient = true; ///< waits for a process that ends just now
 };
 /// Has an engine follow this policy, on the groups bound last; starts it when there is none.
 struct Instruct {

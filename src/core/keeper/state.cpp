@@ -29,7 +29,7 @@ void take(State& state, const Listen& step) {
 }
 void take(State& state, const Remember& step) {
   state.kept.disk.settle(step, state.kept.memory);
-  state.kept.error.clear();
+  state.kept.error.reset();
 }
 void take(State&, const Load&) {}
 void take(State& state, const Unload&) {
@@ -63,6 +63,23 @@ void report(State& state, const LedgerEvent& event, Said& said) {
   const auto* door = enabled_door(config, event.grant.door);
   if (door != nullptr && !door->run_close.empty())
     said.runs.push_back({0, run_close_of(config, *door, event.grant)});
+}
+
+bool learn_off(State& state, const std::string& text, Said& said) {
+  const auto at_ms = state.kept.disk.learn_off(text);
+  if (!at_ms) return false;
+  state.kept.memory.off_since = *at_ms / 1000;
+  state.kept.off_alone = {*at_ms, state.now};
+  state.table.forget();
+  state.table.doubt();
+  said.lines.push_back({LogLevel::warn, "off: root did so without us; nothing is guarded until knockctl on"});
+  if (!state.work.jobs.empty())
+    refuse_jobs(state, {"knockgate is off: every port is open", 0, "sudo knockctl on"}, said);
+  return true;
+}
+
+std::optional<Error> unremembered(const State& state) {
+  return state.kept.disk.remember(state.kept.memory).empty() ? std::nullopt : state.kept.error;
 }
 
 JobId id_of(const Job& job) {
@@ -109,6 +126,9 @@ Plan look_at_table(State& state, const Seen& seen) {
   state.table.look(is_intact(state, **seen.table), needed);
   if (needed) state.tally.audit.faults((*seen.table)->faults);
   if ((needed && state.table.is_lost()) || !(*seen.table)->there) return {};
+  // Without a door it goes whole, or is another daemon's, with what that one opened.
+  const auto& config = *state.settings.config;
+  if (!any_door(config) && config.nft.mode == Mode::gate) return {};
   state.ledger.note(**seen.grants);
   auto [right, missing] = look_for_strays(state.ledger, **seen.grants, std::max(state.now, seen.at));
   if (!right.empty())

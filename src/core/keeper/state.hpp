@@ -77,8 +77,13 @@ inline constexpr Millis kDiskAgain{1'000}; ///< after a disk error
 struct Kept {
   Memory memory;
   Disk disk;
+  struct OffAlone {
+    std::int64_t at_ms = 0; ///< when root turned it off alone, milliseconds of the epoch
+    Instant learnt{};       ///< when that was found
+  };
+  std::optional<OffAlone> off_alone;
   std::optional<Instant> not_before; ///< after a disk error
-  std::string error;                 ///< the last that was told, until a write succeeds
+  std::optional<Error> error;        ///< the last that was told, until a write succeeds
 };
 
 struct State {
@@ -99,6 +104,11 @@ struct State {
 
 /// Tells of an event, notes what it proves, and starts what its door wants started at the end.
 void report(State& state, const LedgerEvent& event, Said& said);
+/// What the state file `off` says now: root may have turned it off alone, while we did not answer. Returns whether that
+/// is news; then nothing is guarded from here on.
+bool learn_off(State& state, const std::string& text, Said& said);
+/// Why the disk does not say what is true; nothing: it does, or it was not tried.
+std::optional<Error> unremembered(const State& state);
 /// Answers and forgets the jobs for which `error` is the end: all of them, or those of `ids`. A hand is told by its
 /// answer; an error of anything else is logged.
 void refuse_jobs(State& state, const Error& error, Said& said, const std::set<JobId>* ids = nullptr);

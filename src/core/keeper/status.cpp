@@ -154,7 +154,14 @@ void warn(Status& status, const State& state, Instant now) {
   const bool admins = error && status.mode == "embed"; // then the error says what is missing
   if (status.state == "enforcing" && !status.gate.loaded && !status.gate.differs && !admins)
     add("table", "the table is gone", "sudo knockctl reload --now");
-  if (error) add("healing", "the table cannot be put back: " + error->what, advice_of(*error));
+  if (const auto unwritten = unremembered(state))
+    add("state", fmt::format("not remembered, a restart goes by what was true before: {}", unwritten->what),
+        advice_of(*unwritten));
+  if (error)
+    add("healing",
+        fmt::format("the table cannot be {}: {}",
+                    any_door(*state.settings.config) ? "put back" : "taken away", error->what),
+        advice_of(*error));
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
         advice_of(*state.standing.deaf_flows));

@@ -46,7 +46,10 @@ void Table::look(bool intact, bool needed) {
   doubted_ = false;
   if (!intact && needed) return lose();
   wrong_ = !intact || (needed && lost_); // lost, what it waits for may have come unheard
-  if (!wrong_) by_.clear();
+  if (!wrong_) {
+    by_.clear();
+    error_.reset();
+  }
   not_before_.reset();
 }
 
@@ -68,7 +71,7 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
   }
   if (error && error->code == ENOENT && config.nft.mode == Mode::embed) {
     lines = fail(*error, now);
-    not_before_ = Instant::max(); // until the admin's sets are back
+    leave(); // until the admin's sets are back
     return lines;
   }
   if (error) return fail(*error, now);

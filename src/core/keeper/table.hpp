@@ -48,6 +48,8 @@ class Table {
                                 const Config& config, Instant now);
   /// It could not be put back, or taken away. Returns what to log: each error once.
   std::vector<Line> fail(const Error& error, Instant now);
+  /// It is another daemon's: nothing is tried until it changes.
+  void leave() { not_before_ = Instant::max(); }
   /// Loaded on request: what was is forgotten.
   void settle_load();
   void forget();
@@ -68,7 +70,7 @@ class Table {
     return {pace_.wait(now), last_by_.empty() ? "another process" : last_by_};
   }
   [[nodiscard]] std::uint64_t healed() const { return healed_; }
-  /// Why it could not be put back the last time.
+  /// Why it could not be put back, or taken away, the last time.
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
  private:

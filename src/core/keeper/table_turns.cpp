@@ -2,30 +2,33 @@
 #include <cerrno>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "core/keeper/turns.hpp"
 
 namespace knock::keeper {
+namespace {
+
+Error others_error(const std::string& table) {
+  return {
+      fmt::format("table inet {} is another daemon's: another process holds the NFLOG groups that its rules "
+                  "report to",
+                  table),
+      EPERM, "give one of the two another [nft] table, or stop the other"};
+}
+
+} // namespace
 
 /// Counters first: elements that still stand are put anew, and count on from what is known. Of very many they are
 /// not read: nothing is guarded meanwhile.
 void HealTurn::ask(State& state, Ask& ask) {
   if (state.ledger.grants().size() < kLargeBatch) ask.elements = keys_of(state.ledger);
   state.ends.ask_uses(ask);
-  ask.memory = !state.kept.memory.off_since; // root may have turned it off alone, while we did not answer
 }
 
 /// One transaction, unless nft would take seconds over its text, or did not take it: then elements follow in a
 /// batch of their own. The guard comes back whatever they are.
-Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
-  if (seen.memory && *seen.memory)
-    if (const auto off_since = state.kept.disk.recall_off((*seen.memory)->off)) {
-      state.kept.memory.off_since = off_since;
-      state.table.forget();
-      state.table.doubt();
-      said.lines.push_back(
-          {LogLevel::warn, "off: root did so without us; nothing is guarded until knockctl on"});
-      return {};
-    }
+Steps HealTurn::decide(State& state, const Seen& seen, Said&) {
   state.ledger.note(seen.elements);
   state.ends.count_uses(state.ledger, seen, state.now);
   const auto& settings = state.settings;
@@ -42,8 +45,7 @@ Steps HealTurn::decide(State& state, const Seen& seen, Said& said) {
   return steps;
 }
 
-void HealTurn::settle(State& state, const Steps& steps, const Outcome& outcome, Said& said) {
-  if (steps.empty()) return; // off
+void HealTurn::settle(State& state, const Steps&, const Outcome& outcome, Said& said) {
   const auto& error = outcome.error;
   if (error)
     state.work.left_over = std::move(left_over_);
@@ -57,14 +59,21 @@ void HealTurn::settle(State& state, const Steps& steps, const Outcome& outcome, 
   if (error && state.finishing && !state.table.next(state.now)) finish(state, said);
 }
 
-void UnloadTurn::ask(State&, Ask&) {}
+void UnloadTurn::ask(State&, Ask& ask) {
+  ask.table = true;
+}
 
-/// The admin's table stays, with what was to go from it. It goes on listening: a table of ours that comes back, by a
-/// saved ruleset, goes again.
-Steps UnloadTurn::decide(State& state, const Seen&, Said&) {
+/// The admin's table stays, with what was to go from it. So does that of another daemon: its rules report to groups
+/// which another process holds. It goes on listening: a table of ours that comes back, by a saved ruleset, goes again.
+Steps UnloadTurn::decide(State& state, const Seen& seen, Said&) {
   Steps steps;
+  if (!*seen.table) return steps;
+  const auto& config = state.settings.config;
+  if (const auto& [table, group] = std::pair(**seen.table, (*seen.table)->group);
+      group && !table.taken && group != state.standing.group)
+    steps.push_back(Bind{*group, config->nflog.buffer_bytes, !state.settings.started});
   if (!state.work.left_over.empty()) steps.push_back(Commit{state.work.left_over, true});
-  steps.insert(steps.end(), {Unload{state.settings.config}, Listen{true, false}, Dismiss{}});
+  steps.insert(steps.end(), {Unload{config}, Listen{true, false}, Dismiss{}});
   return steps;
 }
 
@@ -80,12 +89,15 @@ void UnloadTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     if (state.finishing) finish(state, said);
     return;
   }
-  auto lines = state.table.fail(*outcome.error, state.now);
+  const bool others = outcome.done == place_of<Bind>(steps) && outcome.error->code == EPERM;
+  const auto error = others ? others_error(state.settings.config->nft.table) : *outcome.error;
+  auto lines = state.table.fail(error, state.now);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
+  if (others) state.table.leave();
   if (!state.finishing) return;
   const auto finishing = *std::exchange(state.finishing, std::nullopt);
-  if (finishing.change.verb == RuleChange::Verb::start) said.failed = failure_of(*outcome.error);
-  if (!finishing.answered) state.desk.answer(finishing.change.ticket, refusal(*outcome.error), said);
+  if (finishing.change.verb == RuleChange::Verb::start) said.failed = failure_of(error);
+  if (!finishing.answered) state.desk.answer(finishing.change.ticket, refusal(error), said);
 }
 
 } // namespace knock::keeper
