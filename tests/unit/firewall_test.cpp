@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "../harness/recorded.hpp"
 #include "host/extension_read.hpp"
 #include "host/host_check.hpp"
 
@@ -116,7 +117,8 @@ TEST_CASE("zones are chosen by interface, and a goto does not come back") {
   CHECK(fate(firewall, kZones, to("tcp/22", "")).starts_with("dropped by filter_INPUT, depends on"));
 }
 
-TEST_CASE("ufw: its chains come back for a local address, and the chain of the user decides") {
+TEST_CASE("ufw: its chains come back for a local address, and the chain of the user decides" *
+          doctest::skip(kOtherByteOrder)) {
   const auto firewall = load("ufw");
   CHECK(fate(firewall, kUser, to("tcp/443")) == "accepted");
   CHECK(fate(firewall, kUser, to("tcp/8005")) == "accepted"); // multiport
@@ -140,7 +142,8 @@ TEST_CASE("ufw: its chains come back for a local address, and the chain of the u
   CHECK(has(findings(config("\"udp/60000-61000\""), load("hand")), "input udp dport { 60000-61000 } accept"));
 }
 
-TEST_CASE("Docker: what was translated is judged by where it goes, and published ports by where they lead") {
+TEST_CASE("Docker: what was translated is judged by where it goes, and published ports by where they lead" *
+          doctest::skip(kOtherByteOrder)) {
   const auto firewall = load("docker");
   auto packet = to("tcp/80");
   packet.here = false;
@@ -162,7 +165,8 @@ TEST_CASE("Docker: what was translated is judged by where it goes, and published
 }
 
 TEST_CASE("a published port is judged where DNAT sends it, and mended by iptables, which reads its own rules "
-          "alone") {
+          "alone" *
+          doctest::skip(kOtherByteOrder)) {
   auto firewall = load("docker");
   HostFacts facts;
   facts.routes = {{*parse_prefix("198.51.100.0/24"), "docker0"}};
@@ -180,7 +184,8 @@ TEST_CASE("a published port is judged where DNAT sends it, and mended by iptable
       "run: iptables -I FORWARD -d 198.51.100.3 -p udp --dport 53 -m conntrack --ctstate DNAT -j ACCEPT"));
 }
 
-TEST_CASE("extensions of iptables: what their bytes say is judged, what is not known is named") {
+TEST_CASE("extensions of iptables: what their bytes say is judged, what is not known is named" *
+          doctest::skip(kOtherByteOrder)) {
   const auto firewall = load("iptables");
   CHECK(fate(firewall, kUser, to("tcp/443")) == "accepted"); // multiport
   CHECK(fate(firewall, kUser, to("tcp/1005")) == "accepted");

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/// Recorded: netlink messages kept as the kernel of a little-endian machine sent them. Their headers are in that byte order,
+/// so a big-endian machine skips what reads them: its own kernel would send others.
+#pragma once
+
+#include <bit>
+
+constexpr bool kOtherByteOrder = std::endian::native != std::endian::little;
