@@ -20,9 +20,10 @@ namespace {
 /// What of embed.nft the admin's table lacks, as the text to type. Empty when it fits.
 std::string missing_in(const Gate::Sets& sets, const std::string& table) {
   if (sets.empty())
-    return fmt::format("table inet {} is missing, or holds none of our sets; put this line into it: "
-                       "include \"/usr/share/knockgate/nft/embed.nft\"",
-                       table);
+    return fmt::format(
+        "table inet {} is missing, or holds none of our sets; make a copy of them, and include it there: "
+        "knockctl template embed > /etc/nftables-knockgate.nft",
+        table);
   std::string missing;
   for (const auto& shape : embed_shapes()) {
     const auto found = sets.find(std::string{shape.name});

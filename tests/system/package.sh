@@ -72,7 +72,7 @@ owner '_knockgate:knockgate 660' /run/knockgate/control.sock
 owner 'root:_knockgate 1775' /run/knockgate
 inside getent passwd _knockgate-run >/dev/null || fail "no user for commands"
 expect '.state == "idle" and .config.doors == 0 and .warnings == []'
-inside man -w knockgated knockctl knockgate.toml >/dev/null 2>&1 || inside sh -c 'ls /usr/share/man/man[158]/knock*' >/dev/null || fail "no man pages"
+inside man -w knockgated knockctl knockgate.toml knockgate-json >/dev/null 2>&1 || inside sh -c 'ls /usr/share/man/man[1578]/knock*' >/dev/null || fail "no man pages"
 main=$(state_of knockgated.service MainPID)
 [ "$(inside awk '$1 == "CapBnd:" {print $2}' "/proc/$main/status")" = 0000000000001000 ] || fail "more than CAP_NET_ADMIN"
 inside systemd-analyze security --no-pager knockgated.service >"$TMP/said"
