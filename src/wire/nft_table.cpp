@@ -150,8 +150,7 @@ Bytes encode_table_dump(std::uint32_t sequence) {
 
 Bytes encode_generation_get(std::uint32_t sequence) {
   MessageWriter writer(kMessageBytes);
-  auto* message =
-      nftnl_nlmsg_build_hdr(writer.next(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, sequence);
+  auto* message = nftnl_nlmsg_build_hdr(writer.next(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, sequence);
   writer.finish(message);
   return std::move(writer).take();
 }
