@@ -217,6 +217,13 @@ Batch all_open(const Ledger& ledger, Instant now) {
   Batch batch;
   batch.reserve(holders.size());
   for (const auto& [key, grants] : holders) batch.push_back(put_change(ledger.elements(), grants, key, now));
+  // Another may have put a range within one of ours: the kernel takes a wide one over a narrow one, not the reverse.
+  std::stable_sort(batch.begin(), batch.end(), [](const Change& a, const Change& b) {
+    const auto width = [](const GrantKey& key) {
+      return key.set == GrantSet::range ? key.last - key.port.number : 0;
+    };
+    return width(a.key) < width(b.key);
+  });
   return batch;
 }
 

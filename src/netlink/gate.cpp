@@ -111,6 +111,7 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
     for (const auto& set : alien_)
       if (present->contains(set)) rest += fmt::format("flush set inet {} {}\n", table, set);
   const auto elements = elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
+  const auto before = nft_.generation();
   auto loaded = load_ruleset(text + rest + elements);
   anew = anew || !alien_.empty();
   if (!loaded && over) {
@@ -121,6 +122,9 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
   alien_.clear();
   const auto made = nft_.sets(table);
   loaded_ = (made ? shape(config, *made) : tl::unexpected(made.error())).value_or(Shape{});
+  // What another committed since is not ours, and would stand for good: the next look finds another table.
+  const auto after = nft_.generation();
+  if (!before || !after || *after != *before + 1) loaded_ = {};
   return anew;
 }
 
