@@ -83,7 +83,7 @@ Result<Gate> Gate::open() {
   return Gate(std::move(*nft));
 }
 
-Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
+Result<bool> Gate::load_once(const Config& config, const StaticSets& sets, const Batch& grants) {
   const auto& table = config.nft.table;
   const auto present = nft_.sets(table);
   if (!present) return tl::unexpected(present.error());
@@ -111,7 +111,6 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
     for (const auto& set : alien_)
       if (present->contains(set)) rest += fmt::format("flush set inet {} {}\n", table, set);
   const auto elements = elements_text(table, config.nft.mode, sets) + batch_text(table, grants);
-  const auto before = nft_.generation();
   auto loaded = load_ruleset(text + rest + elements);
   anew = anew || !alien_.empty();
   if (!loaded && over) {
@@ -122,10 +121,20 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
   alien_.clear();
   const auto made = nft_.sets(table);
   loaded_ = (made ? shape(config, *made) : tl::unexpected(made.error())).value_or(Shape{});
-  // What another committed since is not ours, and would stand for good: the next look finds another table.
-  const auto after = nft_.generation();
-  if (!before || !after || *after != *before + 1) loaded_ = {};
   return anew;
+}
+
+Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
+  constexpr int kRaces = 3; // who commits all the time, commits elsewhere
+  bool anew = false;
+  for (int races = 0;; ++races) {
+    const auto before = nft_.generation();
+    const auto loaded = load_once(config, sets, grants);
+    if (!loaded) return loaded;
+    anew = anew || *loaded;
+    const auto after = nft_.generation();
+    if (races == kRaces || (before && after && *after == *before + 1)) return anew;
+  }
 }
 
 bool Gate::is_redefined(const Sets& present) const {

@@ -90,6 +90,9 @@ TEST_CASE("what another commits while a load is read back is no part of it") {
   World world;
   for (int i = 1; i < 3'000; ++i) // to read them takes a while
     world.sets.trust_prefixes.push_back(*parse_prefix(fmt::format("2001:db8:{:x}::/64", i)));
+  REQUIRE(world.gate.load(*world.config, world.sets, {}));
+  auto nftables = Nftables::open();
+  REQUIRE(nftables);
   for (int round = 0; round < 5; ++round) {
     CAPTURE(round);
     const auto events = *NetlinkSocket::open(NETLINK_NETFILTER, 1U << (NFNLGRP_NFTABLES - 1U));
@@ -98,9 +101,10 @@ TEST_CASE("what another commits while a load is read back is no part of it") {
       ::poll(&commit, 1, 25'000);
       (void)load_ruleset("insert rule inet knockgate guard accept");
     });
+    const auto rules = nftables->rules("knockgate")->size();
     CHECK(world.gate.load(*world.config, world.sets, {}));
     other.join();
-    CHECK_FALSE(world.as_loaded());
+    CHECK((nftables->rules("knockgate")->size() == rules || !world.as_loaded()));
   }
   REQUIRE(world.gate.load(*world.config, world.sets, {}));
   CHECK(world.as_loaded());

@@ -249,7 +249,7 @@ table inet filter {
 }
 END
 knockctl off; nft -f /etc/nftables.conf
-sed -i "s/^#mode = .*/mode = \"embed\"/; s/^#table = .*/table = \"inet filter\"/" /etc/knockgate/knockgate.toml
+sed -i "/^trust/d; s/^#mode = .*/mode = \"embed\"/; s/^#table = .*/table = \"inet filter\"/" /etc/knockgate/knockgate.toml
 systemctl restart knockgated; knockctl on'
 await refused intruder $R4 22
 try 'apt-get remove -qy knockgate'
