@@ -130,7 +130,8 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
   for (int races = 0;; ++races) {
     const auto before = nft_.generation();
     const auto loaded = load_once(config, sets, grants);
-    if (!loaded) return loaded;
+    if (!loaded && races == 0) return loaded;
+    if (!loaded) return anew; // it was loaded, and another took it away since: that is heard
     anew = anew || *loaded;
     const auto after = nft_.generation();
     if (races == kRaces || (before && after && *after == *before + 1)) return anew;
