@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "wire/nft_table.hpp"
 
-#include <arpa/inet.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/expr.h>
@@ -153,19 +152,6 @@ Bytes encode_generation_get(std::uint32_t sequence) {
   auto* message = nftnl_nlmsg_build_hdr(writer.next(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, sequence);
   writer.finish(message);
   return std::move(writer).take();
-}
-
-std::optional<std::uint32_t> parse_generation(const nlmsghdr* message) {
-  if (!is_message(message, NFT_MSG_NEWGEN)) return std::nullopt;
-  std::optional<std::uint32_t> found;
-  for_each_attribute(attributes_of(message, sizeof(nfgenmsg)),
-                     [&](std::uint16_t type, std::span<const std::byte> value) {
-                       std::uint32_t number = 0;
-                       if (type != NFTA_GEN_ID || value.size() != sizeof number) return;
-                       std::memcpy(&number, value.data(), sizeof number);
-                       found = ntohl(number);
-                     });
-  return found;
 }
 
 std::optional<SetInfo> parse_set(const nlmsghdr* message) {
