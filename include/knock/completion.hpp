@@ -13,7 +13,7 @@
 
 namespace knock {
 
-/// Whether the answer depends on what is open: else `grants` may be empty, and nobody has to be asked.
+/// Whether the answer depends on what is open. Else `grants` may be empty: the daemon needs not be asked.
 bool completes_live(std::span<const std::string_view> words);
 
 /// Empty: nothing of ours, a file for example.

@@ -111,6 +111,10 @@ struct Config {
 bool opens(const Door& door, Port port);
 std::vector<Port> opened_by(const Door& door);
 
+/// `written`, as in [gate] trust: the name of an interface, or with a star the beginning of names ("wg*").
+bool names_interface(std::string_view written, std::string_view interface);
+bool trusts_interface(const Config& config, std::string_view interface);
+
 /// Nothing when there is none of that name, or it is disabled.
 const Door* enabled_door(const Config& config, std::string_view name);
 std::size_t count_enabled(const Config& config);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Embed: what the admin's table has to have for us, and what of it is not there.
 ///
-/// In:      the chains of his table with their rules in short; the template embed.nft.
-/// Out:     what only he can mend, each with the line to type.
-/// His rules are compared by their gist: what they look up, what they report to, where they lead. The bytes of a rule
+/// In:      the chains of the admin's table with their rules in short; the template embed.nft.
+/// Out:     what only the admin can mend, each with the line to type.
+/// The rules are compared by their gist: what they look up, what they report to, where they lead. The bytes of a rule
 /// depend on the version of nft that made it.
 #pragma once
 

@@ -69,7 +69,7 @@ class Ledger {
   std::vector<std::uint64_t> flow_begun(const Address& source, Port port, bool known, Instant now);
   /// All that we saw begin there are answered: none needs its first packet sent again.
   void flows_answered(const Address& source, Port port, Instant now);
-  std::vector<std::uint64_t> flow_ended(const Address& source, Port port);
+  std::vector<std::uint64_t> flow_ended(const Address& source, Port port, Instant now);
   /// Connections are no longer watched.
   void forget_flows();
 

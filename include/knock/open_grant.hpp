@@ -75,6 +75,7 @@ struct OpenGrant {
   Instant arrive{};                ///< on_disconnect: until then a connection is awaited
   bool used = false;               ///< on_disconnect, `uses`: there was a connection
   bool connected = false;          ///< on_disconnect: there is one
+  Instant parted{};                ///< on_disconnect: when the last one ended
   Traffic marked{};                ///< on_idle: what had passed when it was last extended
   bool adopted = false;            ///< found in the kernel at start
   bool operator==(const OpenGrant&) const = default;

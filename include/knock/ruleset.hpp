@@ -39,7 +39,7 @@ std::optional<std::string> template_text(std::string_view name, const TemplateTo
 
 /// Whether gate mode may load a chain of this name; `begins`: a base chain.
 bool is_template_chain(std::string_view name, bool begins);
-/// What gate mode loads: gate, and of forward and cut what an enabled door asks for.
+/// What gate mode loads: gate, and of forward, cut and wide what the enabled doors ask for.
 std::string rules_text(const Config& config);
 
 /// A guarded port; with `left` the kernel unguards it by itself unless confirmed.

@@ -11,7 +11,7 @@
 
 namespace knock {
 
-/// What only the admin can mend, in his own table.
+/// A fault in the admin's own table, which only the admin can mend.
 struct TableFault {
   std::string text;
   std::string run; ///< what to type

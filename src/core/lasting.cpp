@@ -48,6 +48,17 @@ bool is_covered(const Open& open, const Flow& flow) {
   return false;
 }
 
+/// One older than conntrack, which heard an answer of ours first, looks as if we had begun it. What we begin has a port
+/// from net.ipv4.ip_local_port_range, by default.
+Flow as_begun(const Flow& flow, const std::set<Address>& own) {
+  constexpr std::uint16_t kFirstLocalPort = 32'768;
+  const bool answer = flow.port.protocol == Protocol::tcp && flow.source_port < kFirstLocalPort &&
+                      own.contains(flow.source) && !own.contains(flow.destination);
+  if (!answer) return flow;
+  return {flow.destination, flow.port.number, flow.source, {Protocol::tcp, flow.source_port},
+          flow.id,          flow.zone};
+}
+
 } // namespace
 
 std::vector<Lasting> lasting(std::span<const Flow> flows, const LastingView& view) {
@@ -57,7 +68,8 @@ std::vector<Lasting> lasting(std::span<const Flow> flows, const LastingView& vie
     if (const auto source = parse_address(grant.source)) open.emplace(*source, &grant);
   std::map<Address, bool> trusted;
   std::vector<Lasting> found;
-  for (const auto& flow : flows) {
+  for (const auto& one : flows) {
+    const auto flow = as_begun(one, own);
     const auto* door = door_of(config, flow.port);
     if (door == nullptr || door->cut || own.contains(flow.source)) continue;
     if (!own.contains(flow.destination) && !any_holds(config.gate.also, flow.destination)) continue;

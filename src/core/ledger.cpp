@@ -215,6 +215,7 @@ std::vector<std::uint64_t> Ledger::flow_begun(const Address& source, Port port, 
     if (!on_disconnect(*held)) continue;
     auto grant = *held;
     grant.used = true;
+    grant.parted = {};
     if (!known || grant.adopted)
       grant.arrive = now; // one that is older than the knock is not the awaited one
     ids.push_back(grant.id);
@@ -232,7 +233,7 @@ void Ledger::flows_answered(const Address& source, Port port, Instant now) {
   }
 }
 
-std::vector<std::uint64_t> Ledger::flow_ended(const Address& source, Port port) {
+std::vector<std::uint64_t> Ledger::flow_ended(const Address& source, Port port, Instant now) {
   std::vector<std::uint64_t> ids;
   const auto count = connections_.find({source, port});
   if (count == connections_.end() || --count->second != 0) return ids;
@@ -240,7 +241,9 @@ std::vector<std::uint64_t> Ledger::flow_ended(const Address& source, Port port) 
   for (const auto* held : letting_in(book_, source, port)) {
     if (!on_disconnect(*held) || is_connected(connections_, *held)) continue;
     ids.push_back(held->id);
-    replace(held->id, *held);
+    auto parted = *held;
+    parted.parted = now;
+    replace(held->id, std::move(parted));
   }
   return ids;
 }

@@ -163,7 +163,9 @@ Plan plan_flows(const Ledger& ledger, std::span<const std::uint64_t> ids, Instan
   std::vector<OpenGrant> changed;
   for (const auto* held : ledger.book().find_all(ids)) {
     const bool lives = held->connected;
-    const auto closing = now + std::max(held->terms.linger, Millis{1}); // by the kernel, like every end
+    // It may be planned late: while the table is away. By the kernel, like every end.
+    const auto since = held->parted == Instant{} ? now : held->parted;
+    const auto closing = std::max(since + held->terms.linger, now + Millis{1});
     const auto ends = std::min(held->cap, lives ? now + kLease : std::max(closing, held->arrive));
     if (lives && ends <= held->ends) continue;
     changed.push_back(*held);
@@ -215,6 +217,13 @@ Batch all_open(const Ledger& ledger, Instant now) {
   Batch batch;
   batch.reserve(holders.size());
   for (const auto& [key, grants] : holders) batch.push_back(put_change(ledger.elements(), grants, key, now));
+  // Another may have put a range within one of ours: the kernel takes a wide one over a narrow one, not the reverse.
+  std::stable_sort(batch.begin(), batch.end(), [](const Change& a, const Change& b) {
+    const auto width = [](const GrantKey& key) {
+      return key.set == GrantSet::range ? key.last - key.port.number : 0;
+    };
+    return width(a.key) < width(b.key);
+  });
   return batch;
 }
 

@@ -18,12 +18,13 @@ struct Template {
   std::string_view text;
 };
 constexpr std::array kTemplates{Template{"gate", kGateTemplate}, Template{"forward", kForwardTemplate},
-                                Template{"cut", kCutTemplate}, Template{"embed", kEmbedTemplate}};
+                                Template{"cut", kCutTemplate}, Template{"wide", kWideTemplate},
+                                Template{"embed", kEmbedTemplate}};
 
 // What we fill and read; the other sets of embed.nft are its rules' own.
-constexpr std::array<std::string_view, 14> kFilledSets{"open4", "open6",    "net4",     "net6",    "uses4",
-                                                       "uses6", "session4", "session6", "guarded", "knocks",
-                                                       "cut",   "ours",     "range4",   "range6"};
+constexpr std::array<std::string_view, 15> kFilledSets{
+    "open4",   "open6",  "net4", "net6", "uses4",  "uses6",  "session4", "session6",
+    "guarded", "knocks", "cut",  "ours", "range4", "range6", "ours_wide"};
 
 /// Of nft's datatypes: the number (include/datatype.h) and the bytes in a key.
 struct Datatype {
@@ -116,6 +117,33 @@ std::vector<std::string> guarded_texts(const std::vector<Guarded>& guarded) {
   return texts;
 }
 
+struct Ours {
+  std::vector<std::string> single; ///< of `ours`
+  std::vector<std::string> wide;   ///< of `ours_wide`, no two of them touch
+};
+
+/// Every number that is guarded or a knock. What is a knock is a single one, also within a range.
+Ours ours_of(const StaticSets& sets) {
+  constexpr int kWide =
+      64; // ports in a row; the bitmap of the kernel looks at all its ports for each new one
+  std::set<int> numbers, single;
+  for (const auto& guarded : sets.guarded) numbers.insert(guarded.port.number);
+  for (Port port : sets.knocks) single.insert(port.number);
+  Ours ours;
+  for (auto first = numbers.begin(); first != numbers.end();) {
+    auto end = std::next(first);
+    int count = 1;
+    for (; end != numbers.end() && *end == *first + count; ++end) ++count;
+    if (count < kWide)
+      single.insert(first, end);
+    else
+      ours.wide.push_back(fmt::format("{}-{}", *first, *first + count - 1));
+    first = end;
+  }
+  for (int number : single) ours.single.push_back(std::to_string(number));
+  return ours;
+}
+
 std::vector<std::string> prefixes_of(const std::vector<Prefix>& prefixes, Family family) {
   std::vector<std::string> texts;
   for (const auto& prefix : prefixes)
@@ -181,6 +209,7 @@ std::string rules_text(const Config& config) {
   auto text = *template_text("gate", tokens);
   if (any([](const Door& door) { return !door.forwards.empty(); })) text += *template_text("forward", tokens);
   if (any([](const Door& door) { return door.cut; })) text += *template_text("cut", tokens);
+  if (!ours_of(static_sets_of(config)).wide.empty()) text += *template_text("wide", tokens);
   return text;
 }
 
@@ -214,13 +243,9 @@ StaticSets static_sets_of(const Config& config) {
 }
 
 std::string elements_text(std::string_view table, Mode mode, const StaticSets& sets) {
-  std::set<std::uint16_t> numbers;
-  for (const auto& guarded : sets.guarded) numbers.insert(guarded.port.number);
-  for (Port port : sets.knocks) numbers.insert(port.number);
-  std::vector<std::string> ours;
-  for (auto number : numbers) ours.push_back(std::to_string(number));
-
-  std::string text = fill(table, "ours", ours) + fill(table, "guarded", guarded_texts(sets.guarded)) +
+  const auto ours = ours_of(sets);
+  std::string text = fill(table, "ours", ours.single) + fill(table, "ours_wide", ours.wide) +
+                     fill(table, "guarded", guarded_texts(sets.guarded)) +
                      fill(table, "knocks", key_texts(sets.knocks));
   if (mode == Mode::embed) return text;
   const std::vector<std::string> refused{"tcp", "udp"};

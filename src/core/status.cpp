@@ -208,7 +208,7 @@ std::vector<std::string> lines_of(const Status& status, std::size_t most) {
   constexpr std::string_view kFurther =
       R"({"schema":1,"config":{"disabled":[]},"gate":{"guarded":[]},"grants":[]})";
   std::array<Items, 3> lists{Items{"disabled"}, Items{"guarded"}, Items{"grants"}};
-  auto& [disabled, guarded, grants] = lists;
+  auto &disabled = lists[0], &guarded = lists[1], &grants = lists[2];
   std::vector<std::string> lines;
   auto line = head_json(status).dump(-1, ' ', true, json::error_handler_t::replace);
   const auto finish = [&] {

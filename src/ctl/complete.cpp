@@ -12,7 +12,7 @@
 namespace knock::ctl {
 
 int complete(std::span<const std::string_view> words) {
-  constexpr Millis kPatience{500}; // somebody waits at a prompt
+  constexpr Millis kPatience{500}; // a user waits at the prompt
   std::vector<StatusGrant> grants;
   std::vector<std::string> doors;
   if (completes_live(words)) {

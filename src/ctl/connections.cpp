@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/connections.hpp"
 
-#include <algorithm>
-
 #include "netlink/conntrack.hpp"
 #include "netlink/cut.hpp"
 #include "netlink/own_addresses.hpp"
 #include "netlink/way_back.hpp"
 
 namespace knock::ctl {
-namespace {
-
-bool is_named(const std::vector<std::string>& names, std::string_view interface) {
-  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
-    return name.ends_with('*') ? interface.starts_with(name.substr(0, name.size() - 1)) : name == interface;
-  });
-}
-
-} // namespace
-
 Result<std::vector<Lasting>> lasting_connections(const Config& config, const Status& status) {
   auto conntrack = netlink::Conntrack::open();
   if (!conntrack) return tl::unexpected(conntrack.error());
@@ -29,7 +17,7 @@ Result<std::vector<Lasting>> lasting_connections(const Config& config, const Sta
   auto way_back = netlink::WayBack::open();
   if (!way_back) return tl::unexpected(way_back.error());
   const auto is_trusted = [&](const Address& source) {
-    return is_named(config.gate.trust_interfaces, way_back->to(source));
+    return trusts_interface(config, way_back->to(source));
   };
   return lasting(*flows, {config, status.grants, own->all(), is_trusted});
 }

@@ -60,16 +60,13 @@ class FirewallCheck {
  private:
   /// Where knocks come from: the way out, or any that is not trusted.
   void choose_interfaces() {
-    const auto& trust = config_.gate.trust_interfaces;
     const bool routed = std::any_of(facts_.interfaces.begin(), facts_.interfaces.end(),
                                     [](const auto& one) { return one.second.way_out; });
     for (const auto& [name, interface] : facts_.interfaces) {
       const auto& own = interface.addresses;
-      const bool trusted = std::any_of(trust.begin(), trust.end(), [&, &name = name](const std::string& one) {
-        return one.ends_with('*') ? name.starts_with(one.substr(0, one.size() - 1)) : one == name;
-      });
       if (name != "lo" && std::any_of(own.begin(), own.end(), grantable) &&
-          (routed ? interface.way_out : !trusted) && interfaces_.size() < kMaxInterfaces)
+          (routed ? interface.way_out : !trusts_interface(config_, name)) &&
+          interfaces_.size() < kMaxInterfaces)
         interfaces_.push_back(name);
     }
     if (interfaces_.empty()) interfaces_.emplace_back();

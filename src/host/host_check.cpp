@@ -70,10 +70,9 @@ void check_run(const Door& door, const HostFacts& facts, std::vector<Finding>& f
 }
 
 /// `"wg*"` stands for all that begin so.
-bool is_there(const std::string& name, const HostFacts& facts) {
-  if (!name.ends_with('*')) return facts.interfaces.contains(name);
-  const auto begin = facts.interfaces.lower_bound(name.substr(0, name.size() - 1));
-  return begin != facts.interfaces.end() && begin->first.starts_with(name.substr(0, name.size() - 1));
+bool is_there(const std::string& written, const HostFacts& facts) {
+  return std::any_of(facts.interfaces.begin(), facts.interfaces.end(),
+                     [&](const auto& one) { return names_interface(written, one.first); });
 }
 
 void check_gate(const Config& config, const HostFacts& facts, std::vector<Finding>& findings) {

@@ -80,6 +80,14 @@ void keep_boot(const std::string& directory) {
     (void)system::write_in_place(path, encode_last_good(*last));
 }
 
+/// A package asks it before it goes back to a version that cannot read these files.
+void say_format(const std::string& directory) {
+  constexpr std::string_view kFormat = "1\n";
+  const auto path = directory + "/format";
+  if (system::read_file(path).value_or("") != kFormat)
+    (void)system::write_file_atomically(path, kFormat, 0600);
+}
+
 /// Nothing when it cannot be read.
 std::optional<std::string> off_text(const std::string& directory) {
   auto read = system::read_file(file_of(directory, Remember::File::off));
@@ -100,6 +108,7 @@ Result<std::unique_ptr<RealWorld>> RealWorld::open(system::EventLoop& loop, std:
                                                    ConfigPointer config, std::string state) {
   auto lock = lock_patiently(state);
   if (!lock) return tl::unexpected(lock.error());
+  say_format(state);
   auto gate = netlink::Gate::open();
   if (!gate) return tl::unexpected(gate.error());
   auto own = netlink::OwnAddresses::open();

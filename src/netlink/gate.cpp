@@ -20,9 +20,10 @@ namespace {
 /// What of embed.nft the admin's table lacks, as the text to type. Empty when it fits.
 std::string missing_in(const Gate::Sets& sets, const std::string& table) {
   if (sets.empty())
-    return fmt::format("table inet {} is missing, or holds none of our sets; put this line into it: "
-                       "include \"/usr/share/knockgate/nft/embed.nft\"",
-                       table);
+    return fmt::format(
+        "table inet {} is missing, or holds none of our sets; make a copy of them, and include it there: "
+        "knockctl template embed > /etc/nftables-knockgate.nft",
+        table);
   std::string missing;
   for (const auto& shape : embed_shapes()) {
     const auto found = sets.find(std::string{shape.name});
@@ -82,7 +83,7 @@ Result<Gate> Gate::open() {
   return Gate(std::move(*nft));
 }
 
-Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
+Result<bool> Gate::load_once(const Config& config, const StaticSets& sets, const Batch& grants) {
   const auto& table = config.nft.table;
   const auto present = nft_.sets(table);
   if (!present) return tl::unexpected(present.error());
@@ -121,6 +122,20 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
   const auto made = nft_.sets(table);
   loaded_ = (made ? shape(config, *made) : tl::unexpected(made.error())).value_or(Shape{});
   return anew;
+}
+
+Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
+  constexpr int kRaces = 3; // who commits all the time, commits elsewhere
+  bool anew = false;
+  for (int races = 0;; ++races) {
+    const auto before = nft_.generation();
+    const auto loaded = load_once(config, sets, grants);
+    if (!loaded && races == 0) return loaded;
+    if (!loaded) return anew; // it was loaded, and another took it away since: that is heard
+    anew = anew || *loaded;
+    const auto after = nft_.generation();
+    if (races == kRaces || (before && after && *after == *before + 1)) return anew;
+  }
 }
 
 bool Gate::is_redefined(const Sets& present) const {

@@ -52,6 +52,8 @@ class Gate {
 
  private:
   explicit Gate(Nftables nft) : nft_(std::move(nft)) {}
+  /// Takes what stands behind it for what it loaded: not what another commits in between.
+  Result<bool> load_once(const Config& config, const StaticSets& sets, const Batch& grants);
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
   /// Whether a set is not as the last load left it: Linux before 6.5 cannot change it in place.
   [[nodiscard]] bool is_redefined(const Sets& present) const;

@@ -180,6 +180,19 @@ Result<std::vector<wire::ChainInfo>> Nftables::chains(const std::string& table) 
   return found;
 }
 
+Result<std::uint32_t> Nftables::generation() {
+  std::optional<std::uint32_t> found;
+  const auto code =
+      socket_.request(wire::encode_generation_get(socket_.next_sequence()), [&](const nlmsghdr* message) {
+        const auto event = wire::parse_nft_event(message);
+        if (event && event->kind == wire::NftEvent::Kind::generation) found = event->count;
+      });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0 || !found)
+    return tl::unexpected(system::system_error("read the generation of nf_tables", *code, kNeedsCapability));
+  return *found;
+}
+
 Result<std::vector<wire::TableInfo>> Nftables::tables() {
   std::vector<wire::TableInfo> found;
   const auto code = dump([](std::uint32_t sequence) { return wire::encode_table_dump(sequence); },

@@ -39,6 +39,8 @@ class Nftables {
   Result<std::vector<wire::RuleInfo>> rules(const std::string& table);
   /// The chains of `inet table`, by name; none when there is no such table.
   Result<std::vector<wire::ChainInfo>> chains(const std::string& table);
+  /// How many commits there were in this network namespace; all tables have one count.
+  Result<std::uint32_t> generation();
   /// All of family inet.
   Result<std::vector<wire::TableInfo>> tables();
   /// `inet name`; handle 0 when there is no such table.

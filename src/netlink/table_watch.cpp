@@ -11,6 +11,8 @@
 
 #include <knock/ruleset.hpp>
 
+#include "wire/nft_table.hpp"
+
 namespace knock::netlink {
 namespace {
 
@@ -21,6 +23,20 @@ bool is_fleeting(std::string_view set) {
   return set == "knocking4" || set == "knocking6" || set == "overflow";
 }
 
+/// In a container getpid() says another number than events do.
+Result<std::uint32_t> own_process() {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return tl::unexpected(socket.error());
+  auto process = static_cast<std::uint32_t>(::getpid());
+  const auto code =
+      socket->request(wire::encode_generation_get(socket->next_sequence()), [&](const nlmsghdr* message) {
+        const auto event = wire::parse_nft_event(message);
+        if (event && event->process != 0) process = event->process;
+      });
+  if (!code) return tl::unexpected(code.error());
+  return process;
+}
+
 } // namespace
 
 Result<TableWatch> TableWatch::open(std::string table, Mode mode) {
@@ -28,12 +44,13 @@ Result<TableWatch> TableWatch::open(std::string table, Mode mode) {
   auto events = NetlinkSocket::open(NETLINK_NETFILTER, 1U << (kGroup - 1U));
   if (!events) return tl::unexpected(events.error());
   set_receive_buffer(events->fd(), kBufferBytes);
-  return TableWatch(std::move(*events), std::move(table), mode);
+  const auto own = own_process();
+  if (!own) return tl::unexpected(own.error());
+  return TableWatch(std::move(*events), std::move(table), mode, *own);
 }
 
-TableWatch::TableWatch(NetlinkSocket events, std::string table, Mode mode)
-    : events_(std::move(events)), table_(std::move(table)), mode_(mode),
-      own_process_(static_cast<std::uint32_t>(::getpid())) {}
+TableWatch::TableWatch(NetlinkSocket events, std::string table, Mode mode, std::uint32_t own_process)
+    : events_(std::move(events)), table_(std::move(table)), mode_(mode), own_process_(own_process) {}
 
 std::vector<Disturbance> TableWatch::drain(std::uint32_t own_port_id) {
   std::vector<Disturbance> found;
@@ -110,11 +127,9 @@ void TableWatch::collect_elements(const wire::NftEvent& event) {
 }
 
 std::optional<Disturbance> TableWatch::judge(const wire::NftEvent& generation, std::uint32_t own_port_id) {
-  if (generation.port_id == own_port_id) {
-    own_process_ = generation.process;
+  if (generation.port_id == own_port_id || generation.process == own_process_ ||
+      generation.port_id != commit_.port_id)
     return std::nullopt;
-  }
-  if (generation.process == own_process_ || generation.port_id != commit_.port_id) return std::nullopt;
   Disturbance found{commit_.broken || !commit_.missing.empty(),
                     commit_.set_made,
                     commit_.changed || commit_.set_made,

@@ -58,7 +58,7 @@ class TableWatch {
     std::set<std::pair<std::string, wire::Bytes>> missing; ///< elements of sets that the config fills
   };
 
-  TableWatch(NetlinkSocket events, std::string table, Mode mode);
+  TableWatch(NetlinkSocket events, std::string table, Mode mode, std::uint32_t own_process);
   void read(const nlmsghdr* message, std::uint32_t own_port_id, std::vector<Disturbance>& found);
   void collect(const wire::NftEvent& event);
   void collect_elements(const wire::NftEvent& event);

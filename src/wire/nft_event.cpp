@@ -29,6 +29,7 @@ std::uint32_t to_number(Span payload) {
 void parse_generation(Span attributes, NftEvent& event) {
   event.kind = NftEvent::Kind::generation;
   for_each_attribute(attributes, [&](std::uint16_t type, Span payload) {
+    if (type == NFTA_GEN_ID) event.count = to_number(payload);
     if (type == NFTA_GEN_PROC_PID) event.process = to_number(payload);
     if (type == NFTA_GEN_PROC_NAME) event.name = to_text(payload);
   });

@@ -35,6 +35,7 @@ struct NftEvent {
   std::vector<GrantKey> keys;    ///< elements of a grant set
   std::vector<Bytes> other_keys; ///< elements of any other set
   std::uint32_t port_id = 0;     ///< the netlink socket that committed; 0: the kernel
+  std::uint32_t count = 0;   ///< generation: of commits, of all tables of the network namespace
   std::uint32_t process = 0; ///< generation: thread that committed, numbered as in the first pid namespace
   std::string name;          ///< generation: its name, at most 15 bytes of anything
 };

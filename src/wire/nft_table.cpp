@@ -147,6 +147,13 @@ Bytes encode_table_dump(std::uint32_t sequence) {
   return encode_dump(NFT_MSG_GETTABLE, {}, nullptr, sequence);
 }
 
+Bytes encode_generation_get(std::uint32_t sequence) {
+  MessageWriter writer(kMessageBytes);
+  auto* message = nftnl_nlmsg_build_hdr(writer.next(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, sequence);
+  writer.finish(message);
+  return std::move(writer).take();
+}
+
 std::optional<SetInfo> parse_set(const nlmsghdr* message) {
   if (!is_message(message, NFT_MSG_NEWSET)) return std::nullopt;
   const Owned<nftnl_set> set(nftnl_set_alloc(), nftnl_set_free);

@@ -48,6 +48,8 @@ struct ChainInfo {
 std::optional<ChainInfo> parse_chain(const nlmsghdr* message);
 Bytes encode_set_dump(const std::string& table, std::uint32_t sequence);
 Bytes encode_table_dump(std::uint32_t sequence);
+/// Answered by the `generation` of nft_event.hpp, by the number and process of the asker.
+Bytes encode_generation_get(std::uint32_t sequence);
 
 /// A table as the kernel knows it. A table that is deleted and made again has another handle.
 struct TableInfo {

@@ -219,7 +219,7 @@ ok "without a door: a table of a daemon that lives is left alone, one that no pr
 stop
 config <<<"$DOOR"
 chmod 755 "$TMP" "$TMP/state"
-background setpriv --reuid 65534 --clear-groups flock -x "$TMP/state" sleep 600
+background setpriv --reuid 65534 --clear-groups flock -Fx "$TMP/state" sleep 600
 taken() { ! flock -n "$TMP/state" true; }
 await taken
 start

@@ -10,7 +10,7 @@ table = "inet filter"'
 config <<<"$FOUR_STEPS
 for = \"$((8 * SLOW))s\""
 code=0; ip netns exec "$RUN-router" knockgated --config "$TMP/knockgate.toml" 2>"$TMP/said" || code=$?
-[ $code = 1 ] && grep -q 'embed.nft' "$TMP/said" || fail "code $code: $(cat "$TMP/said")"
+[ $code = 1 ] && grep -q 'knockctl template embed' "$TMP/said" || fail "code $code: $(cat "$TMP/said")"
 ok "a missing table: it says what to include"
 
 knockctl template embed >"$TMP/embed.nft"

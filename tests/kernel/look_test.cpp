@@ -2,8 +2,15 @@
 // By what a look knows our table again after another process had it: each case in a network namespace.
 #include "netlink/gate.hpp"
 
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <poll.h>
+
 #include <memory>
 #include <string>
+#include <thread>
+
+#include <fmt/format.h>
 
 #include "../harness/keeper.hpp"
 #include "../harness/own_namespace.hpp"
@@ -76,6 +83,31 @@ TEST_CASE("a table is as it was loaded until another process changes its rules o
     CHECK(world.as_loaded());
     CHECK(world.definition() == definition); // and not what another made, taken for ours
   }
+}
+
+TEST_CASE("what another commits while a load is read back is no part of it") {
+  if (!enter_namespace()) return;
+  World world;
+  for (int i = 1; i < 3'000; ++i) // to read them takes a while
+    world.sets.trust_prefixes.push_back(*parse_prefix(fmt::format("2001:db8:{:x}::/64", i)));
+  REQUIRE(world.gate.load(*world.config, world.sets, {}));
+  auto nftables = Nftables::open();
+  REQUIRE(nftables);
+  for (int round = 0; round < 5; ++round) {
+    CAPTURE(round);
+    const auto events = *NetlinkSocket::open(NETLINK_NETFILTER, 1U << (NFNLGRP_NFTABLES - 1U));
+    std::thread other([&] {
+      pollfd commit{events.fd(), POLLIN, 0};
+      ::poll(&commit, 1, 25'000);
+      (void)load_ruleset("insert rule inet knockgate guard accept");
+    });
+    const auto rules = nftables->rules("knockgate")->size();
+    CHECK(world.gate.load(*world.config, world.sets, {}));
+    other.join();
+    CHECK((nftables->rules("knockgate")->size() == rules || !world.as_loaded()));
+  }
+  REQUIRE(world.gate.load(*world.config, world.sets, {}));
+  CHECK(world.as_loaded());
 }
 
 TEST_CASE("another default end or size of a set is another table, where the kernel changes it in place") {

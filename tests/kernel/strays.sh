@@ -198,3 +198,23 @@ refuses 78 'table inet second is there, and knockgate did not make it'
 set_of_rules=$(in_ns router nft list table inet second)
 grep -q 4242 <<<"$set_of_rules" || fail "the table of another was touched"
 ok "a table of another, and a second daemon on one table or state directory, are refused"
+
+in_ns router nft flush ruleset
+config <<<"$FOUR_STEPS"
+# The kernel numbers processes as its first pid namespace does; this daemon sees itself as 1.
+unshare --pid --fork --kill-child ip netns exec "$RUN-router" knockgated --config "$TMP/knockgate.toml" 2>>"$TMP/log" &
+DAEMON=$!
+in_ns router knockctl wait --timeout $((10 * SLOW))s || fail "the daemon does not start"
+ctl off >/dev/null
+stop KILL
+unshare --pid --fork --kill-child ip netns exec "$RUN-router" knockgated --config "$TMP/knockgate.toml" 2>>"$TMP/log" &
+DAEMON=$!
+in_ns router knockctl wait --timeout $((10 * SLOW))s || fail "the daemon does not start"
+ctl on >/dev/null || fail "on is not answered"
+expect '.gate.loaded and .gate.healed == 0'
+in_ns router nft flush chain inet knockgate guard
+await status '.gate.healed >= 1'
+for _ in 1 2 3; do ctl wait; done
+expect '.gate.loaded and .gate.healed == 1'
+stays_closed intruder $R4 22
+ok "in a container of its own it knows its own commits"

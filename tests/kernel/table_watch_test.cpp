@@ -226,7 +226,7 @@ int first_process() {
   auto watch = TableWatch::open("knockgate");
   auto ours = Nftables::open();
   if (::getpid() != 1 || !watch || !ours || !load_ruleset(rules() + kAddBoth)) return 2;
-  if (watch->drain(ours->port_id()).size() != 1) return 3; // a stranger so far
+  if (!watch->drain(ours->port_id()).empty()) return 3; // that was nft, before any commit of `ours`
   if (!ours->commit({{Change::Kind::remove, kSsh}}, "knockgate")) return 4;
   if (!load_ruleset("flush set inet knockgate net6")) return 5;
   if (!watch->drain(ours->port_id()).empty()) return 6;

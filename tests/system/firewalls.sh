@@ -15,10 +15,10 @@ README=$SOURCE/README.md
 mkdir "$TMP/typed"
 # The commands of README.md in its order, a file each; answers stand between them, and are not typed.
 awk -v to="$TMP/typed" '
-  /^## / { wanted = /^## (Build and install|The first five minutes)/ }
+  /^## / { wanted = /^## (Install|The first five minutes)/ }
   !wanted || !/^    / { next }
   { line = $0; sub(/^    (   )?/, "", line) }
-  !heredoc && line !~ /^(sudo|cmake|ip|knock) / { next }
+  !heredoc && line !~ /^(sudo|packaging\/[a-z-]*|ip|knock)( |$)/ { next }
   !heredoc { file = sprintf("%s/%02d", to, ++count) }
   { print line >file }
   heredoc && line == "END" { heredoc = 0; next }
@@ -39,6 +39,12 @@ admin() { # COMMAND
   typed "$1"
   root "$1" >"$TMP/said" 2>&1 || { cat "$TMP/said"; fail "as root on the router: $1"; }
 }
+installed() { # as by the package: what is built, owners as `cmake --install` gives them, the units enabled
+  install_service
+  grep -o '"[a-z-]*;[^"]*"' "$TMP/build/generated/install.cmake" | tr -d '"' >"$TMP/owners"
+  while IFS=';' read -ra words; do inside "${words[@]//'${CMAKE_INSTALL_PREFIX}'//usr}" </dev/null 2>>"$TMP/log" || fail "${words[*]}"; done <"$TMP/owners"
+  root 'systemctl daemon-reload && systemctl -q enable --now knockgated knockgate-boot'
+}
 # Goes on with README's commands until one begins so, which is typed too.
 NEXT=1
 type_until() { # BEGINNING
@@ -47,8 +53,8 @@ type_until() { # BEGINNING
     text=$(cat "$TMP/typed/$(printf %02d $NEXT)" 2>/dev/null) || fail "README has no '$1' here"
     NEXT=$((NEXT + 1))
     case $text in
-      *knockgate-runner.socket*) ;; # only when a door has `run`
-      *packaging/prepare*|cmake*|"sudo cmake"*) typed "$text" ;; # built already, and installed below
+      *packaging/*) typed "$text" ;; # built already
+      "sudo apt install ./"*) typed "$text"; installed ;;
       knock*) typed "$text"; in_ns client sh -c "$text true" >"$TMP/said" 2>&1 || { cat "$TMP/said"; fail "$text"; } ;;
       *) admin "$text" ;;
     esac
@@ -132,12 +138,13 @@ ok "$HOST: $(wc -l <"$TMP/before") lines of rules, ssh open to all"
 # --- from nothing to the first ssh
 # Names of all that `check` finds, but those of accepted ones.
 finds() { [ "$(root 'knockctl check' 2>&1 | grep -o '\[[a-z-]*\];' | sort -u | tr -d '[];\n')" = "$1" ] || { inside knockctl check; fail "check finds something else than '$1'"; }; }
-install_service
+type_until "sudo apt install"
+greets intruder || fail "without a door something is guarded"
 copied=$(grep -l 'trust = \["lan0"\]' "$TMP"/typed/*) # blindly, where there is no lan0
 ! inside unshare -n bash -c "sudo() { \"\$@\"; }; $(cat "$copied")" >"$TMP/said" 2>&1 || fail "no word about lan0, which is not there"
-grep -q '"lan0" does not exist' "$TMP/said" && ! inside test -e /etc/knockgate/knockgate.toml || fail "$(cat "$TMP/said")"
-type_until "sudo systemctl enable --now knockgated"
-greets intruder || fail "without a door something is guarded"
+grep -q '"lan0" does not exist' "$TMP/said" && inside grep -q "^#trust" /etc/knockgate/knockgate.toml || fail "$(cat "$TMP/said")"
+type_until "sudo knockctl check"
+grep -Eq 'door ssh has no knock.*knock = \["(tcp|udp)/' "$TMP/said" || fail "check proposes no knock: $(cat "$TMP/said")"
 type_until "sudo knockctl check"
 [ "$(cat "$TMP/said")" = "ok: 1 door enabled" ] || fail "check finds: $(cat "$TMP/said")"
 type_until "sudo knockctl reload --confirm"
@@ -153,15 +160,13 @@ rules | diff "$TMP/before" - || fail "the rules of $HOST are not what they were"
 ok "the README's commands lead to ssh by a knock, for its source only; confirmed; the rules of $HOST are untouched"
 
 # --- from boot on
-finds boot-file
 if [ "$HOST" = docker ]; then
-  admin "echo '$(grep -m 1 -o 'include .*' "$TMP/said")' | sudo tee -a /etc/nftables.conf && sudo systemctl enable nftables"
+  admin "echo '$(grep -m 1 -o 'include .*' "$TMP/said")' | sudo tee -a /etc/nftables.conf"
 else
-  type_until "sudo tee -a /etc/knockgate/knockgate.toml"
-  admin "sudo knockctl reload"
+  ! grep -q 'include ' "$TMP/said" || fail "nftables.service is not enabled: $(cat "$TMP/said")"
 fi
 root "knockctl check --strict" >"$TMP/said" 2>&1 || fail "check --strict: $(cat "$TMP/said")"
-ok "boot: what check finds, README answers; then check --strict is silent"
+ok "boot: knockgate-boot.service is enough, where nftables.service is enabled a line more; check --strict is silent"
 
 # --- ssh that knocks by itself
 awk '/^       Host / {here = 1} !NF {here = 0} here' "$README" >>"$TMP/ssh_config"

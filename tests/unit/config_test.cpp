@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <vector>
 
 using namespace knock;
@@ -32,6 +33,44 @@ TEST_CASE("an empty file is a config with every default") {
   CHECK(parsed.config->limits.attempts == 524'288);
   CHECK(parsed.config->limits.cooloff == 30s);
   CHECK(parsed.config->doors.empty());
+}
+
+TEST_CASE("the installed knockgate.toml has no door, and as comments known keys with their defaults") {
+  std::ifstream file(KNOCKGATE_INSTALLED);
+  std::string before, text;
+  for (std::string line; std::getline(file, line);) {
+    before += line + '\n';
+    const bool written = line.starts_with('#') && !line.starts_with("# "); // `#key = value`, `#[door.ssh]`
+    text += (written ? line.substr(1) : line) + '\n';
+  }
+  const auto plain = parse(before);
+  REQUIRE(plain.config);
+  CHECK(plain.config->doors.empty());
+  CHECK(plain.findings.empty());
+
+  for (const auto& finding : parse(text).findings) // keys of a door that do not go together
+    CHECK_MESSAGE(finding.text.find("unknown") == std::string::npos, to_string(finding));
+  const auto door = text.find("[door.ssh]");
+  REQUIRE(door != std::string::npos);
+  const auto same = parse(text.substr(0, door));
+  REQUIRE(same.config);
+  auto& config = *same.config;
+  CHECK(config.gate.mark == 0x10000U); // an example: it has no default
+  const Config usual;
+  CHECK(config.gate.reset == usual.gate.reset);
+  CHECK(config.control.socket == usual.control.socket);
+  CHECK(config.control.write_group == usual.control.write_group);
+  CHECK(config.nflog.group == usual.nflog.group);
+  CHECK(config.nflog.buffer_bytes == usual.nflog.buffer_bytes);
+  CHECK(config.nft.mode == usual.nft.mode);
+  CHECK(config.nft.table == usual.nft.table);
+  CHECK(config.nft.boot_file == usual.nft.boot_file);
+  CHECK(config.limits.attempts == usual.limits.attempts);
+  CHECK(config.limits.grants == usual.limits.grants);
+  CHECK(config.limits.per_source == usual.limits.per_source);
+  CHECK(config.limits.cooloff == usual.limits.cooloff);
+  CHECK(config.runner.time == usual.runner.time);
+  CHECK(config.log_level == usual.log_level);
 }
 
 TEST_CASE("a door with all of its keys") {

@@ -38,7 +38,8 @@ TEST_CASE("the chains of embed.nft in short: what they look up, report to, and w
   CHECK(chain(chains, "knockgate_report").rules ==
         std::vector<std::string>{"limit goto knockgate_at_once", "goto knockgate_batched"});
   CHECK(chain(chains, "knockgate_grants").rules ==
-        std::vector<std::string>{"return", "@ours @guarded goto knockgate_guard"});
+        std::vector<std::string>{"return", "@ours @guarded goto knockgate_guard",
+                                 "@ours_wide @guarded goto knockgate_guard"});
   CHECK(chain(chains, "knockgate_uses").rules.at(0) == "!= @uses4 return");
   CHECK(chain(chains, "knockgate_remember").rules.at(0) == "@knocking4 return");
 }

@@ -49,6 +49,13 @@ TEST_CASE("what outlives its grant is at a port that a door opens or forwards, a
   CHECK(found({flow("203.0.113.9", 22, "192.0.2.99")}).empty());         // passes through
 }
 
+TEST_CASE(
+    "a connection that conntrack heard first from its answer is its client's; one that we begin is not") {
+  CHECK(found({flow("192.0.2.1", 50'000, "203.0.113.9", 22)}) == "ssh");
+  CHECK(found({flow("192.0.2.1", 443, "203.0.113.9", 60'500)}).empty()); // from a port that the kernel chose
+  CHECK(found({flow("192.0.2.1", 50'000, "203.0.113.9", 22)}, {grant("203.0.113.9", 32)}).empty());
+}
+
 TEST_CASE("what is trusted, ours, or covered by an open grant outlives nothing") {
   CHECK(found({flow("198.51.100.9", 22)}).empty());
   CHECK(found({flow("203.0.113.20", 22)}).empty());

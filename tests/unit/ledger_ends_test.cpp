@@ -58,7 +58,7 @@ Plan begun(Ledger& ledger, const Address& source, Port port, Instant now) {
 }
 
 Plan ended(Ledger& ledger, const Address& source, Port port, Instant now) {
-  return plan_flows(ledger, ledger.flow_ended(source, port), now);
+  return plan_flows(ledger, ledger.flow_ended(source, port, now), now);
 }
 
 void count(Ledger& ledger, std::uint64_t packets, GrantSet set = GrantSet::open) {
@@ -362,6 +362,18 @@ TEST_CASE("on-disconnect: a time to arrive, a lease while a connection lives, li
   const auto events = ledger.expire(kStart + 70s);
   REQUIRE(events.size() == 1);
   CHECK(events[0].reason == "disconnect");
+}
+
+TEST_CASE("on-disconnect: linger runs from the end of the last connection, also when it is planned late") {
+  Ledger ledger({});
+  open(ledger, disconnecting());
+  accepted(ledger, begun(ledger, kClient, kSsh, kStart + 5s));
+  const auto ids = ledger.flow_ended(kClient, kSsh, kStart + 40s);
+  CHECK(plan_flows(ledger, ids, kStart + 47s).batch.at(0).timeout == 3s);
+  CHECK(plan_flows(ledger, ids, kStart + 55s).batch.at(0).timeout == 1ms);
+  accepted(ledger, begun(ledger, kClient, kSsh, kStart + 41s));
+  ledger.forget_flows(); // how the second ended is not known: from now on
+  CHECK(plan_flows(ledger, ids, kStart + 60s).batch.at(0).timeout == 10s);
 }
 
 TEST_CASE("on-disconnect: a knock that nobody has used yet keeps its time to arrive") {

@@ -360,3 +360,22 @@ TEST_CASE("a wide range is one element; who restarts finds one grant with its po
   CHECK(after.grants().size() == 2);
   CHECK(port_texts(after.grants().rbegin()->second).size() == 1);
 }
+
+TEST_CASE("what is put anew begins with the narrow ranges: the kernel takes a wide one over them, not the "
+          "reverse") {
+  Ledger ledger({});
+  auto asked = request("203.0.113.9", "mosh");
+  asked.ranges = {{{Protocol::udp, 60'000}, {Protocol::udp, 61'000}}};
+  auto there = elements_of(open(ledger, {asked}, kStart).batch);
+  auto narrow = there[1];
+  narrow.key.port.number = 60'500;
+  narrow.key.last = 60'510;
+  narrow.comment = "by hand";
+  there.push_back(narrow);
+  Ledger after({});
+  after.adopt(there, no_terms, kStart + 1s);
+  const auto anew = all_open(after, kStart + 2s);
+  REQUIRE(anew.size() == 3);
+  CHECK(anew[1].key == narrow.key);
+  CHECK(anew[2].key == there[1].key);
+}

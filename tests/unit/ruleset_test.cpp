@@ -45,6 +45,13 @@ TEST_CASE("the tokens of a template are replaced, and nothing else") {
   CHECK_FALSE(template_text("backward", {}));
 }
 
+TEST_CASE("rules that other traffic pays for are loaded only for a config with 64 guarded ports in a row") {
+  auto config = config_with_doors();
+  CHECK_FALSE(has(rules_text(config), "@ours_wide"));
+  config.doors[0].ranges = {{{Protocol::udp, 60'001}, {Protocol::udp, 60'064}}};
+  CHECK(has(rules_text(config), "chain gate {\n    th dport @ours_wide goto ours\n"));
+}
+
 TEST_CASE("static sets hold the ports of enabled doors only") {
   const auto sets = static_sets_of(config_with_doors());
   REQUIRE(sets.guarded.size() == 1);
@@ -65,7 +72,29 @@ TEST_CASE("elements replace what a set held, in one text") {
         "trusted6 { 2001:db8::/32 }"})
     CHECK_MESSAGE(has(text, part), part);
   CHECK_FALSE(has(elements_text("fw", Mode::embed, sets), "trusted"));
+  CHECK_FALSE(has(text, "add element inet knockgate ours_wide"));
   CHECK(elements_text("knockgate", Mode::gate, {}).find("add element") == std::string::npos);
+}
+
+TEST_CASE(
+    "64 guarded ports in a row are one element of ours, of either protocol; a knock among them has its own") {
+  StaticSets sets;
+  const auto guard = [&](Protocol protocol, int first, int last) {
+    for (int number = first; number <= last; ++number)
+      sets.guarded.push_back({{protocol, static_cast<std::uint16_t>(number)}, {}});
+  };
+  guard(Protocol::tcp, 22, 22);
+  guard(Protocol::tcp, 100, 162); // 63
+  guard(Protocol::tcp, 1000, 1040);
+  guard(Protocol::udp, 1030, 1063);
+  guard(Protocol::udp, 65'472, 65'535);
+  sets.knocks = {{Protocol::udp, 1010}};
+  for (const auto mode : {Mode::gate, Mode::embed}) {
+    const auto text = elements_text("t", mode, sets);
+    CHECK(has(text, "add element inet t ours_wide { 1000-1063, 65472-65535 }"));
+    CHECK(has(text, "add element inet t ours { 22, 100, 101, "));
+    CHECK(has(text, " 161, 162, 1010 }"));
+  }
 }
 
 TEST_CASE("the boot file holds no unconfirmed port") {
@@ -155,7 +184,7 @@ TEST_CASE("a batch as text upserts what it puts, each kind of grant in its own s
 
 TEST_CASE("what embed mode looks for is what embed.nft says") {
   const auto shapes = embed_shapes();
-  CHECK(shapes.size() == 14);
+  CHECK(shapes.size() == 15);
   const auto text = *template_text("embed", {});
   for (const auto& shape : shapes) {
     CAPTURE(shape.name);

@@ -325,8 +325,8 @@ const Door* enabled_door(const Config& config, std::string_view name) {
 }
 
 std::size_t count_enabled(const Config& config) {
-  return static_cast<std::size_t>(std::count_if(config.doors.begin(), config.doors.end(),
-                                                [](const Door& door) { return door.enabled; }));
+  return static_cast<std::size_t>(
+      std::count_if(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; }));
 }
 
 void drop_accepted(std::vector<Finding>& findings, const std::vector<std::string>& accept) {

@@ -123,6 +123,17 @@ void read_grant(Reader& in, const Written& value, Door& door) {
 
 namespace knock {
 
+bool names_interface(std::string_view written, std::string_view interface) {
+  return written.ends_with('*') ? interface.starts_with(written.substr(0, written.size() - 1))
+                                : written == interface;
+}
+
+bool trusts_interface(const Config& config, std::string_view interface) {
+  const auto& trust = config.gate.trust_interfaces;
+  return std::any_of(trust.begin(), trust.end(),
+                     [&](const std::string& written) { return names_interface(written, interface); });
+}
+
 bool opens(const Door& door, Port port) {
   return std::binary_search(door.opens.begin(), door.opens.end(), port) ||
          std::any_of(door.ranges.begin(), door.ranges.end(),

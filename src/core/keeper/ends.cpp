@@ -42,7 +42,7 @@ void Ends::take_in(Ledger& ledger, const std::vector<FlowNews>& news, Instant no
       break;
     case FlowEvent::Kind::answered: answered_.push_back(flow); break;
     case FlowEvent::Kind::ended:
-      for (const auto id : ledger.flow_ended(flow.source, flow.port)) touched_.insert(id);
+      for (const auto id : ledger.flow_ended(flow.source, flow.port, now)) touched_.insert(id);
       break;
     }
   }

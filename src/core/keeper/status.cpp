@@ -122,6 +122,27 @@ std::string advice_of(const Error& error) {
   return error.advice.empty() ? "journalctl -u knockgated" : error.advice;
 }
 
+/// What stands between the table that is wanted and the one that is there.
+void warn_of_table(Status& status, const State& state, Instant now) {
+  const auto add = [&](std::string code, std::string text, std::string run) {
+    status.warnings.push_back({std::move(code), std::move(text), std::move(run)});
+  };
+  const auto& error = state.table.error();
+  const bool admins = error && status.mode == "embed"; // then the error says what is missing
+  if (status.state == "enforcing" && !status.gate.loaded && !status.gate.differs && !admins)
+    add("table", "the table is gone", "sudo knockctl reload --now");
+  if (error)
+    add("healing",
+        fmt::format("the table cannot be {}: {}",
+                    any_door(*state.settings.config) ? "put back" : "taken away", error->what),
+        advice_of(*error));
+  if (const auto [pace, by] = state.table.fight(now); pace != Millis{0})
+    add("healing",
+        fmt::format("two writers fight over the table: {} changes it, knockgated puts it back, {} later", by,
+                    span_text(pace.count())),
+        "stop the other, or include the boot file in its ruleset");
+}
+
 void warn(Status& status, const State& state, Instant now) {
   const auto& memory = state.kept.memory;
   const auto add = [&](std::string code, std::string text, std::string run) {
@@ -150,26 +171,13 @@ void warn(Status& status, const State& state, Instant now) {
     add("boot-file", "boot file differs from the live sets", "sudo knockctl save");
   if (status.config.boot_file == "missing")
     add("boot-file", "no boot file: open until the daemon runs", "sudo knockctl save");
-  const auto& error = state.table.error();
-  const bool admins = error && status.mode == "embed"; // then the error says what is missing
-  if (status.state == "enforcing" && !status.gate.loaded && !status.gate.differs && !admins)
-    add("table", "the table is gone", "sudo knockctl reload --now");
   if (const auto unwritten = unremembered(state))
     add("state", fmt::format("not remembered, a restart goes by what was true before: {}", unwritten->what),
         advice_of(*unwritten));
-  if (error)
-    add("healing",
-        fmt::format("the table cannot be {}: {}",
-                    any_door(*state.settings.config) ? "put back" : "taken away", error->what),
-        advice_of(*error));
+  warn_of_table(status, state, now);
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
         advice_of(*state.standing.deaf_flows));
-  if (const auto [pace, by] = state.table.fight(now); pace != Millis{0})
-    add("healing",
-        fmt::format("two writers fight over the table: {} changes it, knockgated puts it back, {} later", by,
-                    span_text(pace.count())),
-        "stop the other, or include the boot file in its ruleset");
   if (const auto* door = state.knocks.hurried(now))
     add("pace", fmt::format("door {} is knocked at too fast: knocks are refused", door->name),
         fmt::format(

@@ -69,12 +69,8 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
     apart_ = true; // the guard comes back whatever the elements are
     return lines;
   }
-  if (error && error->code == ENOENT && config.nft.mode == Mode::embed) {
-    lines = fail(*error, now);
-    leave(); // until the admin's sets are back
-    return lines;
-  }
-  if (error) return fail(*error, now);
+  if (error)
+    return fail(*error, now, error->code == ENOENT && config.nft.mode == Mode::embed); // the admin's sets
   pace_.take(now);
   ++healed_;
   const bool fought = pace_.wait(now) != Millis{0};
@@ -98,11 +94,11 @@ std::vector<Line> Table::settle_heal(const std::optional<Error>& error, std::siz
   return lines;
 }
 
-std::vector<Line> Table::fail(const Error& error, Instant now) {
+std::vector<Line> Table::fail(const Error& error, Instant now, bool others) {
   std::vector<Line> lines;
   if (!error_ || to_string(*error_) != to_string(error)) lines.push_back({LogLevel::error, to_string(error)});
   error_ = error;
-  not_before_ = now + kTryAgain;
+  not_before_ = others ? Instant::max() : now + kTryAgain;
   return lines;
 }
 

@@ -46,10 +46,9 @@ class Table {
   /// What a load came to. Returns what to log.
   std::vector<Line> settle_heal(const std::optional<Error>& error, std::size_t elements, bool with_elements,
                                 const Config& config, Instant now);
-  /// It could not be put back, or taken away. Returns what to log: each error once.
-  std::vector<Line> fail(const Error& error, Instant now);
-  /// It is another daemon's: nothing is tried until it changes.
-  void leave() { not_before_ = Instant::max(); }
+  /// It could not be put back, or taken away. `others`: it is another's to mend, nothing is tried until it changes.
+  /// Returns what to log: each error once.
+  std::vector<Line> fail(const Error& error, Instant now, bool others = false);
   /// Loaded on request: what was is forgotten.
   void settle_load();
   void forget();

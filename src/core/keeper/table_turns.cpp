@@ -91,9 +91,8 @@ void UnloadTurn::settle(State& state, const Steps& steps, const Outcome& outcome
   }
   const bool others = outcome.done == place_of<Bind>(steps) && outcome.error->code == EPERM;
   const auto error = others ? others_error(state.settings.config->nft.table) : *outcome.error;
-  auto lines = state.table.fail(error, state.now);
+  auto lines = state.table.fail(error, state.now, others);
   said.lines.insert(said.lines.end(), lines.begin(), lines.end());
-  if (others) state.table.leave();
   if (!state.finishing) return;
   const auto finishing = *std::exchange(state.finishing, std::nullopt);
   if (finishing.change.verb == RuleChange::Verb::start) said.failed = failure_of(error);
