@@ -155,6 +155,8 @@ TEST_CASE("in embed mode what the admin's chains lack is told, with the line to 
       {"insert rule inet filter knockgate_guard accept", "chain knockgate_guard has 12 rules, not 11"},
       {"flush chain inet filter knockgate_grants\nadd rule inet filter knockgate_grants iif lo return\n"
        "add rule inet filter knockgate_grants th dport @ours meta l4proto . th dport != @guarded goto "
+       "knockgate_guard\nadd rule inet filter knockgate_grants th dport @ours_wide meta l4proto . th dport "
+       "@guarded goto "
        "knockgate_guard",
        "rule 2 of chain knockgate_grants is not `@ours @guarded goto knockgate_guard`"},
       {"flush chain inet filter input", "no rule jumps to knockgate_grants"},
