@@ -27,7 +27,7 @@ struct TableSeen {
   std::uint32_t set_size = 0;     ///< of a grant set
   bool overflow = false; ///< the kernel gave up following single sources: the strays of all are reported
   bool taken = false;    ///< gate mode: a table of this name that we did not make
-  std::optional<std::uint16_t> group{}; ///< gate mode: the first NFLOG group that the rules report to
+  std::optional<std::uint16_t> group{}; ///< the first NFLOG group that our rules report to
   std::vector<TableFault> faults{};     ///< embed mode
 };
 

@@ -89,7 +89,7 @@ std::string guarded_line(const Status& status) {
           : wanted      ? "   table MISSING"
                         : "   no table";
   if (status.config.boot_file != "none") line += "   boot file " + status.config.boot_file;
-  if (const auto& by = status.config.boot_by; by && status.config.boot_file != "missing")
+  if (const auto& by = status.config.boot_by; by && wanted && status.config.boot_file != "missing")
     line += by->empty() ? ", which nothing loads" : fmt::format(" by {}", fmt::join(*by, ", "));
   if (!status.config.disabled.empty())
     line += "\ndisabled " + some(status.config.disabled, [](const std::string& name) { return name; });

@@ -21,6 +21,24 @@ std::string insert_text(std::string_view iptables, const Chain& base) {
   return fmt::format("{}{} -I {}", iptables, base.table == "filter" ? "" : " -t " + base.table, base.name);
 }
 
+/// Of at most 15 ports each, of which a range is two: netfilter's multiport takes no more.
+std::vector<std::string> ufw_lines(std::string_view protocol, const std::vector<std::string>& numbers) {
+  constexpr std::size_t kMost = 15;
+  std::vector<std::string> lines;
+  std::size_t room = 0;
+  for (const auto& number : numbers) {
+    const std::size_t taken = number.find(':') == number.npos ? 1 : 2;
+    if (room < taken) {
+      lines.push_back(fmt::format("ufw allow proto {} to any port {}", protocol, number));
+      room = kMost;
+    } else {
+      lines.back() += "," + number;
+    }
+    room -= taken;
+  }
+  return lines;
+}
+
 std::string run(const std::vector<std::string>& lines) {
   return fmt::format("run: {}", fmt::join(lines, "; "));
 }
@@ -43,8 +61,8 @@ std::string advice_for_ports(const Firewall& firewall, const Chain& base, const 
                                         : fmt::format("{}{}{}", first.number,
                                                       ufw || !iptables.empty() ? ':' : '-', last.number));
     if (numbers.empty()) continue;
-    if (ufw)
-      lines.push_back(fmt::format("ufw allow proto {} to any port {}", name, fmt::join(numbers, ",")));
+    if (auto split = ufw ? ufw_lines(name, numbers) : std::vector<std::string>{}; ufw)
+      lines.insert(lines.end(), split.begin(), split.end());
     else if (firewalld)
       lines.push_back(fmt::format("firewall-cmd --permanent --add-port={}/{}",
                                   fmt::join(numbers, fmt::format("/{} --add-port=", name)), name));

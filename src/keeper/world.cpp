@@ -61,7 +61,10 @@ Result<MemorySeen> recall(const std::string& directory) {
     if (!read && read.error().code != ENOENT && file == Remember::File::last_good) {
       system::log_line(LogLevel::warn, to_string(read.error())); // as if none was applied
     } else if (!read && read.error().code != ENOENT) {
-      read.error().advice = fmt::format("sudo chown -R {} {}", system::kOurUser, directory);
+      read.error().advice = read.error().code == EACCES
+                                ? fmt::format("sudo chown -R {} {}", system::kOurUser, directory)
+                                : fmt::format("it should be a file of knockgate; sudo mv {0} {0}.bad",
+                                              file_of(directory, file));
       return tl::unexpected(read.error());
     }
     *text = std::move(read).value_or("");

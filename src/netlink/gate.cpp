@@ -27,9 +27,12 @@ std::string missing_in(const Gate::Sets& sets, const std::string& table) {
   std::string missing;
   for (const auto& shape : embed_shapes()) {
     const auto found = sets.find(std::string{shape.name});
-    const bool ends = shape.definition.find("timeout") != std::string_view::npos;
+    std::uint32_t flags = 0;
+    if (shape.definition.find("timeout") != std::string_view::npos) flags |= NFT_SET_TIMEOUT;
+    if (shape.definition.find("interval") != std::string_view::npos) flags |= NFT_SET_INTERVAL;
     if (found != sets.end() && found->second.key_type == shape.key_type &&
-        found->second.key_bytes == shape.key_bytes && ((found->second.flags & NFT_SET_TIMEOUT) != 0) == ends)
+        found->second.key_bytes == shape.key_bytes &&
+        (found->second.flags & (NFT_SET_TIMEOUT | NFT_SET_INTERVAL)) == flags)
       continue;
     missing +=
         fmt::format("{} set {} {{ {} }}", found == sets.end() ? "; add" : "; of the wrong type, make it",
@@ -73,6 +76,15 @@ std::string without_aliens(const std::string& table, const std::vector<wire::Cha
       text += fmt::format("add chain inet {} {} {{ policy accept; }}\n", table, chain.name);
   }
   return text;
+}
+
+/// That rules of chains whose name begins so report to.
+std::optional<std::uint16_t> first_group(const std::vector<wire::RuleInfo>& rules, std::string_view chain) {
+  std::optional<std::uint16_t> first;
+  for (const auto& rule : rules)
+    if (rule.log_group && rule.chain.starts_with(chain))
+      first = std::min(first.value_or(*rule.log_group), *rule.log_group);
+  return first;
 }
 
 } // namespace
@@ -178,20 +190,22 @@ Result<Gate::Shape> Gate::shape(const Config& config, const Sets& sets) {
   return shape;
 }
 
-Result<std::vector<TableFault>> Gate::faults(const Config& config, const wire::TableInfo& table) {
+Result<void> Gate::look_embedded(const Config& config, const wire::TableInfo& table, TableSeen& seen) {
   const auto chains = nft_.chains(config.nft.table);
   if (!chains) return tl::unexpected(chains.error());
   const auto rules = nft_.rules(config.nft.table);
   if (!rules) return tl::unexpected(rules.error());
   std::map<std::string_view, std::vector<std::string>> gists;
   for (const auto& rule : *rules) gists[rule.chain].push_back(rule.gist);
-  std::vector<ChainSeen> seen;
+  std::vector<ChainSeen> all;
   for (const auto& chain : *chains) {
     const bool input = !chain.type.empty() && chain.hook == NF_INET_LOCAL_IN;
     auto& own = gists[chain.name];
-    seen.push_back({chain.name, input, chain.use > own.size(), own});
+    all.push_back({chain.name, input, chain.use > own.size(), own});
   }
-  return embed_faults(config, seen, (table.flags & NFT_TABLE_F_DORMANT) != 0);
+  seen.faults = embed_faults(config, all, (table.flags & NFT_TABLE_F_DORMANT) != 0);
+  seen.group = first_group(*rules, "knockgate_"); // of the admin's own we know nothing
+  return {};
 }
 
 Result<void> Gate::unload(const Config& config) {
@@ -270,8 +284,7 @@ Result<TableSeen> Gate::look(const Config& config) {
     seen.there = true;
     seen.set_size = open4->second.size;
   }
-  for (const auto& rule : found->rules)
-    if (rule.log_group) seen.group = std::min(seen.group.value_or(*rule.log_group), *rule.log_group);
+  seen.group = first_group(found->rules, "");
   const auto guarded = elements(config, "guarded");
   if (!guarded) return tl::unexpected(guarded.error());
   for (const auto& raw : *guarded) {
@@ -284,11 +297,8 @@ Result<TableSeen> Gate::look(const Config& config) {
   const auto overflow = elements(config, "overflow");
   if (!overflow) return tl::unexpected(overflow.error());
   seen.overflow = !overflow->empty();
-  if (config.nft.mode == Mode::embed && seen.there) {
-    auto faults = this->faults(config, found->table);
-    if (!faults) return tl::unexpected(faults.error());
-    seen.faults = std::move(*faults);
-  }
+  if (config.nft.mode == Mode::embed && seen.there)
+    if (auto done = look_embedded(config, found->table, seen); !done) return tl::unexpected(done.error());
   return seen;
 }
 

@@ -57,7 +57,8 @@ class Gate {
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
   /// Whether a set is not as the last load left it: Linux before 6.5 cannot change it in place.
   [[nodiscard]] bool is_redefined(const Sets& present) const;
-  Result<std::vector<TableFault>> faults(const Config& config, const wire::TableInfo& table);
+  /// Of a table of the admin, what rules of embed.nft say.
+  Result<void> look_embedded(const Config& config, const wire::TableInfo& table, TableSeen& seen);
 
   /// What a load left, but for `guarded` and what ends: another is the work of another.
   struct Shape {

@@ -230,3 +230,47 @@ code=0
 ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
 [ $code = 1 ] && grep -q "another knockgated runs with the state directory $TMP/state" "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
 ok "a state directory that others may read: another user locks it in vain, a second daemon is refused"
+
+of_second() { # the configuration, but for socket, state and groups
+  sed "s#/control.sock#/second.sock#; s#/state\"#/second\"#" "$TMP/knockgate.toml" >"$TMP/second.toml"
+  printf '[nflog]\ngroup = 60\n' >>"$TMP/second.toml"
+  chmod 600 "$TMP/second.toml"
+}
+stop
+of_second
+STATE_DIRECTORY="$TMP/second" in_ns router knockctl --config "$TMP/second.toml" off >/dev/null # alone: remembered
+start
+code=0
+ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
+[ $code = 1 ] && grep -q 'bind NFLOG group 40: .*a second knockgated' "$TMP/said" || fail "a start while off: exit $code: $(cat "$TMP/said")"
+stays_closed intruder $R4 22
+! logged healed || fail "a daemon that is off took the table of another"
+ok "off: the table of a daemon that lives is left alone"
+
+stop
+in_ns router nft delete table inet knockgate
+in_ns router nft -f - <<NFT
+table inet filter {
+$(knockctl template embed)
+  chain input {
+    type filter hook input priority filter; policy accept;
+    tcp dport 4242 log group 5
+    jump knockgate_grants
+    jump knockgate_knocks
+  }
+}
+NFT
+NFT_MORE='mode = "embed"
+table = "inet filter"'
+config <<<"$DOOR"
+start
+stays_closed intruder $R4 22
+of_second
+sed -i '/^\[door/,/^for/d' "$TMP/second.toml"
+rm -f "$TMP/second/off"
+code=0
+ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
+[ $code = 1 ] && grep -q 'bind NFLOG group 40: .*a second knockgated' "$TMP/said" || fail "embedded, without a door: exit $code: $(cat "$TMP/said")"
+stays_closed intruder $R4 22
+! logged healed || fail "a daemon without a door emptied the sets of another"
+ok "embedded, without a door: the sets of a daemon that lives are left alone"

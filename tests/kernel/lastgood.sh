@@ -153,3 +153,13 @@ start
 expect '.grants == []'
 await refused client $R4 22
 ok "behind a boot no grant is taken over: a saved ruleset brought it"
+
+stop 2>/dev/null || true
+rm -rf "$TMP/state/off"
+mkdir "$TMP/state/off"
+code=0
+ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/knockgate.toml" 2>"$TMP/said" || code=$?
+[ $code != 0 ] && grep -q "sudo mv $TMP/state/off $TMP/state/off.bad" "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
+mv "$TMP/state/off" "$TMP/state/off.bad"
+start
+ok "a directory in the place of a state file: what to type is said, and helps"

@@ -139,6 +139,13 @@ TEST_CASE("ufw: its chains come back for a local address, and the chain of the u
   const auto range = findings(config("\"tcp/22\", \"udp/60000-61000\""), firewall);
   CHECK(has(range, "opens tcp/22 udp/60000-61000, but"));
   CHECK(has(range, "ufw allow proto udp to any port 60000:61000"));
+  // multiport takes 15 ports, a range is two of them
+  const auto many = findings(
+      config("\"tcp/1\", \"tcp/3\", \"tcp/5\", \"tcp/7\", \"tcp/9\", \"tcp/11\", \"tcp/13\", \"tcp/15\", "
+             "\"tcp/17\", \"tcp/19\", \"tcp/21\", \"tcp/25\", \"tcp/29\", \"tcp/31\", \"tcp/60000-61000\""),
+      firewall);
+  CHECK(has(many, "ufw allow proto tcp to any port 1,3,5,7,9,11,13,15,17,19,21,25,29,31; "
+                  "ufw allow proto tcp to any port 60000:61000"));
   CHECK(has(findings(config("\"udp/60000-61000\""), load("hand")), "input udp dport { 60000-61000 } accept"));
 }
 
