@@ -75,8 +75,9 @@ expect '.state == "idle" and .config.doors == 0 and .warnings == []'
 inside man -w knockgated knockctl knockgate.toml knockgate-json >/dev/null 2>&1 || inside sh -c 'ls /usr/share/man/man[1578]/knock*' >/dev/null || fail "no man pages"
 main=$(state_of knockgated.service MainPID)
 [ "$(inside awk '$1 == "CapBnd:" {print $2}' "/proc/$main/status")" = 0000000000001000 ] || fail "more than CAP_NET_ADMIN"
-inside systemd-analyze security --no-pager knockgated.service >"$TMP/said"
-tail -n 1 "$TMP/said"
+for unit in knockgated:13 knockgate-runner:20; do
+  inside systemd-analyze security --no-pager --threshold="${unit#*:}" "${unit%:*}.service" >"$TMP/said" || fail "more exposed than ${unit#*:}: $(tail -n 1 "$TMP/said")"
+done
 opens client $R4 22
 ok "installed: active, enabled, files with their owners, nothing guarded, ruleset and nftables.service as before"
 
