@@ -137,6 +137,7 @@ void RealWorld::hear(Heard& heard) {
   if (engine_) heard.completed = engine_->take_completed();
   // All that waits, before anything is put back: what others took back before it stays closed.
   if (table_) heard.disturbances = table_->source.drain(gate_.port_id());
+  for (const auto& disturbance : heard.disturbances) gate_.hear(disturbance);
   if (!flows_) return;
   const auto drained = flows_->source.drain(heard.flows);
   if (!drained) return system::log_line(LogLevel::warn, to_string(drained.error()));
@@ -226,8 +227,6 @@ Result<void> RealWorld::carry_out(const Listen& step, Outcome& outcome) {
     if (auto opened = netlink::TableWatch::open(config_->nft.table, config_->nft.mode)) {
       auto watch = loop_.watch(opened->fd(), [](Instant) {});
       table_.emplace(std::move(*opened), std::move(watch));
-      // A commit of our own socket, so that the watch learns how the kernel numbers us before libnftables commits.
-      (void)gate_.commit(*config_, {{Change::Kind::remove, {Address{}, kNoPort}}});
     } else {
       outcome.deaf_table = opened.error();
     }

@@ -78,11 +78,16 @@ std::string without_aliens(const std::string& table, const std::vector<wire::Cha
   return text;
 }
 
-/// That rules of chains whose name begins so report to.
-std::optional<std::uint16_t> first_group(const std::vector<wire::RuleInfo>& rules, std::string_view chain) {
+/// That our rules report to, in the chains that the templates have for it. A rule of another hand logs elsewhere.
+std::optional<std::uint16_t> first_group(const std::vector<wire::RuleInfo>& rules, std::string_view prefix) {
   std::optional<std::uint16_t> first;
+  const auto reports = [&](std::string_view chain) {
+    if (!chain.starts_with(prefix)) return false;
+    chain.remove_prefix(prefix.size());
+    return chain.starts_with("at_once") || chain.starts_with("batched");
+  };
   for (const auto& rule : rules)
-    if (rule.log_group && rule.chain.starts_with(chain))
+    if (rule.log_group && reports(rule.chain))
       first = std::min(first.value_or(*rule.log_group), *rule.log_group);
   return first;
 }
@@ -137,7 +142,7 @@ Result<bool> Gate::load_once(const Config& config, const StaticSets& sets, const
 }
 
 Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
-  constexpr int kRaces = 3; // who commits all the time, commits elsewhere
+  constexpr int kRaces = 3; // who commits all the time, commits elsewhere: else it is heard
   bool anew = false;
   for (int races = 0;; ++races) {
     const auto before = nft_.generation();
@@ -146,8 +151,18 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
     if (!loaded) return anew; // it was loaded, and another took it away since: that is heard
     anew = anew || *loaded;
     const auto after = nft_.generation();
-    if (races == kRaces || (before && after && *after == *before + 1)) return anew;
+    const bool alone = before && after && *after == *before + 1;
+    if (races < kRaces && !alone) continue;
+    crossed_ = alone ? std::pair{*after, *after}
+                     : std::pair{before.value_or(0), after.value_or(before.value_or(0) - 1)};
+    return anew;
   }
+}
+
+void Gate::hear(const Disturbance& disturbance) {
+  const auto length = crossed_.second - crossed_.first; // counts begin anew behind the last number
+  const bool crossed = disturbance.changed && disturbance.count - crossed_.first - 1 < length;
+  if (disturbance.overran ? length != 0 : crossed) loaded_ = {};
 }
 
 bool Gate::is_redefined(const Sets& present) const {

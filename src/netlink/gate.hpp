@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <knock/batch.hpp>
+#include <knock/disturbance.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/table_seen.hpp>
 
@@ -35,6 +36,9 @@ class Gate {
   Result<bool> load(const Config& config, const StaticSets& sets, const Batch& grants);
   /// Gate: deletes the table, if we made it. Embed: empties the static sets.
   Result<void> unload(const Config& config);
+
+  /// What another did: while a load was read back, the next look finds another table than was loaded.
+  void hear(const Disturbance& disturbance);
 
   /// What is there, without a look at grants.
   Result<TableSeen> look(const Config& config);
@@ -72,7 +76,9 @@ class Gate {
   Result<Shape> shape(const Config& config, const Sets& sets);
 
   Nftables nft_;
-  Shape loaded_;                // by the last load
+  Shape loaded_; // by the last load
+  /// Counts of commits: behind the first and up to the second others may have had their hands in `loaded_`.
+  std::pair<std::uint32_t, std::uint32_t> crossed_;
   std::set<std::string> alien_; // grant sets that hold what is no grant
 };
 

@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <poll.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "../harness/keeper.hpp"
 #include "../harness/own_namespace.hpp"
 #include "netlink/ruleset.hpp"
+#include "netlink/table_watch.hpp"
 
 using namespace knock;
 using namespace knock::netlink;
@@ -56,6 +58,7 @@ TEST_CASE("a table is as it was loaded until another process changes its rules o
   const auto definition = world.definition();
   for (const std::string change : {
            "add element inet knockgate ours { 80 }",
+           "insert rule inet knockgate gate tcp dport 22 log group 2",
            "delete element inet knockgate knocks { tcp . 7100 }",
            "flush set inet knockgate trusted4",
            "add element inet knockgate also4 { 198.51.100.0/24 }",
@@ -79,6 +82,8 @@ TEST_CASE("a table is as it was loaded until another process changes its rules o
     CAPTURE(change);
     nft(change);
     CHECK_FALSE(world.as_loaded());
+    CHECK(world.gate.look(*world.config)->group.value_or(40) ==
+          40); // not what a rule of another hand logs to
     CHECK(world.gate.load(*world.config, world.sets, {}));
     CHECK(world.as_loaded());
     CHECK(world.definition() == definition); // and not what another made, taken for ours
@@ -106,6 +111,40 @@ TEST_CASE("what another commits while a load is read back is no part of it") {
     other.join();
     CHECK((nftables->rules("knockgate")->size() == rules || !world.as_loaded()));
   }
+  REQUIRE(world.gate.load(*world.config, world.sets, {}));
+  CHECK(world.as_loaded());
+}
+
+TEST_CASE("who commits all the time, and into our table, too, gets nothing taken for ours") {
+  if (!enter_namespace()) return;
+  World world;
+  auto watch = *TableWatch::open("knockgate");
+  std::atomic<bool> over = false;
+  const auto again = [&](const char* text) {
+    return std::thread([&over, text] {
+      while (!over) (void)load_ruleset(text);
+    });
+  };
+  auto elsewhere = again("add table inet storm; delete table inet storm");
+  int tainted = 0;
+  for (int round = 0; round < 30; ++round) {
+    CAPTURE(round);
+    over = false;
+    auto into_ours = again("add element inet knockgate trusted4 { 203.0.113.66 }");
+    CHECK(world.gate.load(*world.config, world.sets, {}));
+    over = true;
+    into_ours.join();
+    elsewhere.join();
+    for (const auto& disturbance : watch.drain(world.gate.port_id())) world.gate.hear(disturbance);
+    const bool there = list_terse("get element inet knockgate trusted4 { 203.0.113.66 }").has_value();
+    if (there) ++tainted;
+    CHECK((!there || !world.as_loaded()));
+    over = false;
+    elsewhere = again("add table inet storm; delete table inet storm");
+  }
+  over = true;
+  elsewhere.join();
+  CHECK(tainted != 0); // else this test is blind
   REQUIRE(world.gate.load(*world.config, world.sets, {}));
   CHECK(world.as_loaded());
 }
@@ -155,7 +194,9 @@ TEST_CASE("in embed mode what the admin's chains lack is told, with the line to 
       {"insert rule inet filter knockgate_guard accept", "chain knockgate_guard has 12 rules, not 11"},
       {"flush chain inet filter knockgate_grants\nadd rule inet filter knockgate_grants iif lo return\n"
        "add rule inet filter knockgate_grants th dport @ours meta l4proto . th dport != @guarded goto "
-       "knockgate_guard",
+       "knockgate_guard\nadd rule inet filter knockgate_grants th dport @ours_wide meta l4proto . th dport "
+       "@guarded "
+       "goto knockgate_guard",
        "rule 2 of chain knockgate_grants is not `@ours @guarded goto knockgate_guard`"},
       {"flush chain inet filter input", "no rule jumps to knockgate_grants"},
       {"flush chain inet filter input\nadd rule inet filter input jump knockgate_grants",

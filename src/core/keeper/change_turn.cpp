@@ -268,8 +268,9 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
   const bool unremembered =
       change_.verb == RuleChange::Verb::off && outcome.error && outcome.done >= place_of<Remember>(steps);
   if (unremembered) {
-    texts_.push_back(
-        fmt::format("a restart guards again, it could not be remembered: {}", to_string(*outcome.error)));
+    if (std::get<Remember>(steps[outcome.done]).file == Remember::File::off)
+      texts_.push_back(
+          fmt::format("a restart guards again, it could not be remembered: {}", to_string(*outcome.error)));
     state.kept.not_before = state.now + kDiskAgain;
   } else if (outcome.error) {
     draft_.revert(state.ledger);

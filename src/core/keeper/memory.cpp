@@ -49,10 +49,10 @@ Steps Disk::remember(const Memory& memory) const {
   Steps steps;
   auto unconfirmed = encode_unconfirmed(memory.unconfirmed, boot_);
   auto off = memory.off_since ? fmt::format("{}\n", *memory.off_since) : std::string{};
+  if (memory.off_since != off_since(there_.off)) // first: the way out of a lock-out waits for no other file
+    steps.push_back(Remember{Remember::File::off, std::move(off)});
   if (unconfirmed != there_.unconfirmed)
     steps.push_back(Remember{Remember::File::unconfirmed, std::move(unconfirmed)});
-  if (memory.off_since != off_since(there_.off))
-    steps.push_back(Remember{Remember::File::off, std::move(off)});
   if (memory.last_good && memory.last_good != last_good_)
     steps.push_back(Remember{Remember::File::last_good, *memory.last_good});
   return steps;
