@@ -94,6 +94,15 @@ std::optional<std::uint16_t> first_group(const std::vector<wire::RuleInfo>& rule
 
 } // namespace
 
+std::string emptying_text(const std::string& table, const std::map<std::string, wire::SetInfo>& present) {
+  std::string text;
+  for (const char* ours : {"open4", "open6", "guarded", "knocks"})
+    if (!present.contains(ours)) return {};
+  for (const char* set : {"ours", "ours_wide", "guarded", "knocks"})
+    if (present.contains(set)) text += fmt::format("flush set inet {} {}\n", table, set);
+  return text;
+}
+
 Result<Gate> Gate::open() {
   auto nft = Nftables::open();
   if (!nft) return tl::unexpected(nft.error());
@@ -229,9 +238,10 @@ Result<void> Gate::unload(const Config& config) {
   if (!present) return tl::unexpected(present.error());
   const auto there = nft_.table(name);
   if (!there) return tl::unexpected(there.error());
-  if (config.nft.mode == Mode::embed)
-    return present->contains("guarded") ? load_ruleset(elements_text(name, config.nft.mode, {}))
-                                        : Result<void>{};
+  if (config.nft.mode == Mode::embed) {
+    const auto text = emptying_text(name, *present);
+    return text.empty() ? Result<void>{} : load_ruleset(text);
+  }
   if (there->handle == 0 || is_taken(config, *there)) return {};
   return load_ruleset(fmt::format("delete table inet {}\n", name));
 }

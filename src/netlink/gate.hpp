@@ -21,6 +21,9 @@
 
 namespace knock::netlink {
 
+/// Empties what guards in the table of an admin, of whatever version of embed.nft. Empty: there is nothing of ours.
+std::string emptying_text(const std::string& table, const std::map<std::string, wire::SetInfo>& present);
+
 class Gate {
  public:
   using Sets = std::map<std::string, wire::SetInfo>;
