@@ -19,7 +19,8 @@ namespace {
 /// Has no guard any more by this text; nothing is deleted but what bears our comment.
 struct Table {
   std::string text;
-  std::string told;
+  std::string what;
+  std::string_view done;
 };
 
 /// As nft takes it. Another process may have made a table of any name, to be read as a statement of its own.
@@ -37,14 +38,14 @@ Result<std::vector<Table>> tables_of_ours() {
   for (const auto& table : *all) {
     if (table.comment.starts_with(kTableComment)) {
       ours.push_back({fmt::format("delete table inet handle {}\n", table.handle),
-                      fmt::format("table inet {} is deleted", table.name)});
+                      fmt::format("table inet {}", table.name), "is deleted"});
       continue;
     }
     if (!is_plain(table.name)) continue;
     const auto sets = nft->sets(table.name);
     if (!sets) return tl::unexpected(sets.error());
     if (auto text = netlink::emptying_text(table.name, *sets); !text.empty())
-      ours.push_back({std::move(text), fmt::format("our sets in table inet {} are empty", table.name)});
+      ours.push_back({std::move(text), fmt::format("our sets in table inet {}", table.name), "are empty"});
   }
   return ours;
 }
@@ -73,12 +74,16 @@ Reply off_alone(const std::string& config, const Failure& why) {
   const auto ours = tables_of_ours();
   if (!ours) failed(failure_of(ours.error()));
   if (ours && ours->empty()) done("there is no table of ours");
-  for (const auto& [text, told] :
-       ours.value_or(std::vector<Table>{})) // each alone: one may be owned by another
-    if (const auto loaded = netlink::load_ruleset(text); loaded)
-      done(told);
-    else
+  // Each alone: another process may own one.
+  for (const auto& [text, what, is_done] : ours.value_or(std::vector<Table>{})) {
+    auto loaded = netlink::load_ruleset(text);
+    if (loaded) {
+      done(fmt::format("{} {}", what, is_done));
+    } else {
+      loaded.error().what = fmt::format("{}: {}", what, loaded.error().what);
       failed(failure_of(loaded.error()));
+    }
+  }
 
   const auto removed = remove_boot_file(config, parsed);
   reply.lines.insert(reply.lines.end(), removed.lines.begin(), removed.lines.end());
