@@ -23,12 +23,6 @@ struct Table {
   std::string_view done;
 };
 
-/// As nft takes it. Another process may have made a table of any name, to be read as a statement of its own.
-bool is_plain(std::string_view name) {
-  return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                 "0123456789_-./") == name.npos;
-}
-
 Result<std::vector<Table>> tables_of_ours() {
   auto nft = netlink::Nftables::open();
   if (!nft) return tl::unexpected(nft.error());
@@ -41,7 +35,6 @@ Result<std::vector<Table>> tables_of_ours() {
                       fmt::format("table inet {}", table.name), "is deleted"});
       continue;
     }
-    if (!is_plain(table.name)) continue;
     const auto sets = nft->sets(table.name);
     if (!sets) return tl::unexpected(sets.error());
     if (auto text = netlink::emptying_text(table.name, *sets); !text.empty())

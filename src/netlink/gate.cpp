@@ -95,7 +95,9 @@ std::optional<std::uint16_t> first_group(const std::vector<wire::RuleInfo>& rule
 } // namespace
 
 std::string emptying_text(const std::string& table, const std::map<std::string, wire::SetInfo>& present) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
   std::string text;
+  if (table.find_first_not_of(kPlain) != table.npos) return {}; // nft would read statements of another hand
   for (const char* ours : {"open4", "open6", "guarded", "knocks"})
     if (!present.contains(ours)) return {};
   for (const char* set : {"ours", "ours_wide", "guarded", "knocks"})
@@ -164,7 +166,22 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
     if (races < kRaces && !alone) continue;
     crossed_ = alone ? std::pair{*after, *after}
                      : std::pair{before.value_or(0), after.value_or(before.value_or(0) - 1)};
+    free_earlier(config);
     return anew;
+  }
+}
+
+void Gate::free_earlier(const Config& config) {
+  const auto tables = nft_.tables();
+  for (const auto& table : tables.value_or(std::vector<wire::TableInfo>{})) {
+    if (table.name == config.nft.table) continue;
+    const bool whole = table.comment.starts_with(kTableComment);
+    const auto text = whole ? fmt::format("delete table inet handle {}\n", table.handle)
+                            : emptying_text(table.name, nft_.sets(table.name).value_or(Sets{}));
+    if (text.empty()) continue;
+    const auto rules = nft_.rules(table.name);
+    if (rules && first_group(*rules, whole ? "" : "knockgate_") == config.nflog.group)
+      (void)load_ruleset(text);
   }
 }
 

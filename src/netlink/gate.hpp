@@ -62,6 +62,9 @@ class Gate {
   /// Takes what stands behind it for what it loaded: not what another commits in between.
   Result<bool> load_once(const Config& config, const StaticSets& sets, const Batch& grants);
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
+  /// What [nft] named before: its rules report to groups that are ours now, and would drop what we let in. What fails
+  /// is found by `check`.
+  void free_earlier(const Config& config);
   /// Whether a set is not as the last load left it: Linux before 6.5 cannot change it in place.
   [[nodiscard]] bool is_redefined(const Sets& present) const;
   /// Of a table of the admin, what rules of embed.nft say.

@@ -300,3 +300,22 @@ ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>
 stays_closed intruder $R4 22
 ! logged healed || fail "a daemon without a door emptied the sets of another"
 ok "embedded, without a door: the sets of a daemon that lives are left alone"
+
+stop
+rm -f "$TMP/state/off" "$TMP/second/off"
+gate_named() { # [nft] of another time, as after an edit and `systemctl restart`
+  NFT_MORE=$1
+  cp "$TMP/state/applied" "$TMP/applied"
+  config <<<"$DOOR"
+  cp "$TMP/applied" "$TMP/state/applied"
+  start
+  stays_closed intruder $R4 22
+  ctl open ssh 203.0.113.9 >/dev/null
+  opens client $R4 22
+  ctl off >/dev/null
+  opens intruder $R4 22
+  ctl on >/dev/null
+  stop
+}
+for named in 'table = "inet other_name"' "$NFT_MORE" '' 'table = "inet other_name"'; do gate_named "$named"; done
+ok "another [nft] table or mode: what the one before guarded is free, so grants and off open"
