@@ -269,7 +269,11 @@ Result<void> RealWorld::carry_out(const Load& step, Outcome& outcome) {
 
 Result<void> RealWorld::carry_out(const Unload& step, Outcome&) {
   config_ = step.config;
-  return gate_.unload(*config_);
+  auto unloaded = gate_.unload(*config_);
+  // Rules that report to groups which no process holds are no other daemon's.
+  if (!engine_ && !bound_ && netlink::NflogGroups::open(config_->nflog.group, config_->nflog.buffer_bytes))
+    gate_.free_earlier(*config_);
+  return unloaded;
 }
 
 Result<void> RealWorld::carry_out(const Commit& step, Outcome& outcome) {

@@ -40,6 +40,10 @@ class Gate {
   /// Gate: deletes the table, if we made it. Embed: empties the static sets.
   Result<void> unload(const Config& config);
 
+  /// Frees what [nft] named before, and what would drop all that we let in: its rules report to the groups of `config`,
+  /// which no other process may hold. A load does it, too. What fails is found by `check`.
+  void free_earlier(const Config& config);
+
   /// What another did: while a load was read back, the next look finds another table than was loaded.
   void hear(const Disturbance& disturbance);
 
@@ -62,9 +66,6 @@ class Gate {
   /// Takes what stands behind it for what it loaded: not what another commits in between.
   Result<bool> load_once(const Config& config, const StaticSets& sets, const Batch& grants);
   Result<std::vector<wire::RawElement>> elements(const Config& config, const char* set);
-  /// What [nft] named before: its rules report to groups that are ours now, and would drop what we let in. What fails
-  /// is found by `check`.
-  void free_earlier(const Config& config);
   /// Whether a set is not as the last load left it: Linux before 6.5 cannot change it in place.
   [[nodiscard]] bool is_redefined(const Sets& present) const;
   /// Of a table of the admin, what rules of embed.nft say.

@@ -318,4 +318,10 @@ gate_named() { # [nft] of another time, as after an edit and `systemctl restart`
   stop
 }
 for named in 'table = "inet other_name"' "$NFT_MORE" '' 'table = "inet other_name"'; do gate_named "$named"; done
-ok "another [nft] table or mode: what the one before guarded is free, so grants and off open"
+NFT_MORE=
+cp "$TMP/state/applied" "$TMP/applied"
+: | config
+cp "$TMP/applied" "$TMP/state/applied"
+start
+opens intruder $R4 22
+ok "another [nft] table or mode, also without a door: what the one before guarded is free, so grants and off open"
