@@ -132,7 +132,8 @@ bool Laws::check_foreign(const GrantKey& key, const Placed& placed, const Straw&
   const bool again = comment && comment->via == Via::foreign; // by a heal
   if (added == foreign_.end() || (!again && placed.ends > added->second.ends + Seconds{1})) return false;
   const bool ours = comment && !again;
-  if (ours && placed.comment != added->second.comment) return false; // put anew, for a promise
+  if (ours && !taken_over_.contains(key) && placed.comment != added->second.comment)
+    return false; // put anew, for a promise
   if (is_hurt(straw.now) || is_unheard(straw) || !straw.is_whole()) return true;
   if (!ours && key.set != GrantSet::forward && !is_shown(key, placed, straw.now))
     breach("listed", text_of(key) + " of another hand is not on the screen as it stands");
