@@ -275,7 +275,9 @@ void Laws::not_said(const Change& change) {
 void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed) {
   lately_.changed = lately_.changed || !steps.empty();
   if (off_alone_ && straw.disk.off.empty()) {
-    if (!is_on_asked()) breach("off", "root turned it off alone, and the disk has forgotten it");
+    const bool asked = std::any_of(waiting_.begin(), waiting_.end(),
+                                   [&](const auto& entry) { return is_on_behind(entry.second); });
+    if (!asked) breach("off", "root turned it off alone, and the disk has forgotten it");
     off_alone_.reset();
   }
   if (!outcome.refused.empty())
@@ -320,13 +322,10 @@ void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const
   removals_heard_.clear();
 }
 
-/// Typed behind root's off.
-bool Laws::is_on_asked() const {
-  return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& entry) {
-    const auto& request = entry.second.asked.request;
-    return request.verb == "on" &&
-           static_cast<std::int64_t>(number_of(request.find("at").value_or("")).value_or(0)) >= *off_alone_;
-  });
+bool Laws::is_on_behind(const Request& waits) const {
+  const auto& request = waits.asked.request;
+  return request.verb == "on" &&
+         static_cast<std::int64_t>(number_of(request.find("at").value_or("")).value_or(0)) >= *off_alone_;
 }
 
 void Laws::say(const keeper::Said& said, const Config& config, const Straw& straw) {
@@ -480,11 +479,10 @@ void Laws::answered(const keeper::Told& told, const Config& config, const Straw&
     return breach("told", fmt::format("ticket {} was answered, and nobody asked, or it was answered before",
                                       told.ticket));
   const auto waits = std::move(found->second);
-  const auto& verb = waits.asked.request.verb;
-  if (verb == "on" && off_alone_ && is_on_asked() &&
-      told.reply.failure.text.starts_with("root turned it off"))
-    breach("told", "an on that was typed behind root's off was answered as one from before");
   waiting_.erase(found);
+  const auto& verb = waits.asked.request.verb;
+  if (off_alone_ && is_on_behind(waits) && told.reply.failure.text.starts_with("root turned it off"))
+    breach("told", "an on that was typed behind root's off was answered as one from before");
   const bool done = told.reply.failure.exit == ExitCode::done;
   if ((verb == "open" || verb == "close") && is_counted(told.reply.failure)) ++knocks_.silent;
   if (verb == "off" || verb == "on" || verb == "start") knocks_.unsure = true;

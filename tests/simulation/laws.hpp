@@ -160,7 +160,8 @@ class Laws {
   void check_foreign_closed(const Request& request, const Straw& straw);
   /// Something fails; or of two writers that fight, ours waits.
   [[nodiscard]] bool is_hurt(Instant now) const;
-  [[nodiscard]] bool is_on_asked() const;
+  /// Whether it was typed behind root's off.
+  [[nodiscard]] bool is_on_behind(const Request& waits) const;
   void check_trials(const Config& config, bool off, const Straw& straw);
 
   std::map<Owner, Promise> book_;
