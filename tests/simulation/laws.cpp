@@ -324,6 +324,8 @@ void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const
 
 bool Laws::is_on_behind(const Request& waits) const {
   const auto& request = waits.asked.request;
+  constexpr Millis kWaited{60'000}; // no command that was typed before waits so long
+  if (request.verb == "on" && waits.at >= lately_.off + kWaited) return true;
   return request.verb == "on" &&
          static_cast<std::int64_t>(number_of(request.find("at").value_or("")).value_or(0)) >= *off_alone_;
 }

@@ -450,6 +450,7 @@ void Laws::started(const Straw& straw, const Config& config) {
       there = there && placed != nullptr;
       any = any || placed != nullptr;
       if (placed != nullptr) promise.arrive = std::max(promise.arrive, placed->ends);
+      if (said && foreign_.contains(key)) promise.told = std::min({promise.told, placed->ends, said->cap});
       const bool counted = placed != nullptr && placed->traffic.packets != 0;
       promise.used = promise.used || counted;
       promise.counted = promise.counted || counted;
