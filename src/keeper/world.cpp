@@ -8,6 +8,7 @@
 
 #include <knock/last_good.hpp>
 
+#include "core/keeper/memory.hpp"
 #include "netlink/sock_diag.hpp"
 #include "system/files.hpp"
 #include "system/log.hpp"
@@ -244,6 +245,9 @@ Result<void> RealWorld::carry_out(const Listen& step, Outcome& outcome) {
 
 Result<void> RealWorld::carry_out(const Remember& step, Outcome&) {
   const auto path = file_of(state_.path, step.file);
+  if (step.file == Remember::File::off && step.text.empty())
+    if (const auto text = off_text(state_.path).value_or(""); !text.empty() && text != step.over)
+      return tl::unexpected(off_meanwhile());
   auto done =
       step.text.empty() ? system::remove_file(path) : system::write_file_atomically(path, step.text, 0600);
   if (done) return done;
