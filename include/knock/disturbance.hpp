@@ -2,6 +2,7 @@
 /// Disturbance: what a commit of another process did to our table.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct Disturbance {
   std::vector<GrantKey> removed{}; ///< elements deleted from our grant sets and not put back
   std::string by{};                ///< name of the process, as it chose it
   bool overran = false;            ///< messages were lost: anything may have happened
+  std::uint32_t count = 0;         ///< of commits, of all tables: when it was
 };
 
 } // namespace knock

@@ -40,6 +40,7 @@ inline constexpr std::string_view kNoIpv4Target = "no-ipv4-target";
 inline constexpr std::string_view kNoIpv6Target = "no-ipv6-target";
 inline constexpr std::string_view kNoTrust = "no-trust";
 inline constexpr std::string_view kRunWord = "run-word";
+inline constexpr std::string_view kOwnPorts = "own-ports";
 // of the host
 inline constexpr std::string_view kNoForwarding = "no-forwarding";
 inline constexpr std::string_view kFlowtable = "flowtable";
@@ -57,13 +58,13 @@ inline constexpr std::string_view kBootFile = "boot-file";
 inline constexpr std::string_view kNotReadable = "not-readable";
 } // namespace finding
 
-inline constexpr std::array kFindings{finding::kNoKnock,      finding::kWeakKnock,    finding::kKnockPrefix,
-                                      finding::kNoIpv4Target, finding::kNoIpv6Target, finding::kNoTrust,
-                                      finding::kRunWord,      finding::kNoForwarding, finding::kFlowtable,
-                                      finding::kNoFlowEvents, finding::kShortFlows,   finding::kDoorDropped,
-                                      finding::kKnockDropped, finding::kRedirect,     finding::kNotrack,
-                                      finding::kNotJudged,    finding::kNoInterface,  finding::kNoRoute,
-                                      finding::kRunFile,      finding::kBootFile,     finding::kNotReadable};
+inline constexpr std::array kFindings{
+    finding::kNoKnock,      finding::kWeakKnock,    finding::kKnockPrefix,  finding::kNoIpv4Target,
+    finding::kNoIpv6Target, finding::kNoTrust,      finding::kRunWord,      finding::kOwnPorts,
+    finding::kNoForwarding, finding::kFlowtable,    finding::kNoFlowEvents, finding::kShortFlows,
+    finding::kDoorDropped,  finding::kKnockDropped, finding::kRedirect,     finding::kNotrack,
+    finding::kNotJudged,    finding::kNoInterface,  finding::kNoRoute,      finding::kRunFile,
+    finding::kBootFile,     finding::kNotReadable};
 
 /// Leaves out what `[check] accept` names.
 void drop_accepted(std::vector<Finding>& findings, const std::vector<std::string>& accept);

@@ -71,6 +71,11 @@ struct Making {
       const auto [place, is_new] = places.try_emplace(key, plan.batch.size());
       if (is_new) plan.batch.emplace_back();
       plan.batch[place->second] = put_change(ledger.elements(), held, key, now);
+      for (const auto* one : held) // another's without an end gets one with it
+        if (one->ends == kNever && holds(*one, key)) {
+          auto& ending = planned.insert_or_assign(one->id, *one).first->second;
+          ending.ends = ending.cap = now + kOpenFor.most;
+        }
     }
   }
   void put(const OpenGrant& grant) { put(grant.source, keys_of(grant)); }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/off_alone.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include <knock/ruleset.hpp>
 
 #include "ctl/boot_file.hpp"
+#include "netlink/gate.hpp"
 #include "netlink/nftables.hpp"
 #include "netlink/ruleset.hpp"
 #include "system/event_loop.hpp"
@@ -17,32 +16,29 @@
 namespace knock::ctl {
 namespace {
 
-/// What has no guard any more by this text; nothing is deleted but what bears our comment.
-struct Tables {
+/// Has no guard any more by this text; nothing is deleted but what bears our comment.
+struct Table {
   std::string text;
-  std::vector<std::string> told;
+  std::string what;
+  std::string_view done;
 };
 
-Result<Tables> tables_of_ours() {
+Result<std::vector<Table>> tables_of_ours() {
   auto nft = netlink::Nftables::open();
   if (!nft) return tl::unexpected(nft.error());
   const auto all = nft->tables();
   if (!all) return tl::unexpected(all.error());
-  Tables ours;
+  std::vector<Table> ours;
   for (const auto& table : *all) {
     if (table.comment.starts_with(kTableComment)) {
-      ours.text += fmt::format("delete table inet {}\n", table.name);
-      ours.told.push_back(fmt::format("table inet {} is deleted", table.name));
+      ours.push_back({fmt::format("delete table inet handle {}\n", table.handle),
+                      fmt::format("table inet {}", table.name), "is deleted"});
       continue;
     }
     const auto sets = nft->sets(table.name);
     if (!sets) return tl::unexpected(sets.error());
-    const auto shapes = embed_shapes();
-    if (!std::all_of(shapes.begin(), shapes.end(),
-                     [&](const SetShape& shape) { return sets->contains(std::string(shape.name)); }))
-      continue;
-    ours.text += elements_text(table.name, Mode::embed, {});
-    ours.told.push_back(fmt::format("our sets in table inet {} are empty", table.name));
+    if (auto text = netlink::emptying_text(table.name, *sets); !text.empty())
+      ours.push_back({std::move(text), fmt::format("our sets in table inet {}", table.name), "are empty"});
   }
   return ours;
 }
@@ -68,15 +64,19 @@ Reply off_alone(const std::string& config, const Failure& why) {
     done(fmt::format("remembered in {}: the daemon guards nothing until sudo knockctl on", state));
   else
     failed(failure_of(written.error()));
-  if (const auto ours = tables_of_ours(); !ours)
-    failed(failure_of(ours.error()));
-  else if (const auto loaded = ours->text.empty() ? Result<void>{} : netlink::load_ruleset(ours->text);
-           !loaded)
-    failed(failure_of(loaded.error()));
-  else if (ours->told.empty())
-    done("there is no table of ours");
-  else
-    for (const auto& text : ours->told) done(text);
+  const auto ours = tables_of_ours();
+  if (!ours) failed(failure_of(ours.error()));
+  if (ours && ours->empty()) done("there is no table of ours");
+  // Each alone: another process may own one.
+  for (const auto& [text, what, is_done] : ours.value_or(std::vector<Table>{})) {
+    auto loaded = netlink::load_ruleset(text);
+    if (loaded) {
+      done(fmt::format("{} {}", what, is_done));
+    } else {
+      loaded.error().what = fmt::format("{}: {}", what, loaded.error().what);
+      failed(failure_of(loaded.error()));
+    }
+  }
 
   const auto removed = remove_boot_file(config, parsed);
   reply.lines.insert(reply.lines.end(), removed.lines.begin(), removed.lines.end());

@@ -95,12 +95,14 @@ class FirewallCheck {
   }
 
   /// Packets to this host, one for each interface that has the family.
-  [[nodiscard]] std::vector<Packet> packets(Port port) const {
+  [[nodiscard]] std::vector<Packet> packets(const PortRange& to) const {
     std::vector<Packet> all;
     for (const auto& name : interfaces_)
       for (const auto family : {Family::ipv4, Family::ipv6}) {
-        Packet packet{
-            .family = family, .protocol = port.protocol, .ports = {{port.number, port.number}}, .in = name};
+        Packet packet{.family = family,
+                      .protocol = to.first.protocol,
+                      .ports = {{to.first.number, to.last.number}},
+                      .in = name};
         if (const auto known = facts_.interfaces.find(name); known != facts_.interfaces.end())
           for (const auto& own : known->second.addresses)
             if (own.family == family && grantable(own)) packet.destinations.push_back(host(own));
@@ -137,17 +139,17 @@ class FirewallCheck {
   }
 
   /// To this host. `taken`: our chain in embed mode, where a packet that comes so far is done.
-  void here(const Chain& chain, const Door& door, Port port, std::string_view taken, Found& found,
+  void here(const Chain& chain, const Door& door, const PortRange& to, std::string_view taken, Found& found,
             Dropped& dropped) {
-    for (auto& packet : packets(port)) {
+    for (auto& packet : packets(to)) {
       if (gate_ && chain.hook == "input" && led_away(config_, facts_, packet, budget_)) continue;
       if (chain.hook != "ingress" && chain.priority > kGate) packet.mark = config_.gate.mark;
       if (!gate_) packet.taken = taken;
-      ask(chain, door, port, packet, found, dropped);
+      ask(chain, door, to.first, packet, found, dropped);
     }
   }
 
-  /// Of a range its ends: one that is dropped in the middle alone is not found.
+  /// Of a range its ends. A rule about a part of what is between them is told as not judged.
   static std::vector<Port> looked_at(const Door& door) {
     auto ports = door.opens;
     for (const auto& range : door.ranges) {
@@ -166,18 +168,23 @@ class FirewallCheck {
     for (const auto& door : config_.doors) {
       if (!door.enabled || door.any) continue;
       for (Port port : looked_at(door)) {
-        if (early || chain.hook == "input") here(chain, door, port, "knockgate_grants", found, found.doors);
+        if (early || chain.hook == "input")
+          here(chain, door, {port, port}, "knockgate_grants", found, found.doors);
         if (chain.hook == "forward") {
           beyond(chain, door, port, found);
           if (gate_) published(chain, door, port, found);
         }
       }
+      for (const auto& range : door.ranges)
+        if ((early || chain.hook == "input") && !found.doors.ports.contains(range.first) &&
+            !found.doors.ports.contains(range.last))
+          here(chain, door, range, "knockgate_grants", found, found.doors);
       for (const auto& forward : door.forwards) {
-        if (early) here(chain, door, forward.outer, "", found, found.doors);
+        if (early) here(chain, door, {forward.outer, forward.outer}, "", found, found.doors);
         if (chain.hook == "forward") translated(chain, door, forward, found);
       }
       for (const auto& step : door.knock)
-        if (knocks) here(chain, door, step.port, "knockgate_knocks", found, found.knocks);
+        if (knocks) here(chain, door, {step.port, step.port}, "knockgate_knocks", found, found.knocks);
     }
     tell(chain, found);
   }
@@ -224,7 +231,7 @@ class FirewallCheck {
 
   /// Ports that others lead to inner hosts, as Docker does.
   void published(const Chain& chain, const Door& door, Port port, Found& found) {
-    for (const auto& packet : packets(port))
+    for (const auto& packet : packets({port, port}))
       if (const auto to = led_away(config_, facts_, packet, budget_);
           to && sent(chain, door, port, *to, packet.in, found, found.published))
         found.sent.insert({port.protocol, *to});

@@ -8,6 +8,7 @@
 
 #include <knock/last_good.hpp>
 
+#include "core/keeper/memory.hpp"
 #include "netlink/sock_diag.hpp"
 #include "system/files.hpp"
 #include "system/log.hpp"
@@ -137,6 +138,7 @@ void RealWorld::hear(Heard& heard) {
   if (engine_) heard.completed = engine_->take_completed();
   // All that waits, before anything is put back: what others took back before it stays closed.
   if (table_) heard.disturbances = table_->source.drain(gate_.port_id());
+  for (const auto& disturbance : heard.disturbances) gate_.hear(disturbance);
   if (!flows_) return;
   const auto drained = flows_->source.drain(heard.flows);
   if (!drained) return system::log_line(LogLevel::warn, to_string(drained.error()));
@@ -226,8 +228,6 @@ Result<void> RealWorld::carry_out(const Listen& step, Outcome& outcome) {
     if (auto opened = netlink::TableWatch::open(config_->nft.table, config_->nft.mode)) {
       auto watch = loop_.watch(opened->fd(), [](Instant) {});
       table_.emplace(std::move(*opened), std::move(watch));
-      // A commit of our own socket, so that the watch learns how the kernel numbers us before libnftables commits.
-      (void)gate_.commit(*config_, {{Change::Kind::remove, {Address{}, kNoPort}}});
     } else {
       outcome.deaf_table = opened.error();
     }
@@ -245,6 +245,9 @@ Result<void> RealWorld::carry_out(const Listen& step, Outcome& outcome) {
 
 Result<void> RealWorld::carry_out(const Remember& step, Outcome&) {
   const auto path = file_of(state_.path, step.file);
+  if (step.file == Remember::File::off && step.text.empty())
+    if (const auto text = off_text(state_.path).value_or(""); !text.empty() && text != step.over)
+      return tl::unexpected(off_meanwhile());
   auto done =
       step.text.empty() ? system::remove_file(path) : system::write_file_atomically(path, step.text, 0600);
   if (done) return done;
@@ -270,7 +273,11 @@ Result<void> RealWorld::carry_out(const Load& step, Outcome& outcome) {
 
 Result<void> RealWorld::carry_out(const Unload& step, Outcome&) {
   config_ = step.config;
-  return gate_.unload(*config_);
+  auto unloaded = gate_.unload(*config_);
+  // Rules that report to groups which no process holds are no other daemon's.
+  if (!engine_ && !bound_ && netlink::NflogGroups::open(config_->nflog.group, config_->nflog.buffer_bytes))
+    gate_.free_earlier(*config_);
+  return unloaded;
 }
 
 Result<void> RealWorld::carry_out(const Commit& step, Outcome& outcome) {

@@ -78,16 +78,32 @@ std::string without_aliens(const std::string& table, const std::vector<wire::Cha
   return text;
 }
 
-/// That rules of chains whose name begins so report to.
-std::optional<std::uint16_t> first_group(const std::vector<wire::RuleInfo>& rules, std::string_view chain) {
+/// That our rules report to, in the chains that the templates have for it. A rule of another hand logs elsewhere.
+std::optional<std::uint16_t> first_group(const std::vector<wire::RuleInfo>& rules, std::string_view prefix) {
   std::optional<std::uint16_t> first;
+  const auto reports = [&](std::string_view chain) {
+    if (!chain.starts_with(prefix)) return false;
+    chain.remove_prefix(prefix.size());
+    return chain.starts_with("at_once") || chain.starts_with("batched");
+  };
   for (const auto& rule : rules)
-    if (rule.log_group && rule.chain.starts_with(chain))
+    if (rule.log_group && reports(rule.chain))
       first = std::min(first.value_or(*rule.log_group), *rule.log_group);
   return first;
 }
 
 } // namespace
+
+std::string emptying_text(const std::string& table, const std::map<std::string, wire::SetInfo>& present) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
+  std::string text;
+  if (table.find_first_not_of(kPlain) != table.npos) return {}; // nft would read statements of another hand
+  for (const char* ours : {"open4", "open6", "guarded", "knocks"})
+    if (!present.contains(ours)) return {};
+  for (const char* set : {"ours", "ours_wide", "guarded", "knocks"})
+    if (present.contains(set)) text += fmt::format("flush set inet {} {}\n", table, set);
+  return text;
+}
 
 Result<Gate> Gate::open() {
   auto nft = Nftables::open();
@@ -137,7 +153,7 @@ Result<bool> Gate::load_once(const Config& config, const StaticSets& sets, const
 }
 
 Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batch& grants) {
-  constexpr int kRaces = 3; // who commits all the time, commits elsewhere
+  constexpr int kRaces = 3; // who commits all the time, commits elsewhere: else it is heard
   bool anew = false;
   for (int races = 0;; ++races) {
     const auto before = nft_.generation();
@@ -146,8 +162,33 @@ Result<bool> Gate::load(const Config& config, const StaticSets& sets, const Batc
     if (!loaded) return anew; // it was loaded, and another took it away since: that is heard
     anew = anew || *loaded;
     const auto after = nft_.generation();
-    if (races == kRaces || (before && after && *after == *before + 1)) return anew;
+    const bool alone = before && after && *after == *before + 1;
+    if (races < kRaces && !alone) continue;
+    crossed_ = alone ? std::pair{*after, *after}
+                     : std::pair{before.value_or(0), after.value_or(before.value_or(0) - 1)};
+    free_earlier(config);
+    return anew;
   }
+}
+
+void Gate::free_earlier(const Config& config) {
+  const auto tables = nft_.tables();
+  for (const auto& table : tables.value_or(std::vector<wire::TableInfo>{})) {
+    if (table.name == config.nft.table) continue;
+    const bool whole = table.comment.starts_with(kTableComment);
+    const auto text = whole ? fmt::format("delete table inet handle {}\n", table.handle)
+                            : emptying_text(table.name, nft_.sets(table.name).value_or(Sets{}));
+    if (text.empty()) continue;
+    const auto rules = nft_.rules(table.name);
+    if (rules && first_group(*rules, whole ? "" : "knockgate_") == config.nflog.group)
+      (void)load_ruleset(text);
+  }
+}
+
+void Gate::hear(const Disturbance& disturbance) {
+  const auto length = crossed_.second - crossed_.first; // counts begin anew behind the last number
+  const bool crossed = disturbance.changed && disturbance.count - crossed_.first - 1 < length;
+  if (disturbance.overran ? length != 0 : crossed) loaded_ = {};
 }
 
 bool Gate::is_redefined(const Sets& present) const {
@@ -214,9 +255,10 @@ Result<void> Gate::unload(const Config& config) {
   if (!present) return tl::unexpected(present.error());
   const auto there = nft_.table(name);
   if (!there) return tl::unexpected(there.error());
-  if (config.nft.mode == Mode::embed)
-    return present->contains("guarded") ? load_ruleset(elements_text(name, config.nft.mode, {}))
-                                        : Result<void>{};
+  if (config.nft.mode == Mode::embed) {
+    const auto text = emptying_text(name, *present);
+    return text.empty() ? Result<void>{} : load_ruleset(text);
+  }
   if (there->handle == 0 || is_taken(config, *there)) return {};
   return load_ruleset(fmt::format("delete table inet {}\n", name));
 }

@@ -13,12 +13,16 @@
 #include <vector>
 
 #include <knock/batch.hpp>
+#include <knock/disturbance.hpp>
 #include <knock/ruleset.hpp>
 #include <knock/table_seen.hpp>
 
 #include "netlink/nftables.hpp"
 
 namespace knock::netlink {
+
+/// Empties what guards in the table of an admin, of whatever version of embed.nft. Empty: there is nothing of ours.
+std::string emptying_text(const std::string& table, const std::map<std::string, wire::SetInfo>& present);
 
 class Gate {
  public:
@@ -35,6 +39,13 @@ class Gate {
   Result<bool> load(const Config& config, const StaticSets& sets, const Batch& grants);
   /// Gate: deletes the table, if we made it. Embed: empties the static sets.
   Result<void> unload(const Config& config);
+
+  /// Frees what [nft] named before, and what would drop all that we let in: its rules report to the groups of `config`,
+  /// which no other process may hold. A load does it, too. What fails is found by `check`.
+  void free_earlier(const Config& config);
+
+  /// What another did: while a load was read back, the next look finds another table than was loaded.
+  void hear(const Disturbance& disturbance);
 
   /// What is there, without a look at grants.
   Result<TableSeen> look(const Config& config);
@@ -72,7 +83,9 @@ class Gate {
   Result<Shape> shape(const Config& config, const Sets& sets);
 
   Nftables nft_;
-  Shape loaded_;                // by the last load
+  Shape loaded_; // by the last load
+  /// Counts of commits: behind the first and up to the second others may have had their hands in `loaded_`.
+  std::pair<std::uint32_t, std::uint32_t> crossed_;
   std::set<std::string> alien_; // grant sets that hold what is no grant
 };
 

@@ -35,6 +35,10 @@ Error commit_error(const std::string& table, int code) {
   case EPERM: return system::system_error(what, code, kNeedsCapability);
   case ENOENT:
     return system::system_error(what, code, "the table or a set of it is gone; run: knockctl reload --now");
+  case EEXIST:
+    return system::system_error(
+        what, code,
+        "a range of another hand overlaps it, run: knockctl status, then knockctl close foreign ADDRESS");
   case ENFILE:
     return {what + ": a set is full", code,
             "raise [limits] grants, or close grants with: knockctl close --all"};

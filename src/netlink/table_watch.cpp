@@ -135,7 +135,8 @@ std::optional<Disturbance> TableWatch::judge(const wire::NftEvent& generation, s
                     commit_.changed || commit_.set_made,
                     {commit_.removed.begin(), commit_.removed.end()},
                     generation.name.empty() ? fmt::format("process {}", generation.process) : generation.name,
-                    false};
+                    false,
+                    generation.count};
   if (!found.broken && !found.changed && found.removed.empty()) return std::nullopt;
   return found;
 }

@@ -40,8 +40,7 @@ class TableWatch {
   void pause() { events_.hear(kGroup, false); }
   void resume() { events_.hear(kGroup, true); }
   /// All that happened since the last call. `own_port_id`: Nftables::port_id(), whose commits are ours. So are
-  /// those of libnftables in this process, by its process id. That is learned from the commits of `own_port_id`:
-  /// in a pid namespace it is not getpid(), and until then such a commit counts as another process's.
+  /// those of libnftables in this process, by its process id.
   std::vector<Disturbance> drain(std::uint32_t own_port_id);
 
  private:

@@ -252,7 +252,7 @@ Result<void> write_for_owner(const std::string& directory, const std::string& na
 }
 
 Result<Fd> lock_directory(const std::string& path) {
-  Fd fd(::open((path + "/lock").c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Fd fd(::open((path + "/lock").c_str(), O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
   if (!fd) fd = Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); // a full disk, a file of root's
   if (!fd) return tl::unexpected(system_error("open " + path));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return tl::unexpected(system_error("lock " + path));

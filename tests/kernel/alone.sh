@@ -40,6 +40,22 @@ grep -q 'there is no table of ours' "$TMP/said" || fail "$(cat "$TMP/said")"
 begins_again
 ok "a dead daemon: the table, the boot file go, and off is remembered"
 
+ctl save >/dev/null
+mkfifo "$TMP/owning"
+background ip netns exec "$RUN-router" nft -i <>"$TMP/owning" >/dev/null 2>&1
+OWNER=${PIDS##* }
+echo 'add table inet aaa { flags owner; comment "turn off: knockctl off"; }' >"$TMP/owning"
+await in_ns router nft list table inet aaa
+stop KILL
+code=0
+ctl off >"$TMP/said" 2>&1 || code=$?
+[ $code = 1 ] && grep -q 'table inet aaa: .*not permitted' "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
+is_off
+kill "$OWNER"
+await never in_ns router nft list table inet aaa
+begins_again
+ok "a table that another process owns, with our comment, keeps no other from going"
+
 stop
 for broken in 'typo = 1' 'not toml at all ['; do
   cp "$TMP/knockgate.toml" "$TMP/good"
@@ -181,6 +197,16 @@ ctl off >"$TMP/said"
 grep -q 'our sets in table inet filter are empty' "$TMP/said" || fail "$(cat "$TMP/said")"
 opens intruder $R4 22
 in_ns router nft list chain inet filter theirs | grep -q 99 || fail "the admin's rules were changed"
+in_ns router nft -f - <<'NFT'
+flush chain inet filter knockgate_grants
+delete set inet filter ours_wide
+add rule inet filter knockgate_grants th dport @ours meta l4proto . th dport @guarded goto knockgate_guard
+add element inet filter ours { 22 }
+add element inet filter guarded { tcp . 22 }
+NFT
+stays_closed intruder $R4 22
+ctl off >"$TMP/said" # beside a copy of embed.nft of an older version
+opens intruder $R4 22
 ok "embed: our sets are emptied, the table is the admin's"
 
 code=0
@@ -274,3 +300,28 @@ ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>
 stays_closed intruder $R4 22
 ! logged healed || fail "a daemon without a door emptied the sets of another"
 ok "embedded, without a door: the sets of a daemon that lives are left alone"
+
+stop
+rm -f "$TMP/state/off" "$TMP/second/off"
+gate_named() { # [nft] of another time, as after an edit and `systemctl restart`
+  NFT_MORE=$1
+  cp "$TMP/state/applied" "$TMP/applied"
+  config <<<"$DOOR"
+  cp "$TMP/applied" "$TMP/state/applied"
+  start
+  stays_closed intruder $R4 22
+  ctl open ssh 203.0.113.9 >/dev/null
+  opens client $R4 22
+  ctl off >/dev/null
+  opens intruder $R4 22
+  ctl on >/dev/null
+  stop
+}
+for named in 'table = "inet other_name"' "$NFT_MORE" '' 'table = "inet other_name"'; do gate_named "$named"; done
+NFT_MORE=
+cp "$TMP/state/applied" "$TMP/applied"
+: | config
+cp "$TMP/applied" "$TMP/state/applied"
+start
+opens intruder $R4 22
+ok "another [nft] table or mode, also without a door: what the one before guarded is free, so grants and off open"

@@ -79,6 +79,7 @@ TEST_CASE("an element refused for another reason is named, and none that fails f
                     put(GrantSet::forward, "203.0.113.6", 80)};
   const auto refused = world.refused(batch); // where it leads is not what we hold
   CHECK(refused == std::vector<Refused>{{1, EEXIST}});
+  CHECK(world.ours.commit(batch, "t").error().advice.find("close foreign") != std::string::npos);
   CHECK(world.ours.commit(without(batch, refused), "t"));
   CHECK(world.count("forward4") == 3);
 }

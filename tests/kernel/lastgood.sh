@@ -163,3 +163,9 @@ ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/knockgate.toml"
 mv "$TMP/state/off" "$TMP/state/off.bad"
 start
 ok "a directory in the place of a state file: what to type is said, and helps"
+
+stop
+rm -f "$TMP/state/lock"
+mkfifo "$TMP/state/lock"
+start
+ok "nor does a pipe in the place of the lock stop a start"

@@ -5,16 +5,19 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "../harness/keeper.hpp"
 #include "../harness/own_namespace.hpp"
 #include "netlink/ruleset.hpp"
+#include "netlink/table_watch.hpp"
 
 using namespace knock;
 using namespace knock::netlink;
@@ -56,6 +59,7 @@ TEST_CASE("a table is as it was loaded until another process changes its rules o
   const auto definition = world.definition();
   for (const std::string change : {
            "add element inet knockgate ours { 80 }",
+           "insert rule inet knockgate gate tcp dport 22 log group 2",
            "delete element inet knockgate knocks { tcp . 7100 }",
            "flush set inet knockgate trusted4",
            "add element inet knockgate also4 { 198.51.100.0/24 }",
@@ -79,6 +83,8 @@ TEST_CASE("a table is as it was loaded until another process changes its rules o
     CAPTURE(change);
     nft(change);
     CHECK_FALSE(world.as_loaded());
+    CHECK(world.gate.look(*world.config)->group.value_or(40) ==
+          40); // not what a rule of another hand logs to
     CHECK(world.gate.load(*world.config, world.sets, {}));
     CHECK(world.as_loaded());
     CHECK(world.definition() == definition); // and not what another made, taken for ours
@@ -96,16 +102,49 @@ TEST_CASE("what another commits while a load is read back is no part of it") {
   for (int round = 0; round < 5; ++round) {
     CAPTURE(round);
     const auto events = *NetlinkSocket::open(NETLINK_NETFILTER, 1U << (NFNLGRP_NFTABLES - 1U));
-    std::thread other([&] {
+    const auto other = ::fork(); // no thread: they cannot share libnftables
+    if (other == 0) {
       pollfd commit{events.fd(), POLLIN, 0};
       ::poll(&commit, 1, 25'000);
       (void)load_ruleset("insert rule inet knockgate guard accept");
-    });
+      ::_exit(0);
+    }
     const auto rules = nftables->rules("knockgate")->size();
     CHECK(world.gate.load(*world.config, world.sets, {}));
-    other.join();
+    ::waitpid(other, nullptr, 0);
     CHECK((nftables->rules("knockgate")->size() == rules || !world.as_loaded()));
   }
+  REQUIRE(world.gate.load(*world.config, world.sets, {}));
+  CHECK(world.as_loaded());
+}
+
+TEST_CASE("who commits all the time, and into our table, too, gets nothing taken for ours") {
+  if (!enter_namespace()) return;
+  World world;
+  auto watch = *TableWatch::open("knockgate");
+  const auto again = [](const char* text) { // a process: threads cannot share libnftables
+    const auto child = ::fork();
+    while (child == 0) (void)load_ruleset(text);
+    return child;
+  };
+  const auto end = [](pid_t child) {
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  };
+  int there = 0;
+  for (int round = 0; round < 30; ++round) {
+    CAPTURE(round);
+    const auto elsewhere = again("add table inet storm; delete table inet storm");
+    const auto into_ours = again("add element inet knockgate trusted4 { 203.0.113.66 }");
+    CHECK(world.gate.load(*world.config, world.sets, {}));
+    end(into_ours);
+    end(elsewhere);
+    for (const auto& disturbance : watch.drain(world.gate.port_id())) world.gate.hear(disturbance);
+    if (!list_terse("get element inet knockgate trusted4 { 203.0.113.66 }")) continue;
+    ++there;
+    CHECK_FALSE(world.as_loaded());
+  }
+  CHECK(there != 0); // else this test is blind
   REQUIRE(world.gate.load(*world.config, world.sets, {}));
   CHECK(world.as_loaded());
 }
@@ -156,8 +195,8 @@ TEST_CASE("in embed mode what the admin's chains lack is told, with the line to 
       {"flush chain inet filter knockgate_grants\nadd rule inet filter knockgate_grants iif lo return\n"
        "add rule inet filter knockgate_grants th dport @ours meta l4proto . th dport != @guarded goto "
        "knockgate_guard\nadd rule inet filter knockgate_grants th dport @ours_wide meta l4proto . th dport "
-       "@guarded goto "
-       "knockgate_guard",
+       "@guarded "
+       "goto knockgate_guard",
        "rule 2 of chain knockgate_grants is not `@ours @guarded goto knockgate_guard`"},
       {"flush chain inet filter input", "no rule jumps to knockgate_grants"},
       {"flush chain inet filter input\nadd rule inet filter input jump knockgate_grants",

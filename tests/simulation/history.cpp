@@ -17,16 +17,16 @@ struct Weight {
   std::uint32_t weight;
 };
 constexpr std::array kWeights{
-    Weight{Kind::pass, 300},    Weight{Kind::stall, 6},      Weight{Kind::knock, 180},
-    Weight{Kind::stranger, 6},  Weight{Kind::open, 30},      Weight{Kind::close, 20},
-    Weight{Kind::reload, 16},   Weight{Kind::edit, 2},       Weight{Kind::confirm, 8},
-    Weight{Kind::off, 3},       Weight{Kind::on, 6},         Weight{Kind::status, 6},
-    Weight{Kind::save, 6},      Weight{Kind::syn, 120},      Weight{Kind::answer, 60},
-    Weight{Kind::data, 60},     Weight{Kind::end, 50},       Weight{Kind::disturb, 16},
-    Weight{Kind::meanwhile, 8}, Weight{Kind::lose, 4},       Weight{Kind::fail, 6},
-    Weight{Kind::fail_look, 3}, Weight{Kind::disk_full, 2},  Weight{Kind::deaf, 1},
-    Weight{Kind::kill, 3},      Weight{Kind::kill_after, 5}, Weight{Kind::start, 6},
-    Weight{Kind::reboot, 1}};
+    Weight{Kind::pass, 300},     Weight{Kind::stall, 6},     Weight{Kind::knock, 180},
+    Weight{Kind::stranger, 6},   Weight{Kind::open, 30},     Weight{Kind::close, 20},
+    Weight{Kind::reload, 16},    Weight{Kind::edit, 2},      Weight{Kind::confirm, 8},
+    Weight{Kind::off, 3},        Weight{Kind::on, 14},       Weight{Kind::status, 6},
+    Weight{Kind::save, 6},       Weight{Kind::syn, 120},     Weight{Kind::answer, 60},
+    Weight{Kind::data, 60},      Weight{Kind::end, 50},      Weight{Kind::disturb, 16},
+    Weight{Kind::meanwhile, 8},  Weight{Kind::off_alone, 3}, Weight{Kind::list, 3},
+    Weight{Kind::lose, 4},       Weight{Kind::fail, 6},      Weight{Kind::fail_look, 3},
+    Weight{Kind::disk_full, 2},  Weight{Kind::deaf, 1},      Weight{Kind::kill, 3},
+    Weight{Kind::kill_after, 5}, Weight{Kind::start, 6},     Weight{Kind::reboot, 1}};
 
 constexpr std::uint32_t total(const auto& weights) {
   std::uint32_t sum = 0;
@@ -50,7 +50,7 @@ std::uint32_t draw_ms(Draw& draw) {
 }
 
 constexpr std::array kErrors{EPERM, ENFILE, ENOBUFS, ENOMEM, EAGAIN};
-constexpr std::uint32_t kForeignKinds = 9;
+constexpr std::uint32_t kForeignKinds = 11; // without off_alone, an event of its own
 
 void draw_words(Draw& draw, Event& event) {
   const auto source = [&] { return draw.below(static_cast<std::uint32_t>(sources().size())); };
@@ -67,7 +67,7 @@ void draw_words(Draw& draw, Event& event) {
   case Kind::stranger: event.a = draw.below(3); break;
   case Kind::close:
     event.a = draw.one_in(6) ? 2 : draw.below(2);
-    event.b = event.a == 0 ? door() : draw.below(12);
+    event.b = event.a == 0 ? draw.below(kDoors.size() + 1) : draw.below(12);
     event.c = draw.one_in(2) ? 1 + source() : 0;
     break;
   case Kind::reload:
@@ -77,6 +77,7 @@ void draw_words(Draw& draw, Event& event) {
     event.c = 1 + draw.below(draw.one_in(2) ? 20 : 300);
     break;
   case Kind::confirm: event.a = draw.below(2); break;
+  case Kind::on: event.a = draw.one_in(4) ? draw.below(5'000) : 0; break;
   case Kind::syn:
     event.a = source();
     event.b = draw.below(static_cast<std::uint32_t>(kPorts.size()));
@@ -90,6 +91,10 @@ void draw_words(Draw& draw, Event& event) {
     event.a = draw.below(kForeignKinds);
     event.b = draw.below(64);
     event.c = event.kind == Kind::meanwhile ? draw.below(4) : draw.below(1'000);
+    break;
+  case Kind::off_alone:
+    event.a = draw.below(6);
+    event.b = draw.below(4);
     break;
   case Kind::lose:
     event.a = draw.below(3);
@@ -110,10 +115,17 @@ std::string source_text(std::uint32_t at) {
   return to_string(sources()[at % sources().size()]);
 }
 
-constexpr std::array<std::string_view, kForeignKinds> kForeignNames{
-    "deletes the table",           "deletes a set",   "flushes a set",      "flushes a chain",
-    "flush ruleset and boot file", "loads boot file", "deletes an element", "adds an element",
-    "deletes a guarded port"};
+constexpr std::array<std::string_view, kForeignKinds> kForeignNames{"deletes the table",
+                                                                    "deletes a set",
+                                                                    "flushes a set",
+                                                                    "flushes a chain",
+                                                                    "flush ruleset and boot file",
+                                                                    "loads boot file",
+                                                                    "deletes an element",
+                                                                    "adds an element",
+                                                                    "deletes a guarded port",
+                                                                    "loads what was listed",
+                                                                    "flush ruleset and what was listed"};
 constexpr std::array<std::string_view, 8> kStepNames{"Bind",     "Instruct", "Dismiss", "Listen",
                                                      "Remember", "Load",     "Unload",  "Commit"};
 
@@ -127,7 +139,7 @@ std::string text_of(const Event& event) {
   case Kind::open: return fmt::format("knockctl open {} {} for={}s", kDoors[a], source_text(b), c);
   case Kind::close:
     return fmt::format("knockctl close {}{}",
-                       a == 0   ? std::string(kDoors[b])
+                       a == 0   ? std::string(door_text(b))
                        : a == 1 ? std::to_string(b)
                                 : "--all",
                        c == 0 ? "" : " of " + source_text(c - 1));
@@ -140,7 +152,7 @@ std::string text_of(const Event& event) {
   case Kind::edit: return fmt::format("the files become config {}", a);
   case Kind::confirm: return a == 1 ? "knockctl confirm --anyway" : "knockctl confirm";
   case Kind::off: return "knockctl off";
-  case Kind::on: return "knockctl on";
+  case Kind::on: return fmt::format("knockctl on, typed {} ms ago", a);
   case Kind::status: return "knockctl status";
   case Kind::save: return "knockctl save";
   case Kind::syn:
@@ -151,6 +163,10 @@ std::string text_of(const Event& event) {
   case Kind::disturb: return fmt::format("nft {} ({}, {})", kForeignNames[a], b, c);
   case Kind::meanwhile:
     return fmt::format("nft {} ({}) before step {} of the next round", kForeignNames[a], b, c);
+  case Kind::off_alone:
+    return fmt::format("knockctl off without the daemon{}{}", b == 0 ? ", its file alone" : "",
+                       a == 0 ? "" : fmt::format(", before step {} of the next round", a - 1));
+  case Kind::list: return "nft list ruleset > file";
   case Kind::lose:
     return fmt::format("events lost: {}{}",
                        a == 0   ? "table"
@@ -208,11 +224,12 @@ Foreign foreign_of(const Event& event, Instant now) {
   if (foreign.kind != Foreign::Kind::add_element) return foreign;
   auto& element = foreign.element;
   element.key = {sources()[event.b % sources().size()], kPorts[event.b / 8 % kPorts.size()]};
-  element.timeout = Millis{1 + 37 * event.c};
+  const auto span = Millis{1 + 37 * event.c};
+  element.timeout = event.c % 5 == 0 ? Element::kEndless : span;
   const auto second = [](Instant at) { return std::chrono::floor<Seconds>(at.time_since_epoch()).count(); };
-  element.comment = event.c % 2 == 0 ? std::string("by hand")
-                                     : fmt::format("adm alice/laptop kn1 {} {}", second(now),
-                                                   second(now + element.timeout));
+  element.comment = event.c % 2 == 0
+                        ? std::string("by hand")
+                        : fmt::format("adm alice/laptop kn1 {} {}", second(now), second(now + span));
   return foreign;
 }
 

@@ -32,20 +32,22 @@ struct Event {
     knock,    ///< at door a by source b
     stranger, ///< a record that no honest engine sends: a which
     open,     ///< door a to source b, for c seconds; 0: as the door says
-    close,    ///< a 0: door b; 1: the grant b; 2: all; of source c - 1
+    close,    ///< a 0: door b, behind the last `foreign`; 1: the grant b; 2: all; of source c - 1
     reload,   ///< after the files became config a; b 0: plain, 1: --confirm c seconds, 2: --now
     edit,     ///< the files become config a, and nobody is told
     confirm,  ///< a 1: --anyway
     off,
-    on,
+    on, ///< typed a ms ago
     status,
-    save,       ///< the boot file becomes what is guarded for good
-    syn,        ///< source a, port b, source port c
-    answer,     ///< of the connection a
-    data,       ///< a packet of the connection a
-    end,        ///< of the connection a
-    disturb,    ///< Foreign: a kind, b pick, c element
-    meanwhile,  ///< the same in the middle of the next round, before step c
+    save,      ///< the boot file becomes what is guarded for good
+    syn,       ///< source a, port b, source port c
+    answer,    ///< of the connection a
+    data,      ///< a packet of the connection a
+    end,       ///< of the connection a
+    disturb,   ///< Foreign: a kind, b pick, c element
+    meanwhile, ///< the same in the middle of the next round, before step c
+    off_alone, ///< root, without the daemon; a 0: now, else before step a - 1 of the next round; b 0: its file alone
+    list,       ///< nft list ruleset > file
     lose,       ///< events of a 0: table, 1: connections, 2: both; among them: Foreign b - 1, pick c
     fail,       ///< the next step of kind a with the errno b
     fail_look,  ///< the next look at the kernel with the errno a
@@ -75,6 +77,10 @@ History draw_history(std::uint64_t seed, std::size_t events);
 inline constexpr std::array<std::string_view, 15> kDoors{"ssh",  "adm",  "idle", "disc", "uses",
                                                          "use2", "net",  "fwd",  "cut",  "run",
                                                          "bare", "long", "any",  "mosh", "rtp"};
+/// What `knockctl close` may name.
+inline std::string_view door_text(std::uint32_t at) {
+  return at < kDoors.size() ? kDoors[at] : "foreign";
+}
 inline constexpr std::array kPorts{
     Port{Protocol::tcp, 22}, Port{Protocol::tcp, 443},  Port{Protocol::tcp, 25},   Port{Protocol::tcp, 993},
     Port{Protocol::udp, 53}, Port{Protocol::tcp, 8443}, Port{Protocol::tcp, 9090}, Port{Protocol::tcp, 2022}};

@@ -72,6 +72,12 @@ struct Story {
     ask("reload", {{"now", "1"}});
   }
   void disturb(Foreign::Kind kind, std::size_t pick = 0) { straw.disturb({kind, pick, {}}); }
+  /// Whether status has another's grant, and how long it goes on: no end, no time.
+  [[nodiscard]] std::optional<StatusGrant> foreign() const {
+    for (auto& one : keeper::status_of(machine.state(), {}, straw.now, 0).grants)
+      if (one.via == "foreign") return one;
+    return std::nullopt;
+  }
   void save() {
     straw.disk.saved = {std::make_shared<const Config>(machine.config()), static_sets_of(machine.config())};
   }
@@ -90,6 +96,9 @@ struct Story {
 };
 
 using Kind = Foreign::Kind;
+
+const Foreign kEndless{
+    Kind::add_element, 0, {.key = {kClient, kHttps}, .timeout = Element::kEndless, .comment = "x"}};
 
 } // namespace
 
@@ -418,4 +427,91 @@ TEST_CASE("in the admin's own table the guard comes back when the sets do") {
   story.rest();
   CHECK(story.straw.table->is_guarded(kSsh, story.straw.now));
   CHECK(story.find(kClient, kInner) != nullptr);
+}
+
+TEST_CASE("off alone in the middle of an `on` that was typed before it holds") {
+  Story story(0);
+  story.ask("off");
+  story.straw.faults.meanwhile.emplace_back(0, Foreign{Kind::off_alone, 1, {}});
+  story.ask("on", {{"at", std::to_string(story.straw.stamp())}});
+  CHECK(story.said.told.back().reply.failure.text.starts_with("root turned it off meanwhile"));
+  story.rest();
+  CHECK_FALSE(story.straw.disk.off.empty());
+  CHECK_FALSE(story.straw.guards());
+  story.ask("on", {{"at", std::to_string(story.straw.stamp())}});
+  CHECK(story.straw.disk.off.empty());
+  CHECK(story.straw.table->is_guarded(kSsh, story.straw.now));
+}
+
+TEST_CASE("off alone takes no grant away for good: `on` brings what is not over") {
+  Story story(0);
+  story.knock("long", kClient);
+  story.knock("disc", kOther); // for 15 s
+  story.disturb(Kind::off_alone, 1);
+  story.rest();
+  CHECK_FALSE(story.straw.table);
+  story.straw.now += 20s;
+  story.ask("on", {{"at", std::to_string(story.straw.stamp())}});
+  REQUIRE(story.find(kClient, kSsh) != nullptr);
+  CHECK(story.find(kClient, kSsh)->ends == story.straw.now + 580s);
+  CHECK(story.find(kOther, {Protocol::tcp, 25}) == nullptr);
+}
+
+TEST_CASE("another's element without an end is shown as it stands: put anew it has one") {
+  Story story(0);
+  story.straw.disturb(kEndless);
+  story.rest();
+  REQUIRE(story.foreign());
+  CHECK_FALSE(story.foreign()->left_ms);
+  SUBCASE("by a knock that shares it") {
+    story.knock("idle", kClient);
+  }
+  SUBCASE("by a heal") {
+    story.disturb(Kind::delete_table);
+    story.rest();
+  }
+  SUBCASE("by a reload that finds the table lost") {
+    story.disturb(Kind::flush_rules);
+    story.reload(0);
+  }
+  REQUIRE(story.foreign());
+  REQUIRE(story.find(kClient, kHttps) != nullptr);
+  CHECK(story.find(kClient, kHttps)->ends == story.straw.now + 24h * 30);
+  CHECK(story.foreign()->left_ms == Millis{24h * 30}.count());
+  story.ask("close", {{"all", "1"}});
+  CHECK(story.find(kClient, kHttps) == nullptr);
+  CHECK_FALSE(story.foreign());
+}
+
+TEST_CASE("in the admin's own table, what others put while no door was enabled is shown when one is") {
+  Story story(0, true);
+  story.straw.disturb(kEndless);
+  story.reload(4);
+  story.reload(0);
+  REQUIRE(story.find(kClient, kHttps) != nullptr);
+  CHECK(story.foreign());
+}
+
+TEST_CASE("what was listed while somebody was in, and is loaded later, opens nothing and guards nothing") {
+  Story story(0);
+  story.knock("ssh", kClient);
+  story.straw.list();
+  story.ask("close", {{"all", "1"}});
+  SUBCASE("over what stands") {
+    story.disturb(Kind::load_listed);
+  }
+  SUBCASE("with flush ruleset") {
+    story.disturb(Kind::load_listed_anew);
+  }
+  story.rest();
+  CHECK(story.find(kClient, kSsh) == nullptr);
+  CHECK(story.straw.is_whole());
+  story.ask("off");
+  story.disturb(Kind::load_listed_anew);
+  story.rest();
+  CHECK_FALSE(story.straw.guards());
+  story.disturb(Kind::off_alone, 1);
+  story.disturb(Kind::load_listed);
+  story.rest();
+  CHECK_FALSE(story.straw.guards());
 }

@@ -3,6 +3,7 @@
 #include "laws.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -165,6 +166,8 @@ void Laws::give_uses(const GrantKey& key, std::uint32_t uses) {
 void Laws::hear(const keeper::Heard& heard, const Config& config, bool off, bool started,
                 const Straw& straw) {
   const auto now = heard.now;
+  lately_.off_heard = !heard.off.value_or("").empty(); // root may just have turned it off alone
+  off = off || lately_.off_heard;
   for (auto& [flow, at] : ended_)
     if (at == Instant::max()) at = now;
   if (started) // before, what is gone is not adopted
@@ -271,10 +274,16 @@ void Laws::not_said(const Change& change) {
 
 void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed) {
   lately_.changed = lately_.changed || !steps.empty();
+  if (off_alone_ && straw.disk.off.empty()) {
+    const bool asked = std::any_of(waiting_.begin(), waiting_.end(),
+                                   [&](const auto& entry) { return is_on_behind(entry.second); });
+    if (!asked) breach("off", "root turned it off alone, and the disk has forgotten it");
+    off_alone_.reset();
+  }
   if (!outcome.refused.empty())
     if (const auto* commit = std::get_if<keeper::Commit>(&steps[outcome.done]))
       for (const auto& refused : outcome.refused) check_refusal(commit->batch[refused.at].key, straw);
-  if (outcome.error) lately_.trouble = straw.now;
+  if (outcome.error && outcome.error->code != ECANCELED) lately_.trouble = straw.now;
   for (std::size_t at = 0; killed && at < outcome.done; ++at)
     if (const auto* commit = std::get_if<keeper::Commit>(&steps[at]))
       for (const auto& change : commit->batch) not_said(change);
@@ -311,6 +320,14 @@ void Laws::act(const keeper::Steps& steps, const keeper::Outcome& outcome, const
   waiting_.clear();
   knocks_ = {};
   removals_heard_.clear();
+}
+
+bool Laws::is_on_behind(const Request& waits) const {
+  const auto& request = waits.asked.request;
+  constexpr Millis kWaited{60'000}; // no command that was typed before waits so long
+  if (request.verb == "on" && waits.at >= lately_.off + kWaited) return true;
+  return request.verb == "on" &&
+         static_cast<std::int64_t>(number_of(request.find("at").value_or("")).value_or(0)) >= *off_alone_;
 }
 
 void Laws::say(const keeper::Said& said, const Config& config, const Straw& straw) {
@@ -466,6 +483,8 @@ void Laws::answered(const keeper::Told& told, const Config& config, const Straw&
   const auto waits = std::move(found->second);
   waiting_.erase(found);
   const auto& verb = waits.asked.request.verb;
+  if (off_alone_ && is_on_behind(waits) && told.reply.failure.text.starts_with("root turned it off"))
+    breach("told", "an on that was typed behind root's off was answered as one from before");
   const bool done = told.reply.failure.exit == ExitCode::done;
   if ((verb == "open" || verb == "close") && is_counted(told.reply.failure)) ++knocks_.silent;
   if (verb == "off" || verb == "on" || verb == "start") knocks_.unsure = true;
@@ -485,6 +504,7 @@ void Laws::answered(const keeper::Told& told, const Config& config, const Straw&
       breach("told", to_string(owner) + " was answered closed, and is open");
     promise.close_asked = false;
   }
+  if (verb == "close" && done && count_enabled(config) != 0) check_foreign_closed(waits, straw);
   if (verb == "reload" && done && straw.disk.config->config && straw.disk.config->config->hash != config.hash)
     breach("told", "reload was answered done, and another configuration runs");
   if (verb == "reload" && done && waits.now) {

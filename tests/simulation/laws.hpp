@@ -11,11 +11,14 @@
 ///   came-back  what was taken back stays closed until it is asked for anew
 ///   trial      an unconfirmed port is not guarded for good
 ///   guard      what shall be guarded is, and comes back when it was removed; off is off
+///   off        root's off without the daemon guards nothing behind one wake-up, until an `on` that was typed later
+///   listed     what others added, and is not to go, is on the screen as it stands, and can be closed
 ///   told       each request has one answer, and it is true; each knock opens, extends, or is counted
 ///   rest       the rounds come to rest
 ///   same       the same history gives the same bytes
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,6 +26,7 @@
 #include <vector>
 
 #include <knock/open_grant.hpp>
+#include <knock/status.hpp>
 
 #include "straw.hpp"
 
@@ -84,8 +88,9 @@ class Laws {
   void act(const keeper::Steps& steps, const keeper::Outcome& outcome, const Straw& straw, bool killed);
   /// After its words.
   void say(const keeper::Said& said, const Config& config, const Straw& straw);
-  /// When nothing is left to do at once.
-  void rest(const Config& config, bool off, const Straw& straw);
+  /// When nothing is left to do at once. `shown`: the grants that status has.
+  void rest(const Config& config, bool off, const Straw& straw,
+            const std::function<std::vector<StatusGrant>()>& shown);
   /// What others did since the last call.
   void disturbed(Straw& straw, bool alive);
   void lost_events(bool table, bool flows);
@@ -139,6 +144,9 @@ class Laws {
   // laws_check.cpp: the kernel against the book
   void check_elements(const Straw& straw);
   void check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw);
+  /// Returns whether it is another's.
+  bool check_foreign(const GrantKey& key, const Placed& placed, const Straw& straw);
+  [[nodiscard]] bool is_shown(const GrantKey& key, const Placed& placed, Instant now) const;
   /// The kernel refuses a range beside one of its source that it overlaps: no other of ours may stand there.
   void check_refusal(const GrantKey& refused, const Straw& straw);
   [[nodiscard]] std::optional<Instant> last_end(const Promise& promise) const;
@@ -148,19 +156,32 @@ class Laws {
   void check_promise(const Owner& owner, const Promise& promise, const Straw& straw);
   [[nodiscard]] bool is_shared(const Owner& owner, const GrantKey& key) const;
   void check_guard(const Config& config, bool off, const Straw& straw);
+  void check_off(bool off, const Straw& straw);
+  void check_foreign_closed(const Request& request, const Straw& straw);
+  /// Something fails; or of two writers that fight, ours waits.
+  [[nodiscard]] bool is_hurt(Instant now) const;
+  /// Whether it was typed behind root's off.
+  [[nodiscard]] bool is_on_behind(const Request& waits) const;
   void check_trials(const Config& config, bool off, const Straw& straw);
 
   std::map<Owner, Promise> book_;
   std::map<std::pair<Address, Port>, std::int64_t> uses_left_; ///< at most
   std::set<std::pair<Address, Port>> silent_uses_;             ///< spent by a connection that was known
-  std::map<GrantKey, Instant> foreign_;                        ///< elements that others added
-  std::set<GrantKey> taken_over_;                              ///< of these, by a start that found them
-  std::map<std::pair<Address, Port>, Instant> ended_;          ///< when the end of the last was heard
-  std::set<GrantKey> connected_;                               ///< connections that ever were
-  std::map<Port, Instant> trials_;                             ///< ports guarded until then
-  std::set<Port> either_;                                      ///< on trial or for good: a crash hid which
-  std::set<Port> for_good_;                                    ///< that may be guarded without an end
-  std::map<std::uint64_t, Request> waiting_;                   ///< by ticket
+  struct Added {
+    Instant at{}, ends{}; ///< kNever: it has no end
+    std::string comment{};
+  };
+  std::map<GrantKey, Added> foreign_; ///< elements that others added
+  std::vector<StatusGrant> shown_;
+  std::optional<std::int64_t> off_alone_;             ///< by root, when
+  std::vector<Instant> breaks_;                       ///< of the last minute
+  std::set<GrantKey> taken_over_;                     ///< of these, by a start that found them
+  std::map<std::pair<Address, Port>, Instant> ended_; ///< when the end of the last was heard
+  std::set<GrantKey> connected_;                      ///< connections that ever were
+  std::map<Port, Instant> trials_;                    ///< ports guarded until then
+  std::set<Port> either_;                             ///< on trial or for good: a crash hid which
+  std::set<Port> for_good_;                           ///< that may be guarded without an end
+  std::map<std::uint64_t, Request> waiting_;          ///< by ticket
   std::vector<GrantKey> removals_heard_;
   std::set<GrantKey> untold_; ///< connections that go on: the daemon was killed between its load and its word
   struct {
@@ -175,6 +196,9 @@ class Laws {
     Instant trouble{};       ///< something failed last
     Instant started{};       ///< the daemon; it knows of no connection that ended before
     Instant broke{};         ///< another process broke the table last
+    Instant off{};           ///< root turned it off alone last
+    bool off_heard = false;  ///< and the keeper woke up since
+    bool off_whole = false;  ///< it took the table away
     Instant unheard{};       ///< another process did something last, and nobody listened
     bool flows_lost = false; ///< events, since the last rest
     bool lost = false;       ///< and it was not seen whole since

@@ -35,6 +35,10 @@ bool is_to(Port port, const GrantKey& key) {
   return key.set == GrantSet::range ? holds(range_of(key), port) : key.port == port;
 }
 
+bool is_unheard(const Straw& straw) {
+  return !straw.bindings.listens || !straw.bindings.events.empty() || straw.bindings.overran;
+}
+
 bool is_within(const Address& source, const GrantKey& key) {
   const auto length = key.set != GrantSet::net            ? std::uint8_t{128}
                       : key.source.family == Family::ipv4 ? std::uint8_t{24}
@@ -53,7 +57,9 @@ bool has_connection(const Promise& promise, const Straw& straw) {
 
 } // namespace
 
-void Laws::rest(const Config& config, bool off, const Straw& straw) {
+void Laws::rest(const Config& config, bool off, const Straw& straw,
+                const std::function<std::vector<StatusGrant>()>& shown) {
+  check_off(off, straw);
   check_trials(config, off, straw);
   if (!waiting_.empty())
     for (const auto& [ticket, waits] : waiting_)
@@ -63,6 +69,7 @@ void Laws::rest(const Config& config, bool off, const Straw& straw) {
   lately_.flows_lost = false;
   // Off, or where nothing is guarded, an element means nothing; what still stands then is judged when it does.
   const bool guards = straw.table && !straw.table->guarded_now(straw.now).empty();
+  shown_ = foreign_.empty() ? std::vector<StatusGrant>{} : shown();
   if (!off && (guards || any_enabled(config))) check_elements(straw);
   if (!off) check_promises(config, straw); // what others do is not heeded then
   check_guard(config, off, straw);
@@ -78,25 +85,9 @@ void Laws::check_elements(const Straw& straw) {
 }
 
 void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw) {
-  const auto added = foreign_.find(key);
-  if (added != foreign_.end() && placed.ends <= added->second + Seconds{1}) {
-    const auto since = std::max(lately_.trouble, lately_.broke);
-    const bool hurt = since != Instant{} && since + kPatience > now;
-    const bool unheard = !straw.bindings.listens || !straw.bindings.events.empty() || straw.bindings.overran;
-    const auto comment = parse_comment(placed.comment);
-    if (!comment || comment->via == Via::foreign || taken_over_.contains(key) || key.set == GrantSet::uses ||
-        hurt || unheard)
-      return;
-    const bool owned = std::any_of(book_.begin(), book_.end(), [&](const auto& entry) {
-      const auto& keys = entry.second.keys;
-      return entry.second.state != Promise::State::over &&
-             std::find(keys.begin(), keys.end(), key) != keys.end();
-    });
-    if (!owned) breach("came-back", text_of(key) + " was put by another process, for nobody");
-    return;
-  }
   const auto grace = key.set == GrantSet::forward ? kForwardOutlives + kRounding : kRounding;
   if (key.set == GrantSet::forward && placed.ends <= now + grace) return; // of nobody any more
+  if (check_foreign(key, placed, straw)) return;
   const auto said = parse_comment(placed.comment);
   if (!said) return breach("let-in", fmt::format("{} has no owner: {}", text_of(key), placed.comment));
   const Owner owner{said->door, said->via, key.source, key.source_port,
@@ -135,6 +126,56 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
     promise.used = promise.last + kRounding >= placed.ends - (grace - kRounding) - promise.idle;
 }
 
+bool Laws::check_foreign(const GrantKey& key, const Placed& placed, const Straw& straw) {
+  const auto added = foreign_.find(key);
+  const auto comment = parse_comment(placed.comment);
+  const bool again = comment && comment->via == Via::foreign; // by a heal
+  if (added == foreign_.end() || (!again && placed.ends > added->second.ends + Seconds{1})) return false;
+  const bool ours = comment && !again;
+  if (ours && !taken_over_.contains(key) && placed.comment != added->second.comment)
+    return false; // put anew, for a promise
+  if (is_hurt(straw.now) || is_unheard(straw) || !straw.is_whole()) return true;
+  if (!ours && key.set != GrantSet::forward && !is_shown(key, placed, straw.now))
+    breach("listed", text_of(key) + " of another hand is not on the screen as it stands");
+  if (!ours) return true;
+  if (placed.ends == kNever) breach("outlives", text_of(key) + " is taken for ours, and has no end");
+  if (taken_over_.contains(key) || key.set == GrantSet::uses) return true;
+  const bool owned = std::any_of(book_.begin(), book_.end(), [&](const auto& entry) {
+    const auto& keys = entry.second.keys;
+    return entry.second.state != Promise::State::over &&
+           std::find(keys.begin(), keys.end(), key) != keys.end();
+  });
+  if (!owned) breach("came-back", text_of(key) + " was put by another process, for nobody");
+  return true;
+}
+
+bool Laws::is_shown(const GrantKey& key, const Placed& placed, Instant now) const {
+  constexpr Millis kSlack{2'000};
+  const auto port = key.set == GrantSet::range ? knock::to_string(range_of(key)) : knock::to_string(key.port);
+  return std::any_of(shown_.begin(), shown_.end(), [&](const StatusGrant& one) {
+    if (one.source != knock::to_string(key.source) ||
+        std::find(one.ports.begin(), one.ports.end(), port) == one.ports.end())
+      return false;
+    if (placed.ends == kNever || !one.left_ms) return placed.ends == kNever && !one.left_ms;
+    return std::chrono::abs(Millis{*one.left_ms} - (placed.ends - now)) <= kSlack;
+  });
+}
+
+/// What was there when all were asked to go.
+void Laws::check_foreign_closed(const Request& waits, const Straw& straw) {
+  const auto& request = waits.asked.request;
+  if (request.find("source") || (!request.find("all") && request.find("what") != "foreign")) return;
+  if (is_hurt(straw.now) || is_unheard(straw)) return;
+  std::erase_if(foreign_, [&](const auto& entry) {
+    const auto& [key, added] = entry;
+    if (added.at >= waits.at || parse_comment(added.comment)) return false;
+    const auto* placed = straw.table ? straw.table->find(key, straw.now) : nullptr;
+    if (placed != nullptr && placed->comment == added.comment)
+      breach("told", text_of(key) + " was answered closed, and stands");
+    return true;
+  });
+}
+
 /// The end of an on-idle grant moves while packets come, that of an on-disconnect one while connections live.
 bool Laws::may_go_on(const Promise& promise, Instant ends, const Straw& straw) const {
   if (ends > promise.cap + kRounding) return false;
@@ -167,8 +208,8 @@ void Laws::check_refusal(const GrantKey& refused, const Straw& straw) {
   const auto& ranges = straw.table->set_of(refused);
   if (ranges == nullptr || lately_.trouble + kPatience > straw.now) return;
   for (const auto& [key, placed] : ranges->placed)
-    if (key != refused && key.source == refused.source && placed.ends > straw.now && !foreign_.contains(key) &&
-        (is_to(key.port, refused) || is_to(refused.port, key)))
+    if (key != refused && key.source == refused.source && placed.ends > straw.now &&
+        !foreign_.contains(key) && (is_to(key.port, refused) || is_to(refused.port, key)))
       breach("own-way", fmt::format("{} is refused beside {}", text_of(refused), text_of(key)));
 }
 
@@ -189,9 +230,8 @@ bool Laws::is_shared(const Owner& owner, const GrantKey& key) const {
 
 /// While something fails, or the table is gone, what was promised may be missing: the guard has its own law.
 void Laws::check_promises(const Config& config, const Straw& straw) {
-  const bool troubled = lately_.trouble != Instant{} && lately_.trouble + kPatience > straw.now;
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
-  if (!straw.is_whole() || unheard || troubled) return;
+  if (!straw.is_whole() || unheard || is_hurt(straw.now)) return;
   for (const auto& [owner, promise] : book_) {
     if (promise.state != Promise::State::open || promise.vague) continue;
     if (promise.doubted && lately_.broke + kSilence > straw.now) continue; // it is healed once a second
@@ -238,17 +278,17 @@ void Laws::check_promise(const Owner& owner, const Promise& promise, const Straw
 
 void Laws::check_guard(const Config& config, bool off, const Straw& straw) {
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
-  const auto since = std::max(lately_.trouble, lately_.broke);
-  const bool hurt = since != Instant{} && since + kPatience > straw.now;
-  if (unheard || hurt) return;
+  if (unheard || is_hurt(straw.now)) return;
+  const bool unknown = lately_.loaded && !straw.bindings.listens;
   if (!any_enabled(config)) {
-    const bool holds = straw.table && (!straw.embed || !straw.table->guarded_now(straw.now).empty());
-    if (holds && !lately_.loaded) breach("guard", "no door is enabled, and there is a table");
+    const bool whole =
+        straw.table && straw.table->sets[Table::index_of(GrantSet::open, Family::ipv4)]; // else a rest
+    const bool holds = straw.embed ? straw.guards() : whole;
+    if (holds && !unknown) breach("guard", "no door is enabled, and there is a table");
     return;
   }
   if (off) { // nothing is put back then
-    if (straw.table && !lately_.loaded && !straw.table->guarded_now(straw.now).empty())
-      breach("guard", "off, and ports are guarded");
+    if (straw.guards() && !unknown) breach("guard", "off, and ports are guarded");
     return;
   }
   if (!straw.bindings.listens) return;
@@ -285,9 +325,7 @@ void Laws::check_trials(const Config& config, bool off, const Straw& straw) {
   std::erase_if(trials_, [&](const auto& trial) { return !is_wanted(trial.first); });
   std::erase_if(for_good_, [&](Port port) { return !is_wanted(port); });
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
-  const auto since = std::max(lately_.trouble, lately_.broke);
-  const bool hurt = since != Instant{} && since + kPatience > straw.now;
-  if (!straw.table || !straw.table->guarded || unheard || hurt ||
+  if (!straw.guards() || unheard || is_hurt(straw.now) ||
       (lately_.loaded && (off || !straw.bindings.listens)))
     return;
   for (const auto& [port, ends] : *straw.table->guarded) {
@@ -301,8 +339,36 @@ void Laws::check_trials(const Config& config, bool off, const Straw& straw) {
   }
 }
 
+bool Laws::is_hurt(Instant now) const {
+  constexpr std::size_t kCalm = 5; // heals of one minute, at once
+  constexpr Millis kMinute{60'000}, kPace{5'000};
+  if (lately_.trouble != Instant{} && lately_.trouble + kPatience > now) return true;
+  const auto recent =
+      std::count_if(breaks_.begin(), breaks_.end(), [&](Instant at) { return at + kMinute > now; });
+  return static_cast<std::size_t>(recent) >= kCalm && lately_.broke + kPace + kRounding > now;
+}
+
+/// What others load then guards until it is taken away.
+void Laws::check_off(bool off, const Straw& straw) {
+  if (!off_alone_) return;
+  if (!off && lately_.off_heard) return breach("off", "root turned it off alone, and the keeper is on");
+  const bool loaded = lately_.broke > lately_.off && (is_hurt(straw.now) || is_unheard(straw));
+  const bool troubled = lately_.trouble != Instant{} && lately_.trouble + kPatience > straw.now;
+  const bool unknown = !lately_.off_whole && !lately_.off_heard;
+  if (straw.guards() && !loaded && !troubled && !unknown)
+    breach("off", "root turned it off alone, and ports are guarded");
+}
+
 void Laws::disturbed(Straw& straw, bool alive) {
   auto others = std::exchange(straw.others, {});
+  if (others.off) {
+    off_alone_ = others.off;
+    lately_.off = straw.now;
+    lately_.off_heard = false;
+    lately_.off_whole = others.off_whole;
+    lately_.changed = knocks_.unsure = true;
+  }
+  for (const auto& element : others.put) added(element, straw);
   if (others.removed.empty() && !others.broke && !others.loaded) return;
   lately_.changed = true;
   if (alive && !straw.bindings.listens) lately_.unheard = straw.now;
@@ -327,6 +393,8 @@ void Laws::disturbed(Straw& straw, bool alive) {
   }
   if (others.loaded) lately_.loaded = true;
   if (others.loaded) lately_.broke = straw.now;
+  std::erase_if(breaks_, [&](Instant at) { return at + kPatience < straw.now; });
+  if (others.broke || others.loaded) breaks_.push_back(straw.now);
 }
 
 void Laws::lost_events(bool table, bool flows) {
@@ -382,10 +450,11 @@ void Laws::started(const Straw& straw, const Config& config) {
       there = there && placed != nullptr;
       any = any || placed != nullptr;
       if (placed != nullptr) promise.arrive = std::max(promise.arrive, placed->ends);
+      if (said && foreign_.contains(key)) promise.told = std::min({promise.told, placed->ends, said->cap});
       const bool counted = placed != nullptr && placed->traffic.packets != 0;
       promise.used = promise.used || counted;
       promise.counted = promise.counted || counted;
-      named = named && said && said->door == owner.door && said->via == owner.via;
+      named = named && said && said->door == owner.door && said->via == owner.via && !foreign_.contains(key);
     }
     promise.came = promise.came || has_connection(promise, straw);
     if (there && named) continue;
@@ -423,6 +492,7 @@ void Laws::started(const Straw& straw, const Config& config) {
   for (const auto& [key, ends] : foreign_)
     if (straw.table && straw.table->find(key, straw.now) != nullptr) taken_over_.insert(key);
   lately_.started = straw.now;
+  if (off_alone_) off_alone_ = 0; // any `on` that this daemon hears
   lately_.loaded = false;
   lately_.changed = true;
 }
@@ -439,7 +509,8 @@ void Laws::rebooted() {
   removals_heard_.clear();
   knocks_ = {};
   for (auto& [port, until] : trials_) until = {};
-  lately_.trouble = lately_.broke = {};
+  lately_.trouble = lately_.broke = lately_.off = {};
+  breaks_.clear();
 }
 
 void Laws::let_in(const Address& source, Port port, const Passed& passed, Instant now) {
@@ -462,14 +533,18 @@ void Laws::let_in(const Address& source, Port port, const Passed& passed, Instan
 }
 
 void Laws::added(const Change& element, const Straw& straw) {
-  taken_over_.erase(element.key);
-  auto& ends = foreign_[element.key];
-  ends = std::max(ends, straw.now + element.timeout);
-  if (!straw.table || straw.table->find(element.key, straw.now) == nullptr) return;
-  for (auto& [owner, promise] : book_) // in the place of one that was removed
-    if (promise.removed &&
-        std::find(promise.keys.begin(), promise.keys.end(), element.key) != promise.keys.end())
-      promise.vague = true;
+  const auto* placed = straw.table ? straw.table->find(element.key, straw.now) : nullptr;
+  if (placed == nullptr || placed->comment != element.comment) return;
+  auto& known = foreign_[element.key];
+  if (known.comment != element.comment) taken_over_.erase(element.key);
+  if (element.key.set == GrantSet::uses) uses_left_.erase({element.key.source, element.key.port});
+  known = {straw.now, placed->ends, placed->comment};
+  for (auto& [owner, promise] : book_) {
+    if (std::find(promise.keys.begin(), promise.keys.end(), element.key) == promise.keys.end()) continue;
+    if (promise.removed) promise.vague = true; // in its place
+    promise.used = true;                       // what it had counted looks like a packet
+    promise.last = straw.now;
+  }
 }
 
 } // namespace knock::simulation

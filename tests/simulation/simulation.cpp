@@ -17,7 +17,6 @@ namespace {
 using Kind = Event::Kind;
 
 constexpr std::size_t kMostRounds = 120; // that follow each other at once
-constexpr std::int64_t kWall = 1'790'000'000;
 
 /// The world, the keeper in it, and the book.
 class Player {
@@ -69,18 +68,14 @@ void Player::start() {
   pending_ = {};
   pending_.own = std::set<Address>{own_address()};
   const auto& config = *straw_.disk.config->config;
-  machine_ = std::make_unique<keeper::Machine>(keeper::Machine::Start{"knockgate.toml",
-                                                                      std::make_shared<const Config>(config),
-                                                                      straw_.boot,
-                                                                      straw_.disk.config->texts,
-                                                                      {}});
+  machine_ = std::make_unique<keeper::Machine>(keeper::Machine::Start{
+      "knockgate.toml", std::make_shared<const Config>(config), straw_.boot, straw_.disk.config->texts, {}});
   rounds();
 }
 
 void Player::one_round() {
   auto heard = std::exchange(pending_, {});
   straw_.hear(heard);
-  heard.wall = kWall + std::chrono::floor<Seconds>(straw_.now.time_since_epoch()).count();
   laws_.hear(heard, machine_->config(), is_off(), machine_->is_started(), straw_);
   const auto ask = machine_->ask(std::move(heard));
   if (ask.memory && !machine_->is_started()) { // it adopts what is there now
@@ -133,7 +128,8 @@ void Player::rounds() {
   for (const auto& [reason, count] : machine_->state().tally.refused) refused += count;
   const auto& work = machine_->state().work;
   laws_.count(refused, !work.completed.empty() || !work.jobs.empty(), straw_.now);
-  laws_.rest(machine_->config(), is_off(), straw_);
+  laws_.rest(machine_->config(), is_off(), straw_,
+             [&] { return keeper::status_of(machine_->state(), {}, straw_.now, straw_.wall()).grants; });
 }
 
 void Player::round() {
@@ -274,7 +270,7 @@ void Player::play(const Event& event) {
     if (event.a == 2)
       values["all"] = "1";
     else
-      values["what"] = event.a == 0 ? std::string(kDoors[event.b]) : std::to_string(event.b);
+      values["what"] = event.a == 0 ? std::string(door_text(event.b)) : std::to_string(event.b);
     if (event.c != 0) values["source"] = knock::to_string(sources()[event.c - 1]);
     request("close", std::move(values));
     break;
@@ -288,7 +284,7 @@ void Player::play(const Event& event) {
       request("confirm");
     break;
   case Kind::off: request("off"); break;
-  case Kind::on: request("on"); break;
+  case Kind::on: request("on", {{"at", std::to_string(straw_.stamp() - event.a)}}); break;
   case Kind::status: request("status"); break;
   case Kind::save: save(); break;
   case Kind::syn:
@@ -299,6 +295,13 @@ void Player::play(const Event& event) {
   case Kind::data:
   case Kind::end: use_connection(event); break;
   case Kind::disturb: disturb(foreign_of(event, straw_.now)); break;
+  case Kind::off_alone:
+    if (event.a == 0)
+      disturb({Foreign::Kind::off_alone, event.b, {}});
+    else if (machine_)
+      straw_.faults.meanwhile.emplace_back(event.a - 1, Foreign{Foreign::Kind::off_alone, event.b, {}});
+    break;
+  case Kind::list: straw_.list(); break;
   case Kind::kill:
     if (machine_) laws_.act({}, {}, straw_, true);
     kill();

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/keeper/memory.hpp"
+
 namespace knock::simulation {
 namespace {
 
@@ -13,7 +15,7 @@ template<class T>
 constexpr std::size_t kind_of = keeper::Step(T{}).index();
 
 Error error_of(int code) {
-  return {std::strerror(code), code, ""};
+  return code == ECANCELED ? keeper::off_meanwhile() : Error{std::strerror(code), code, ""};
 }
 
 template<class T>
@@ -33,8 +35,7 @@ keeper::Seen Straw::look(const keeper::Ask& ask) {
   if (error == 0 && table)
     for (const auto& key : ask.elements)
       if (const auto* placed = table->find(key, now))
-        seen.elements.push_back({key, std::chrono::floor<Millis>(placed->ends - now), placed->comment,
-                                 placed->traffic, placed->target});
+        seen.elements.push_back({key, placed->left(now), placed->comment, placed->traffic, placed->target});
   if (ask.grants) seen.grants = or_error(error, table ? table->dump(now) : std::vector<Element>{});
   if (ask.table) {
     TableSeen found;
@@ -125,6 +126,8 @@ int Straw::act(const keeper::Listen& listen, keeper::Outcome& outcome) {
 int Straw::act(const keeper::Remember& remember) {
   if (disk.error != 0) return std::exchange(disk.error, 0);
   using File = keeper::Remember::File;
+  if (remember.file == File::off && remember.text.empty() && !disk.off.empty() && disk.off != remember.over)
+    return ECANCELED;
   (remember.file == File::off           ? disk.off
    : remember.file == File::unconfirmed ? disk.unconfirmed
                                         : disk.last_good) = remember.text;
@@ -184,6 +187,7 @@ int Straw::act(const keeper::Commit& commit, keeper::Outcome& outcome) {
 
 void Straw::hear(keeper::Heard& heard) {
   heard.now = now;
+  heard.wall = wall();
   heard.off = disk.off;
   if (std::exchange(bindings.overran, false)) {
     heard.disturbances.emplace_back();
@@ -258,8 +262,22 @@ void Straw::load_admins() {
   table->load_admins();
 }
 
+bool Straw::guards() const {
+  return table && table->rules != 0 && !table->guarded_now(now).empty();
+}
+
 bool Straw::is_whole() const {
   return table && (embed ? table->has_all_sets() : table->rules == bindings.rules_loaded);
+}
+
+std::int64_t Straw::wall() const {
+  constexpr std::int64_t kBoot = 1'790'000'000;
+  return kBoot + std::chrono::floor<Seconds>(now.time_since_epoch()).count();
+}
+
+std::int64_t Straw::stamp() {
+  const auto ms = std::chrono::floor<Millis>(now.time_since_epoch()).count() % 1'000;
+  return stamped_ = std::max(stamped_ + 1, 1'000 * wall() + ms);
 }
 
 void Straw::kill() {
@@ -271,6 +289,7 @@ void Straw::kill() {
 
 void Straw::reboot() {
   kill();
+  stamped_ = 0;
   boot += '+';
   table.reset();
   connections.alive.clear();

@@ -25,14 +25,17 @@ namespace knock::simulation {
 struct Foreign {
   enum class Kind : std::uint8_t {
     delete_table,
-    delete_set,     ///< with the rules that use it
-    flush_set,      ///< of grants
-    flush_rules,    ///< of one chain
-    load_anew,      ///< flush ruleset, and the boot file in the same transaction
-    load_over,      ///< the boot file again
-    delete_element, ///< of a grant set
-    add_element,    ///< into a grant set; with the comment of a grant that is over, or of no grant
-    unguard,        ///< an element of `guarded`
+    delete_set,       ///< with the rules that use it
+    flush_set,        ///< of grants
+    flush_rules,      ///< of one chain
+    load_anew,        ///< flush ruleset, and the boot file in the same transaction
+    load_over,        ///< the boot file again
+    delete_element,   ///< of a grant set
+    add_element,      ///< into a grant set; with the comment of a grant that is over, or of no grant
+    unguard,          ///< an element of `guarded`
+    load_listed,      ///< what `nft list ruleset` wrote, over what is there
+    load_listed_anew, ///< and with flush ruleset
+    off_alone,        ///< knockctl off without the daemon; pick 0: it gets no further than its file
   };
   Kind kind = Kind::delete_table;
   std::size_t pick = 0; ///< which set, element or port of those that are there
@@ -53,6 +56,8 @@ struct Disk {
   std::shared_ptr<const ParsedConfig> config{}; ///< the files, as they would be parsed now
   std::optional<std::string> boot_file{};       ///< its text
   Saved saved{};                                ///< what it says; no config: there is none
+  std::optional<Table> listing{};               ///< `nft list ruleset` of our table
+  Instant listed{};                             ///< when
   int error = 0;                                ///< errno of the next writes, ENOSPC
 };
 
@@ -98,7 +103,14 @@ class Straw : public keeper::World {
   void load_admins();
   /// Whether all is there that the last load needed, but for elements.
   [[nodiscard]] bool is_whole() const;
+  /// Whether any port is guarded: by a rule, too.
+  [[nodiscard]] bool guards() const;
   [[nodiscard]] bool killed() const { return killed_; }
+  /// Milliseconds of the epoch, as a command that is typed now notes them: no two the same.
+  std::int64_t stamp();
+  [[nodiscard]] std::int64_t wall() const;
+  /// `nft list ruleset > file`.
+  void list();
   /// A daemon starts.
   void start() { killed_ = false; }
 
@@ -110,12 +122,15 @@ class Straw : public keeper::World {
   Faults faults{};
   Bindings bindings{};
   struct {
-    std::vector<GrantKey> removed{}; ///< elements deleted, while their set stayed
-    bool broke = false;              ///< table, set, rules or what is guarded
-    bool loaded = false;             ///< the boot file
-  } others{};                        ///< what they did, for the laws; nobody else reads it
-  bool embed = false;                ///< our sets are in a table of the admin's, who loads it at boot
-  bool resizes = true;               ///< a load can change the size of a set (Linux 6.5 and newer)
+    std::vector<GrantKey> removed{};   ///< elements deleted, while their set stayed
+    bool broke = false;                ///< table, set, rules or what is guarded
+    bool loaded = false;               ///< the boot file, or what was listed
+    std::vector<Change> put{};         ///< elements of a listing that were not there
+    std::optional<std::int64_t> off{}; ///< root turned it off alone: the stamp
+    bool off_whole = false;            ///< and not its file alone
+  } others{};                          ///< what they did, for the laws; nobody else reads it
+  bool embed = false;                  ///< our sets are in a table of the admin's, who loads it at boot
+  bool resizes = true;                 ///< a load can change the size of a set (Linux 6.5 and newer)
 
  private:
   int act(const keeper::Step& step, keeper::Outcome& outcome);
@@ -127,9 +142,12 @@ class Straw : public keeper::World {
   int act(const keeper::Unload& unload);
   int act(const keeper::Commit& commit, keeper::Outcome& outcome);
   void tell(Disturbance found);
+  void load_listing(bool anew);
+  void off_alone(bool whole);
 
   bool killed_ = true;
   std::uint64_t handles_ = 0;
+  std::int64_t stamped_ = 0;
 };
 
 } // namespace knock::simulation

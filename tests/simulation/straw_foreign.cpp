@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "straw.hpp"
 
 namespace knock::simulation {
@@ -67,11 +69,51 @@ bool add_element(Table& table, const Change& element, Instant now) {
     return false; // there: its end would change, from 6.12 on
   if (set->size != 0 && set->placed.size() + set->displaced >= set->size) return false;
   if (set->placed.contains(element.key)) ++set->displaced;
-  set->placed[element.key] = {now + element.timeout, element.comment, {}, element.uses, 0, element.target};
+  const auto ends = element.timeout == Element::kEndless ? kNever : now + element.timeout;
+  set->placed[element.key] = {ends, element.comment, {}, element.uses, 0, element.target};
   return true;
 }
 
 } // namespace
+
+void Straw::list() {
+  disk.listing = table;
+  disk.listed = now;
+}
+
+void Straw::load_listing(bool anew) {
+  if (!disk.listing) return;
+  auto next = anew ? Table{} : table.value_or(Table{});
+  if (!next.load_listed(*disk.listing, disk.listed, now)) return;
+  for (const auto& set : next.sets)
+    if (set)
+      for (const auto& [key, placed] : set->placed)
+        if (placed.ends > now && (anew || !table || table->find(key, now) == nullptr))
+          others.put.push_back({.key = key, .timeout = placed.left(now), .comment = placed.comment});
+  const bool keeps_sets = embed && !anew && table && table->has_all_sets();
+  const bool broken = anew && table;
+  table = std::move(next);
+  if (!keeps_sets) table->handle = ++handles_;
+  tell({.broken = broken, .set_made = true, .changed = true, .removed = {}, .by = {}, .overran = false});
+}
+
+/// As src/ctl/off_alone.cpp: its file first. Nothing but tables of ours, and of the admin's the static sets.
+void Straw::off_alone(bool whole) {
+  const auto at_ms = stamp();
+  others.off = at_ms;
+  others.off_whole = whole;
+  disk.off = fmt::format("{}.{:03}\n", at_ms / 1'000, at_ms % 1'000);
+  if (!whole) return;
+  disk.saved = {};
+  disk.boot_file.reset();
+  const bool guards = table && table->guarded && !table->guarded->empty();
+  if (embed && (!guards || !table->has_all_sets())) return;
+  if (embed) table->guarded.emplace();
+  const bool broken = embed || table;
+  if (!embed) table.reset();
+  if (broken)
+    tell({.broken = true, .set_made = false, .changed = false, .removed = {}, .by = {}, .overran = false});
+}
 
 void Straw::disturb(const Foreign& foreign) {
   using Kind = Foreign::Kind;
@@ -95,6 +137,9 @@ void Straw::disturb(const Foreign& foreign) {
   };
   if (foreign.kind == Kind::load_over)
     return disk.saved.config || embed ? boot_file(!embed && table && table->rules != 0) : void();
+  if (foreign.kind == Kind::off_alone) return off_alone(foreign.pick != 0);
+  if (foreign.kind == Kind::load_listed || foreign.kind == Kind::load_listed_anew)
+    return load_listing(foreign.kind == Kind::load_listed_anew);
   if (!table) return;
   table->collect(now);
   switch (foreign.kind) {
@@ -117,7 +162,10 @@ void Straw::disturb(const Foreign& foreign) {
     return tell(std::move(found));
   }
   case Kind::unguard: return tell(unguard(*table, foreign.pick, now));
-  case Kind::load_over: break;
+  case Kind::load_over:
+  case Kind::load_listed:
+  case Kind::load_listed_anew:
+  case Kind::off_alone: break;
   }
 }
 

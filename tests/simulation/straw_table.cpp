@@ -120,14 +120,17 @@ const Placed* Table::find(const GrantKey& key, Instant now) const {
   return it != set->placed.end() && it->second.ends > now ? &it->second : nullptr;
 }
 
+Millis Placed::left(Instant now) const {
+  return ends == kNever ? Element::kEndless : std::chrono::floor<Millis>(ends - now);
+}
+
 std::vector<Element> Table::dump(Instant now) const {
   std::vector<Element> found;
   for (const auto& set : sets)
     if (set)
       for (const auto& [key, placed] : set->placed)
         if (placed.ends > now)
-          found.push_back({key, std::chrono::floor<Millis>(placed.ends - now), placed.comment, placed.traffic,
-                           placed.target});
+          found.push_back({key, placed.left(now), placed.comment, placed.traffic, placed.target});
   return found;
 }
 
@@ -199,6 +202,36 @@ void Table::load(const Config& config, const StaticSets& static_sets, Instant no
     (*guarded)[port] = left ? std::optional(now + *left) : std::nullopt;
   cut = static_sets.cut;
   if (config.nft.mode == Mode::gate) rules = rules_of(config);
+}
+
+bool Table::load_listed(const Table& listing, Instant listed, Instant now) {
+  collect(now);
+  for (std::size_t at = 0; at < sets.size(); ++at) {
+    const auto& from = listing.sets[at];
+    if (!from) continue;
+    if (!sets[at]) sets[at] = ElementSet{from->size, {}, 0};
+    auto& to = *sets[at];
+    Pending pending(to, now);
+    for (const auto& [key, placed] : from->placed)
+      if (placed.ends > listed &&
+          pending.add(key, key.set == GrantSet::forward ? &placed.target : nullptr) != 0)
+        return false;
+    for (const auto& [key, placed] : from->placed) {
+      const auto stands = to.placed.find(key);
+      if (placed.ends <= listed || (stands != to.placed.end() && stands->second.ends > now)) continue;
+      if (stands != to.placed.end()) ++to.displaced;
+      auto& put = to.placed[key] = placed;
+      put.spent = 0; // its limit begins again
+      if (put.ends != kNever) put.ends = now + (placed.ends - listed);
+    }
+  }
+  if (!guarded) guarded.emplace();
+  for (const auto& [port, ends] : listing.guarded.value_or(std::map<Port, std::optional<Instant>>{}))
+    if (ends.value_or(Instant::max()) > listed && !is_guarded(port, now))
+      (*guarded)[port] = ends ? std::optional(now + (*ends - listed)) : std::nullopt;
+  cut.insert(cut.end(), listing.cut.begin(), listing.cut.end());
+  rules += listing.rules;
+  return true;
 }
 
 void Table::load_admins() {

@@ -27,6 +27,8 @@ struct Placed {
   std::uint32_t burst = 0; ///< of `uses`: connections that it lets in
   std::uint32_t spent = 0; ///< of these
   Target target{};         ///< of `forward`
+  /// Of one whose end is kNever, Element::kEndless.
+  [[nodiscard]] Millis left(Instant now) const;
 };
 
 struct ElementSet {
@@ -75,6 +77,9 @@ struct Table {
   /// What the template makes of the table, with these static sets. `resizes`: a set that is there gets the size
   /// that the template says (Linux 6.5 and newer).
   void load(const Config& config, const StaticSets& static_sets, Instant now, bool resizes);
+  /// What `nft list ruleset` wrote at `listed`, over what is there: rules stand twice, elements that are there stay as
+  /// they are. False: the kernel refuses it.
+  bool load_listed(const Table& listing, Instant listed, Instant now);
   /// embed.nft as it is, in the admin's own: it adds what is missing, and flushes nothing.
   void load_admins();
   /// Those of embed.nft that we fill.

@@ -51,6 +51,19 @@ TEST_CASE("a finding that is accepted by its name is gone, others stay") {
   CHECK(lines(weak + "[check]\naccept = [\"no-knock\", \"weak-knock\"]\n").empty());
 }
 
+TEST_CASE("to cut a wide range ends what this host begins from it, and is told") {
+  const auto cutting = [](const std::string& range, const std::string& flows) {
+    return lines("[door.a]\nopens = [\"udp/" + range + "\"]\nknock = [" + kFour + "]\nflows = \"" + flows +
+                 "\"\n");
+  };
+  CHECK(cutting("20000-32767", "cut").empty());
+  CHECK(cutting("60000-61000", "keep").empty());
+  const auto told = cutting("60000-61000", "cut");
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].starts_with("k.toml:2:9: warning: door a cuts connections at udp/60000-61000: "));
+  CHECK(told[0].find(" [own-ports]; write flows = \"keep\", or a range below 32768") != std::string::npos);
+}
+
 TEST_CASE("accept takes names of findings alone, and says which is meant") {
   CHECK(lines("[check]\naccept = [\"weak-knok\"]\n") ==
         Lines{"k.toml:2:11: error: there is no finding \"weak-knok\"; did you mean \"weak-knock\"?"});

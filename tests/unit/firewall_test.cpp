@@ -107,6 +107,29 @@ TEST_CASE("a hand-written chain: ports, sets, ranges, sources, limits, maps") {
   CHECK(fate(firewall, kHand, marked) == "accepted");
 }
 
+TEST_CASE("a rule about a part of a wide range is not passed over") {
+  const auto rule = [](const std::string& ports, const std::string& does) {
+    return R"({"rule": {"family": "inet", "table": "fw", "chain": "input", "handle": 3, "expr": [
+      {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": )" +
+           ports + "}}, {\"" + does + "\": null}]}}";
+  };
+  const auto told = [&](const std::string& policy, const std::string& rules) {
+    return findings(
+        config("\"udp/60000-61000\""),
+        parse_firewall(R"({"nftables": [{"chain": {"family": "inet", "table": "fw", "name": "input",
+      "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": ")" +
+                           policy + "\"}}, " + rules + "]}",
+                       {}));
+  };
+  CHECK(has(told("accept", rule("60500", "drop")), "not judged: table inet fw chain input rule handle 3"));
+  CHECK(has(told("drop", rule(R"({"set": [60000, 61000]})", "accept")), "not judged: "));
+  CHECK_FALSE(has(told("drop", rule(R"({"range": [60000, 61000]})", "accept")), "fw"));
+  CHECK_FALSE(has(told("accept", rule("61001", "drop")), "fw"));
+  const auto most = told("drop", rule(R"({"range": [60000, 60010]})", "accept"));
+  CHECK(has(most, "opens udp/60000-61000, but"));
+  CHECK_FALSE(has(most, "not judged"));
+}
+
 TEST_CASE("zones are chosen by interface, and a goto does not come back") {
   const auto firewall = load("zones");
   CHECK(fate(firewall, kZones, to("tcp/443")) == "accepted");

@@ -714,6 +714,23 @@ TEST_CASE("off on a full disk is off, says so, and is remembered as soon as ther
   CHECK(rounds.steps.empty());
 }
 
+TEST_CASE("off is remembered whatever else cannot be, and says no other thing") {
+  auto rounds = started();
+  rounds.config = parsed(kSshDoor + kWebDoor);
+  rounds.config->texts = {{"knockgate.toml", "other", ConfigText::Part::main}};
+  rounds.round(asks(asked(7, "reload", {{"now", "1"}})));
+  rounds.fails = {0, kFull}; // the configuration applied last
+  rounds.round();
+  rounds.begin(asks(asked(8, "off")));
+  CHECK(step<Remember>(rounds.steps)->file == Remember::File::off);
+  rounds.fails = {place_of<Remember>(rounds.steps) + 1, kFull};
+  rounds.end();
+  rounds.round();
+  REQUIRE(rounds.said.told.size() == 1);
+  for (const auto& line : rounds.said.told[0].reply.lines)
+    CHECK(line.find("a restart guards again") == std::string::npos);
+}
+
 TEST_CASE("off touches no table of another, and waits for none of the admin's") {
   auto rounds = started();
   rounds.table = {};

@@ -47,6 +47,7 @@ TEST_CASE("what is true is on disk after the steps, and there are none when it i
   const auto memory = off_and_on_trial();
   const auto steps = disk.remember(memory);
   REQUIRE(steps.size() == 2);
+  CHECK(std::get<Remember>(steps[0]).file == File::off); // it waits for no other file
   const auto again = recalled(written(steps));
   CHECK(again.unconfirmed == memory.unconfirmed);
   CHECK(again.off_since == memory.off_since);

@@ -114,7 +114,7 @@ TEST_CASE("off, or without a door, a table that is removed is no harm; one that 
 TEST_CASE("a look that misses the table, a rule or a guarded port finds another than is wanted") {
   const auto wanted = guarding({{kSsh, {}}, {kWeb, 5s}});
   TableSeen seen{.there = true, .as_loaded = true, .guarded = {{kSsh, {}}, {kWeb, 4s}}};
-  CHECK(is_as_wanted(seen, wanted)); // the time that is left of a trial is no difference
+  CHECK(is_as_wanted(seen, wanted)); // the time that a load takes is no difference
   SUBCASE("table") {
     seen.there = false;
   }
@@ -129,6 +129,9 @@ TEST_CASE("a look that misses the table, a rule or a guarded port finds another 
   }
   SUBCASE("guarded for good that was on trial") {
     seen.guarded[1].left.reset();
+  }
+  SUBCASE("on trial for longer than was said") {
+    seen.guarded[1].left = 1h;
   }
   SUBCASE("on trial that was guarded for good") {
     seen.guarded[0].left = 1s;

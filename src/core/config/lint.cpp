@@ -151,6 +151,20 @@ void lint_forward(const Warn& warn, const ReadDoor& read) {
   }
 }
 
+/// Where `flows = "cut"` also ends what this host, or a host behind its NAT, begins.
+void lint_cut(const Warn& warn, const ReadDoor& read) {
+  const auto& ranges = read.door.ranges;
+  const auto own = std::find_if(ranges.begin(), ranges.end(),
+                                [](const PortRange& range) { return range.last.number > kLastFree; });
+  if (read.door.cut && own != ranges.end())
+    warn(finding::kOwnPorts, read.written->find("opens")->spot,
+         fmt::format(
+             "door {} cuts connections at {}: those that this host begins, also for others by NAT, fail "
+             "when they take such a source port",
+             read.door.name, to_string(*own)),
+         fmt::format("write flows = \"keep\", or a range below {}", kLastFree + 1));
+}
+
 /// knockd's "%IP%", or another's: there is no shell here, and nothing that replaces it.
 void lint_run(const Warn& warn, const ReadDoor& read) {
   for (const auto* key : {"run", "run_close"}) {
@@ -205,6 +219,7 @@ void lint(std::vector<Finding>& findings, const Config& config, std::span<const 
     lint_knock(warn, read, taken, seed);
     lint_forward(warn, read);
     lint_run(warn, read);
+    lint_cut(warn, read);
     const auto* ssh = trusts_nobody ? guards_ssh(read.door, *read.written) : nullptr;
     if (ssh != nullptr)
       warn(finding::kNoTrust, ssh->spot,

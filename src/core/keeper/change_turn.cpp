@@ -173,7 +173,7 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   auto memory = state.kept.disk.remember(wish_->memory);
   if (change_.verb == RuleChange::Verb::off) return steps_off(state, seen, std::move(memory));
   if (change_.verb == RuleChange::Verb::start)
-    memory.clear(); // it adds nothing to a guard: a full disk is no reason
+    memory.clear();      // it adds nothing to a guard: a full disk is no reason
   if (!any_door(next)) { // what stands goes next, with all that was opened: it may be another daemon's, too
     const auto& [table, held] = std::pair(**seen.table, state.standing.group);
     if (table.group && !table.taken && !held)
@@ -268,8 +268,9 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
   const bool unremembered =
       change_.verb == RuleChange::Verb::off && outcome.error && outcome.done >= place_of<Remember>(steps);
   if (unremembered) {
-    texts_.push_back(
-        fmt::format("a restart guards again, it could not be remembered: {}", to_string(*outcome.error)));
+    if (std::get<Remember>(steps[outcome.done]).file == Remember::File::off)
+      texts_.push_back(
+          fmt::format("a restart guards again, it could not be remembered: {}", to_string(*outcome.error)));
     state.kept.not_before = state.now + kDiskAgain;
   } else if (outcome.error) {
     draft_.revert(state.ledger);
@@ -278,6 +279,7 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
     return fail(state, failure_of(*outcome.error), said);
   }
   const bool guards = any_door(*wish_->config);
+  if (guards && !is_needed(state)) state.table.doubt(); // what others did while nothing was guarded
   if (guards) settle_anew(state, std::move(anew_), said);
   const auto before = std::exchange(state.kept.memory, wish_->memory);
   state.kept.memory.last_good = last_good_ ? last_good_ : before.last_good;
@@ -299,7 +301,6 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
       report(state, event, said);
       wish_->applied.sessions.push_back(event.grant);
     }
-  if (change_.verb == RuleChange::Verb::on) state.table.doubt(); // what others did while it was off
   state.finishing =
       Finishing{change_, std::move(wish_->applied), before.unconfirmed, std::move(texts_), false};
 }

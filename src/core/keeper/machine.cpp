@@ -40,12 +40,6 @@ bool is_overtaken(const State& state, const Asked& asked) {
   return at_ms < off->at_ms;
 }
 
-Reply overtaken() {
-  return refusal(ExitCode::failed, "failed",
-                 "root turned it off meanwhile, without the daemon: nothing is guarded",
-                 "to guard again: sudo knockctl on");
-}
-
 } // namespace
 
 Machine::Machine(Start start) {
@@ -68,7 +62,7 @@ void Machine::hear(Heard heard) {
   if (recalled && heard.off && learn_off(state_, *heard.off, said_)) {
     auto& change = state_.work.change;
     if (change && change->verb == RuleChange::Verb::on)
-      state_.desk.answer(std::exchange(change, std::nullopt)->ticket, overtaken(), said_);
+      state_.desk.answer(std::exchange(change, std::nullopt)->ticket, refusal(off_meanwhile()), said_);
   }
   for (const auto& event : state_.ledger.expire(state_.now)) report(state_, event, said_);
   for (const auto& disturbance : heard.disturbances)
@@ -102,7 +96,7 @@ void Machine::take_requests() {
     const auto asked = std::move(work.asked.front());
     work.asked.pop_front();
     auto taken = is_overtaken(state_, asked)
-                     ? Taken{overtaken()}
+                     ? Taken{refusal(off_meanwhile())}
                      : take(asked, {config(), state_.kept.memory, state_.knocks, state_.now});
     if (auto* reply = std::get_if<Reply>(&taken)) state_.desk.answer(asked.ticket, std::move(*reply), said_);
     if (auto* plain = std::get_if<Plain>(&taken))

@@ -2,6 +2,7 @@
 #include "core/keeper/memory.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <utility>
 
@@ -28,6 +29,11 @@ std::optional<std::int64_t> off_since(const std::string& text) {
 
 } // namespace
 
+Error off_meanwhile() {
+  return {"root turned it off meanwhile, without the daemon: nothing is guarded", ECANCELED,
+          "to guard again: sudo knockctl on"};
+}
+
 Memory Disk::recall(const MemorySeen& seen, std::vector<Line>& lines) {
   there_ = seen;
   Memory memory;
@@ -49,10 +55,10 @@ Steps Disk::remember(const Memory& memory) const {
   Steps steps;
   auto unconfirmed = encode_unconfirmed(memory.unconfirmed, boot_);
   auto off = memory.off_since ? fmt::format("{}\n", *memory.off_since) : std::string{};
+  if (memory.off_since != off_since(there_.off)) // first: the way out of a lock-out waits for no other file
+    steps.push_back(Remember{Remember::File::off, std::move(off), there_.off});
   if (unconfirmed != there_.unconfirmed)
     steps.push_back(Remember{Remember::File::unconfirmed, std::move(unconfirmed)});
-  if (memory.off_since != off_since(there_.off))
-    steps.push_back(Remember{Remember::File::off, std::move(off)});
   if (memory.last_good && memory.last_good != last_good_)
     steps.push_back(Remember{Remember::File::last_good, *memory.last_good});
   return steps;

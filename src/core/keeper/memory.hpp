@@ -24,6 +24,9 @@ struct Memory {
       last_good{}; ///< its file's text; null: none was applied, or it is not changed
 };
 
+/// Why an `on` that was typed before root turned it off alone is refused.
+Error off_meanwhile();
+
 /// What is on disk, as far as known.
 class Disk {
  public:

@@ -55,6 +55,7 @@ struct Remember {
   enum class File : std::uint8_t { unconfirmed, off, last_good };
   File file = File::unconfirmed;
   std::string text;
+  std::string over{}; ///< off, without a text: what it says, else it is root's own, and stays
 };
 /// Loads rules and static sets over what is there, and the changes of `grants`, in one transaction. Sets of another
 /// size are made anew, empty but for `grants`.

@@ -163,6 +163,7 @@ Batch unowned(const State& state, const Batch& left_over, bool in_maps) {
 }
 
 void settle_anew(State& state, Batch open, Said& said) {
+  if (!open.empty()) state.table.doubt(); // nothing was heard meanwhile; another's without an end has one now
   Plan plan;
   plan.batch = std::move(open);
   (void)state.ledger.accept(plan);
