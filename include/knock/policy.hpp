@@ -132,7 +132,7 @@ class Policy {
 
   [[nodiscard]] std::size_t slot(NodeId from, Token token) const {
     const auto key = static_cast<std::uint64_t>(from) << 32U | static_cast<std::uint32_t>(token);
-    return (key * 0x9e3779b97f4a7c15ULL >> 40U) & (edges_.size() - 1);
+    return static_cast<std::size_t>(key * 0x9e3779b97f4a7c15ULL >> 40U) & (edges_.size() - 1);
   }
 
   std::vector<Node> nodes_;

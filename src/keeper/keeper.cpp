@@ -13,7 +13,8 @@ namespace {
 
 constexpr Millis kProbeEvery{5'000}; // how long a hanging engine goes unnoticed, at most twice
 constexpr Millis kAskAgain{100};     // for an answer that was not there at once
-constexpr Millis kMostStart{15'000}; // behind the first round, in which a cold kernel loads its modules
+constexpr Millis kMostStart{15'000}; // behind the rounds in which a cold kernel loads its modules
+constexpr int kColdRounds = 2;       // the first looks, the second loads the table
 constexpr Millis kStartAgain{100};
 constexpr std::size_t kMostTold = 256; // answers whose clients went away
 constexpr int kRounds = 256;           // at once; then other descriptors have their turn
@@ -47,11 +48,12 @@ tl::expected<std::unique_ptr<Keeper>, Failure> Keeper::start(system::EventLoop& 
   if (!world) return tl::unexpected(failure_of(world.error()));
   std::unique_ptr<Keeper> keeper(new Keeper(loop, Machine(std::move(start)), std::move(*world)));
   keeper->started_ = now;
-  std::optional<Instant> tried; // first
+  int rounds = 0;
+  auto tried = now;
   for (auto at = now; !keeper->machine_.is_started(); at = system::monotonic_now()) {
     if (const auto failure = keeper->round(at)) return tl::unexpected(*failure);
-    if (!tried) tried = system::monotonic_now();
-    if (at > *tried + kMostStart)
+    if (++rounds <= kColdRounds) tried = system::monotonic_now();
+    if (at > tried + kMostStart)
       return tl::unexpected(
           failure_of(Error{"the kernel's sets do not become what the configuration says", 0,
                            "see the errors above; nft list table says what stands in the way"}));

@@ -4,5 +4,11 @@
 #pragma once
 
 #include <bit>
+#include <cstdio>
 
-constexpr bool kOtherByteOrder = std::endian::native != std::endian::little;
+/// Says why, once a program.
+inline const bool kOtherByteOrder = [] {
+  constexpr bool other = std::endian::native != std::endian::little;
+  if constexpr (other) std::puts("skip: what was recorded on a little-endian machine, in another byte order");
+  return other;
+}();

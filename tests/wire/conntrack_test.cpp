@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "../harness/recorded.hpp"
+
 using namespace knock;
 using namespace std::string_view_literals;
 
@@ -172,6 +174,8 @@ constexpr Port kSsh{Protocol::tcp, 22};
 
 } // namespace
 
+TEST_SUITE_BEGIN("recorded" * doctest::skip(kOtherByteOrder));
+
 TEST_CASE("a first packet begins a flow, with both ends and an id") {
   const auto found = begun(kNew);
   CHECK(found == to(kSsh, found));
@@ -284,3 +288,5 @@ TEST_CASE("an attribute of the wrong length is refused, not the end of the proce
   source->nla_len = 6;
   CHECK_FALSE(wire::parse_flow_event(message_in(bytes)));
 }
+
+TEST_SUITE_END();

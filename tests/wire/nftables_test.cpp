@@ -13,6 +13,8 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "../harness/recorded.hpp"
+
 using namespace knock;
 using namespace std::string_view_literals;
 
@@ -50,7 +52,7 @@ constexpr auto kNftElement = "\x40\x00\x01\x80\x0c\x00\x04\x00\x00\x00\x00\x00\x
 
 } // namespace
 
-TEST_CASE("an element is encoded byte for byte as nft encodes it") {
+TEST_CASE("an element is encoded byte for byte as nft encodes it" * doctest::skip(kOtherByteOrder)) {
   const Batch batch{{Change::Kind::put, key("203.0.113.9", 22), Millis{30'000}, "ssh - knock 100 86500"}};
   const auto messages = messages_of(wire::encode(batch, "knockgate", 7).bytes);
   REQUIRE(messages.size() == 5);
@@ -209,7 +211,8 @@ Batch puts(std::string_view address, std::uint16_t first, std::uint16_t last) {
 
 } // namespace
 
-TEST_CASE("an ack tells what was refused, and where; what is not whole tells no place") {
+TEST_CASE("an ack tells what was refused, and where; what is not whole tells no place" *
+          doctest::skip(kOtherByteOrder)) {
   const std::string golden(kRefusal);
   CHECK(ack_of(golden).sequence == 2);
   CHECK(ack_of(golden).error == EEXIST);
@@ -285,7 +288,8 @@ TEST_CASE("what failed for the sake of an earlier message is not named") {
 }
 
 // nft add element inet knockgate range4 { 203.0.113.9 . udp . 60000-61000 }, as strace shows it
-TEST_CASE("a range has its first port in the key and its last in the end of it") {
+TEST_CASE("a range has its first port in the key and its last in the end of it" *
+          doctest::skip(kOtherByteOrder)) {
   constexpr auto kNftRange =
       "\x14\x00\x01\x80\x10\x00\x01\x00\xcb\x00\x71\x09\x11\x00\x00\x00\xea\x60\x00\x00"
       "\x14\x00\x0a\x80\x10\x00\x01\x00\xcb\x00\x71\x09\x11\x00\x00\x00\xee\x48\x00\x00"sv;
