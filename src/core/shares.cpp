@@ -55,8 +55,8 @@ std::vector<std::uint64_t> Shares::oldest(std::string_view door, std::size_t mos
 
 std::string_view Room::lacking(const GrantRequest& request, std::size_t count) const {
   if (!is_limited(request.via)) return {};
-  const auto more = static_cast<std::ptrdiff_t>(count);
-  const std::ptrdiff_t limit{shares_.limits().grants};
+  const auto more = static_cast<std::int64_t>(count);
+  const std::int64_t limit{shares_.limits().grants};
   const auto before = shares_.totals().of(request.door), added = more_.of(request.door);
   const auto elements = before.elements + added.elements;
   if (before.grants + added.grants + more > request.share) return "door_grants";

@@ -53,7 +53,8 @@ SourceHash::Identity SourceHash::identify(const Address& source) const noexcept 
     return {hash & buckets, hash >> bucket_bits_, hash};
   }
   const auto hash = siphash(source.octets.data(), 8, key_); // the /64
-  return {hash & buckets, kIpv6Tag | static_cast<std::uint32_t>(hash >> 32U & 0xffffU), hash};
+  return {static_cast<std::size_t>(hash) & buckets,
+          kIpv6Tag | static_cast<std::uint32_t>(hash >> 32U & 0xffffU), hash};
 }
 
 std::uint64_t SourceHash::fingerprint(const Identity& source, const Packet& packet,

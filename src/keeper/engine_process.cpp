@@ -220,7 +220,7 @@ void EngineProcess::ask_numbers(Instant now) {
   ping();
   for (auto left = Instant::duration{kPatience}; !answered() && left > Instant::duration{0};
        left = now + kPatience - system::monotonic_now()) {
-    const timespec timeout{0, left.count()};
+    const timespec timeout{0, static_cast<long>(left.count())};
     const auto& seen = page_.numbers->answered;
     const auto value = seen.load(std::memory_order_relaxed);
     if (value != page_.last_ping) ::syscall(SYS_futex, &seen, FUTEX_WAIT, value, &timeout, nullptr, 0);

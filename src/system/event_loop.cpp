@@ -46,8 +46,8 @@ Result<Instant> EventLoop::wait(std::optional<Instant> deadline) {
   timespec timeout{};
   if (deadline) {
     const auto left = std::max(*deadline - monotonic_now(), std::chrono::nanoseconds{0});
-    timeout.tv_sec = std::chrono::floor<Seconds>(left).count();
-    timeout.tv_nsec = (left - Seconds{timeout.tv_sec}).count();
+    timeout.tv_sec = static_cast<std::time_t>(std::chrono::floor<Seconds>(left).count());
+    timeout.tv_nsec = static_cast<long>((left - Seconds{timeout.tv_sec}).count());
   }
   const int ready = ::ppoll(polled_.data(), polled_.size(), deadline ? &timeout : nullptr, nullptr);
   if (ready < 0 && errno != EINTR) return tl::unexpected(system_error("wait for events"));

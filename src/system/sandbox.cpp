@@ -139,7 +139,8 @@ Gaps limit_resources(std::uint64_t headroom) {
   for (const auto& one : kEngineLimits) limit(one);
   const auto pages = std::strtoull(read_own("statm").c_str(), nullptr, 10);
   if (kSanitizerCalls.empty() && pages != 0)
-    limit({RLIMIT_AS, pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + headroom, "memory"});
+    limit({RLIMIT_AS, static_cast<rlim_t>(pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + headroom),
+           "memory"});
   return gaps;
 }
 
