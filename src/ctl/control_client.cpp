@@ -70,7 +70,7 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
   if (!address) return unreachable(socket, errno);
   const system::Fd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   const timeval wait{static_cast<std::time_t>(std::chrono::floor<Seconds>(patience).count()),
-                     (patience.count() % 1000) * 1000};
+                     static_cast<suseconds_t>((patience.count() % 1000) * 1000)};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait); // of connect, too: unix(7)
   const auto datagram = encode(request);
