@@ -129,6 +129,8 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
 bool Laws::check_foreign(const GrantKey& key, const Placed& placed, const Straw& straw) {
   const auto added = foreign_.find(key);
   const auto comment = parse_comment(placed.comment);
+  // A start adopted it, and carries it on, as far as its comment says.
+  if (comment && taken_over_.contains(key) && placed.ends <= comment->cap + Seconds{2}) return true;
   const bool again = comment && comment->via == Via::foreign; // by a heal
   if (added == foreign_.end() || (!again && placed.ends > added->second.ends + Seconds{1})) return false;
   const bool ours = comment && !again;
