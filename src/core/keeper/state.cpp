@@ -71,7 +71,7 @@ bool learn_off(State& state, const std::string& text, Said& said) {
   state.kept.memory.off_since = *at_ms / 1000;
   state.kept.off_alone = {*at_ms, state.now};
   state.table.forget();
-  state.table.doubt();
+  state.table.lose(false); // what was open comes back with `on`
   said.lines.push_back({LogLevel::warn, "off: root did so without us; nothing is guarded until knockctl on"});
   if (!state.work.jobs.empty())
     refuse_jobs(state, {"knockgate is off: every port is open", 0, "sudo knockctl on"}, said);
