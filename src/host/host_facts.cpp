@@ -87,7 +87,7 @@ std::map<std::string, Interface> list_interfaces() {
   return found;
 }
 
-/// The user of knockgate-runner.service. Where that unit is missing, the daemon itself starts the runner, as `nobody`.
+/// The user of knockgate-runner.service. Without that unit the daemon starts the runner itself, as the user `nobody`.
 std::string runner_user() {
   const auto user = system::unit_user("knockgate-runner.service");
   return user.empty() ? "nobody" : user;

@@ -252,9 +252,12 @@ start
 stays_closed intruder $R4 22
 [ "$(stat -c %a "$TMP/state/lock")" = 600 ] || fail "others may open the lock"
 sed "s#/control.sock#/second.sock#" "$TMP/knockgate.toml" >"$TMP/second.toml"; chmod 600 "$TMP/second.toml"
-code=0
-ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
-[ $code = 1 ] && grep -q "another knockgated runs with the state directory $TMP/state" "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
+second_is_refused() { # WHY, a pattern
+  local code=0
+  ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
+  [ $code = 1 ] && grep -q "$1" "$TMP/said" || fail "exit $code: $(cat "$TMP/said")"
+}
+second_is_refused "another knockgated runs with the state directory $TMP/state"
 ok "a state directory that others may read: another user locks it in vain, a second daemon is refused"
 
 of_second() { # the configuration, but for socket, state and groups
@@ -266,9 +269,7 @@ stop
 of_second
 STATE_DIRECTORY="$TMP/second" in_ns router knockctl --config "$TMP/second.toml" off >/dev/null # alone: remembered
 start
-code=0
-ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
-[ $code = 1 ] && grep -q 'bind NFLOG group 40: .*a second knockgated' "$TMP/said" || fail "a start while off: exit $code: $(cat "$TMP/said")"
+second_is_refused 'bind NFLOG group 40: .*a second knockgated'
 stays_closed intruder $R4 22
 ! logged healed || fail "a daemon that is off took the table of another"
 ok "off: the table of a daemon that lives is left alone"
@@ -294,9 +295,7 @@ stays_closed intruder $R4 22
 of_second
 sed -i '/^\[door/,/^for/d' "$TMP/second.toml"
 rm -f "$TMP/second/off"
-code=0
-ip netns exec "$RUN-router" timeout 20 knockgated --config "$TMP/second.toml" 2>"$TMP/said" || code=$?
-[ $code = 1 ] && grep -q 'bind NFLOG group 40: .*a second knockgated' "$TMP/said" || fail "embedded, without a door: exit $code: $(cat "$TMP/said")"
+second_is_refused 'bind NFLOG group 40: .*a second knockgated'
 stays_closed intruder $R4 22
 ! logged healed || fail "a daemon without a door emptied the sets of another"
 ok "embedded, without a door: the sets of a daemon that lives are left alone"
