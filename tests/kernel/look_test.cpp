@@ -99,6 +99,7 @@ TEST_CASE("what another commits while a load is read back is no part of it") {
   REQUIRE(world.gate.load(*world.config, world.sets, {}));
   auto nftables = Nftables::open();
   REQUIRE(nftables);
+  const auto rules = nftables->rules("knockgate")->size();
   for (int round = 0; round < 5; ++round) {
     CAPTURE(round);
     const auto events = *NetlinkSocket::open(NETLINK_NETFILTER, 1U << (NFNLGRP_NFTABLES - 1U));
@@ -109,7 +110,6 @@ TEST_CASE("what another commits while a load is read back is no part of it") {
       (void)load_ruleset("insert rule inet knockgate guard accept");
       ::_exit(0);
     }
-    const auto rules = nftables->rules("knockgate")->size();
     CHECK(world.gate.load(*world.config, world.sets, {}));
     ::waitpid(other, nullptr, 0);
     CHECK((nftables->rules("knockgate")->size() == rules || !world.as_loaded()));
