@@ -306,7 +306,7 @@ mkdir -p /run/sshd
 background ip netns exec "$RUN-router" /usr/sbin/sshd -D -e -f /dev/null -h "$TMP/host" -o AuthorizedKeysFile="$TMP/key.pub" \
   -o StrictModes=no -o PermitRootLogin=yes -o PidFile=none -o UsePAM=no -p 22 2>"$TMP/sshd"
 SSHD=${PIDS##* }
-ROUNDS=$((SLOW > 1 ? 30 : 100))
+ROUNDS=$((SLOW > 1 ? 10 : 100))
 await reaches client $R4 22
 no_session() { [ -z "$(in_ns router ss -Htn state established sport = :22)" ]; } # it would get a grant of its own
 for flows in keep cut; do
