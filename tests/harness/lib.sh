@@ -118,6 +118,11 @@ opens = ["tcp/22"]
 knock = ["tcp/7143", "udp/12899", "tcp/4021", "udp/33710"]
 '
 knock_ssh() { in_ns "$1" knock "$2" 7143:tcp 12899:udp 4021:tcp 33710:udp; }
+lets_in_alone() { # ADDRESS: the client by its knock, and no other
+  knock_ssh client "$1"
+  await reaches client "$1" 22
+  stays_closed intruder "$1" 22
+}
 
 knock_at() { in_ns "$2" knock "$3" "$1:udp"; } # PORT NS ADDRESS
 ms() { date +%s%3N; }
