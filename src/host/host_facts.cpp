@@ -87,7 +87,8 @@ std::map<std::string, Interface> list_interfaces() {
   return found;
 }
 
-/// The user of knockgate-runner.service. Without that unit the daemon starts the runner itself, as the user `nobody`.
+/// The user who runs the commands of doors: that of knockgate-runner.service. Where this unit is not installed the daemon
+/// starts the runner itself, and the user is `nobody`.
 std::string runner_user() {
   const auto user = system::unit_user("knockgate-runner.service");
   return user.empty() ? "nobody" : user;
