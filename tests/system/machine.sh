@@ -19,6 +19,7 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null || skip "no cgroup v2"
 mkdir -p /run/systemd
 mount -t tmpfs tmpfs /run/systemd || skip "cannot mount"
 . "$(dirname "$0")/../harness/lib.sh"
+. "$(dirname "$0")/../harness/debian.sh"
 
 SOURCE=$(cd "$(dirname "$0")/../.." && pwd)
 BASE=${KNOCKGATE_ROOT:-$KNOCKGATE_BUILD/system-root}
@@ -83,11 +84,9 @@ INCLUDE=${INCLUDE:-$(packages)}${MORE:+$MORE,}
 BASE=$BASE-$(printf %s "$SUITE $INCLUDE" | cksum | cut -d' ' -f1)
 exec 9>"$BASE.lock"; flock 9
 if [ ! -d "$BASE" ]; then
-  sources=/etc/apt/sources.list.d/debian.sources; [ -e $sources ] || sources=/etc/apt/sources.list
   rm -rf --one-file-system "$BASE.new"
-  sed "s/$HERE/$SUITE/g" $sources >"$TMP/${sources##*/}"
   timeout -k 5 540 mmdebstrap --variant=minbase --include="${INCLUDE}systemd-sysv,dbus,nftables,iproute2" \
-    "$SUITE" "$BASE.new" "$TMP/${sources##*/}" >"$TMP/log" 2>&1 || { tail -n 5 "$TMP/log"; skip "mmdebstrap cannot build a root"; }
+    "$SUITE" "$BASE.new" "$(apt_sources "$SUITE" "$TMP")" >"$TMP/log" 2>&1 || { tail -n 5 "$TMP/log"; skip "mmdebstrap cannot build a root"; }
   rm -f "$BASE.new/etc/machine-id"
   mv "$BASE.new" "$BASE"
 fi
