@@ -31,6 +31,12 @@ constexpr std::array kRuns{
     Run{"off", ctl::off_on},
     Run{"on", ctl::off_on},
     Run{"save", ctl::save},
+    Run{"user", ctl::user},
+    Run{"device", ctl::device},
+    Run{"invite", ctl::invite},
+    Run{"key", ctl::key},
+    Run{"clock", ctl::clock},
+    Run{"replay", ctl::replay},
     Run{"template", ctl::print_template},
     Run{"check", [](const CommandLine& given) { return ctl::check(given, host::check_host); }}};
 
@@ -50,7 +56,9 @@ int main(int argc, char** argv) {
   }
   const auto parsed = parse_command_line({argv + 1, static_cast<std::size_t>(std::max(argc, 1) - 1)});
   const auto& given = parsed.line;
-  if (given.help) return fmt::print("{}", help_text(given.verb)), 0;
+  if (given.help)
+    return fmt::print("{}", help_text(given.verb, given.words.empty() ? std::string_view() : given.words[0])),
+           0;
   if (given.version) return fmt::print("knockctl {}\n", KNOCKGATE_VERSION), 0;
   if (parsed.failure) return ctl::fail(given, *parsed.failure);
   return run_of(given.verb)->run(given);

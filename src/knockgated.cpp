@@ -9,6 +9,7 @@
 #include <string>
 
 #include <fmt/format.h>
+#include <sodium/core.h>
 
 #include <knock/control.hpp>
 
@@ -30,7 +31,8 @@ constexpr const char* kUsage =
     "knockgated: opens doors for who knows the knock\n"
     "\n"
     "usage: knockgated [--config FILE] [--check]\n"
-    "  --config FILE  default /etc/knockgate/knockgate.toml; doors.d/*.toml beside it are read too\n"
+    "  --config FILE  default /etc/knockgate/knockgate.toml; doors.d/*.toml, users.d/*.toml\n"
+    "                 and kn1.key beside it are read too\n"
     "  --check        parse and check the configuration, then exit (as `knockctl check FILE`)\n"
     "  --version, --help\n"
     "Runs in the foreground and logs to stderr. SIGTERM leaves table and grants in place; SIGHUP reloads.\n"
@@ -54,10 +56,13 @@ std::optional<keeper::Machine::Start> read_config(const Options& options) {
   for (const auto& finding : parsed.findings)
     system::log_line(finding.level == Finding::Level::error ? LogLevel::error : LogLevel::warn,
                      to_string(finding));
-  keeper::Machine::Start start{options.config, {}, system::boot_id(), std::move(parsed.texts), {}};
+  keeper::Machine::Start start{options.config, {}, system::boot_id(), parsed.texts, {}};
   if (!parsed.config && !options.check) {
-    parsed.config = keeper::recall_last_good(parsed.state);
-    if (!parsed.config) return std::nullopt;
+    const auto applied = keeper::recall_last_good(parsed.state);
+    auto last = applied.empty() ? ParsedConfig{} : parse_users_anew(applied, parsed);
+    if (!last.config) return std::nullopt;
+    parsed.config = std::move(last.config);
+    start.texts = std::move(last.texts);
     start.error = failure_of(parsed.findings.front());
     system::log_line(LogLevel::warn,
                      "the configuration applied last runs; mend the files, then: knockctl reload");
@@ -126,6 +131,7 @@ std::optional<int> play_role(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+  if (sodium_init() < 0) return fail({"libsodium does not start", 0, ""}, ExitCode::failed);
   if (const auto status = play_role(argc, argv)) return *status;
   Options options;
   for (int i = 1; i < argc; ++i) {

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,8 @@ class Book {
   /// Of just this address or prefix; of the IPv6 /64 that begins there, too.
   [[nodiscard]] Grants of_source(const Address& source) const;
   [[nodiscard]] Grants of_subnet(const Address& subnet) const;
+  /// Of a user's device: "alice/laptop".
+  [[nodiscard]] Grants of_device(const std::string& label) const;
   /// Those that end behind `from`, and not behind `until`.
   [[nodiscard]] Grants ending(Instant from, Instant until) const;
   [[nodiscard]] std::optional<Instant> next_end(Instant behind = Instant::min()) const;
@@ -70,6 +73,7 @@ class Book {
   std::map<std::uint64_t, OpenGrant> grants_; // by id
   std::uint64_t last_id_ = 0;
   std::set<std::pair<Address, std::uint64_t>> by_source_;
+  std::set<std::pair<std::string, std::uint64_t>> by_device_; // of those that are one's
   std::set<std::pair<Instant, std::uint64_t>> by_end_;
   std::set<std::pair<Millis, std::uint64_t>> by_idle_;   // on_idle only
   std::set<std::pair<Instant, std::uint64_t>> by_close_; // without a use left

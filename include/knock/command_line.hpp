@@ -20,6 +20,11 @@ struct CommandLine {
   std::string verb = "status";    ///< empty: none was typed with --help
   std::vector<std::string> words; ///< behind the verb, at most as many as it takes
   std::optional<std::string> socket, config, for_time, confirm, timeout;
+  std::optional<std::string> until, openings, one_time, clock, grace, password_fd, knock;
+  std::vector<std::string> doors, hosts;
+  bool psk = false, password = false, rotating = false, fwknop = false, require_source = false;
+  bool qr = false, no_qr = false;
+  bool yes = false;
   bool json = false, now = false, all = false, strict = false, anyway = false, cut = false, ids = false;
   bool help = false, version = false;
 };
@@ -34,7 +39,9 @@ struct ParsedCommandLine {
 };
 ParsedCommandLine parse_command_line(std::span<const char* const> arguments);
 
-/// Of one verb, with an example; of all when there is no such verb.
-std::string help_text(std::string_view verb = {});
+/// Of one verb, or of one part of it, with an example; of all when there is no such verb.
+std::string help_text(std::string_view verb = {}, std::string_view part = {});
+/// What to type instead, where a verb with parts (verb_parts.hpp) can make nothing of the words behind it.
+Failure misused_part(const CommandLine& line);
 
 } // namespace knock

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Config: what the admin wrote, checked; no file is opened here.
-/// In:     the texts of knockgate.toml, doors.d/*.toml, users.d/*.toml in reading order.
+/// In:     the texts of knockgate.toml, doors.d/*.toml, users.d/*.toml, kn1.key in reading order; what is asked of the
+///         host (Outside).
 /// Out:    a Config with every default filled in, or the findings that say why not.
 /// Source: the grammar is knockgate.toml(5).
 #pragma once
@@ -15,57 +16,16 @@
 
 #include <knock/address.hpp>
 #include <knock/config_text.hpp>
-#include <knock/door_id.hpp>
+#include <knock/door.hpp>
 #include <knock/findings.hpp>
 #include <knock/port.hpp>
-#include <knock/step.hpp>
 #include <knock/time.hpp>
+#include <knock/users.hpp>
 
 namespace knock {
 
 enum class Mode : std::uint8_t { gate, embed };
 enum class LogLevel : std::uint8_t { error, warn, info, debug };
-
-/// What ends a grant before `max`: its time alone, no packet for a while, or the end of its connections.
-enum class Close : std::uint8_t { after, on_idle, on_disconnect };
-/// As in the config: "after", "on-idle", "on-disconnect".
-std::string_view to_string(Close close);
-
-/// A port of this router that leads to inner hosts, at most one a family.
-struct Forward {
-  Port outer;
-  std::optional<Target> ipv4;
-  std::optional<Target> ipv6;
-  auto operator<=>(const Forward&) const = default;
-};
-
-struct Door {
-  std::string name;
-  DoorId id{};
-  Place place;
-  bool enabled = true;
-  std::vector<Port> opens;       ///< sorted, unique
-  std::vector<PortRange> ranges; ///< sorted; two doors' have the same piece, or no port in common
-  std::vector<Forward> forwards; ///< sorted by outer port, none of which is in `opens`
-  bool any = false;        ///< opens = ["any"]: both hold those of all other enabled doors, once all are read
-  std::vector<Step> knock; ///< the steps in order; empty: opened by hand only
-  Millis within{10'000};
-  std::uint32_t strays = 12;
-  Millis reorder{50};
-  Millis open_for{30'000}; ///< `for`
-  Millis max{86'400'000};
-  Close close = Close::after;
-  Millis idle{300'000};               ///< on_idle
-  Millis linger{10'000};              ///< on_disconnect
-  std::uint32_t uses = 0;             ///< connections it lets in; 0: any number
-  std::uint32_t grants = 0;           ///< its share of `[limits] grants`, filled in when all are read
-  bool cut = false;                   ///< flows = "cut": what is connected ends with the grant
-  std::uint8_t prefix4 = 32;          ///< what a grant lets in: the knocking address, or all of its /24
-  std::uint8_t prefix6 = 128;         ///< or of its /64
-  std::vector<std::string> run;       ///< a command and its words; empty: none
-  std::vector<std::string> run_close; ///< when a grant of this door ends; empty: none
-  Millis cooldown{10'000};            ///< from one start of `run` to the next, of any source
-};
 
 struct Config {
   struct {
@@ -102,14 +62,20 @@ struct Config {
   struct {
     std::vector<std::string> accept; ///< names of findings that are meant so
   } check;
+  struct {
+    std::vector<Port> ports{{Protocol::udp, 17'022}}; ///< of UDP, sorted, unique
+    bool icmp = false;                                ///< pings, too: requests and replies of both families
+    std::vector<std::string> hosts;                   ///< for invites
+    bool trust_clock = false;                         ///< clock = "trust": good from boot on
+    std::string key = "/etc/knockgate/kn1.key";       ///< usually beside the main file
+  } kn1;
   LogLevel log_level = LogLevel::info;
-  std::vector<Door> doors; ///< in reading order, disabled ones too
-  std::string hash;        ///< of all texts it was read from, hexadecimal
+  std::vector<Door> doors;            ///< in reading order, disabled ones too
+  std::vector<User> users;            ///< in reading order, disabled ones too
+  std::vector<ServerKey> server_keys; ///< clients use the first
+  std::string hash;       ///< of the texts but those of users.d and kn1.key, hexadecimal: what is guarded
+  std::string users_hash; ///< of those
 };
-
-/// Whether a port is one of `opens` or in a range; all of these ports, sorted.
-bool opens(const Door& door, Port port);
-std::vector<Port> opened_by(const Door& door);
 
 /// `written`, as in [gate] trust: the name of an interface, or with a star the beginning of names ("wg*").
 bool names_interface(std::string_view written, std::string_view interface);
@@ -117,22 +83,40 @@ bool trusts_interface(const Config& config, std::string_view interface);
 
 /// Nothing when there is none of that name, or it is disabled.
 const Door* enabled_door(const Config& config, std::string_view name);
+/// Whether any enabled door opens by signed packets: then `kn1` is reported.
+bool takes_kn1(const Config& config);
 std::size_t count_enabled(const Config& config);
+
+/// What reading takes from outside of the texts.
+struct Outside {
+  std::optional<std::uint64_t>
+      seed;                  ///< secret: with it the advice on a missing or weak knock holds a ready line
+  std::optional<Moment> now; ///< absent: nothing is said of what ended
+  Moment (*of_local)(LocalMoment) = nullptr; ///< by the time zone of this host; null: UTC
+};
 
 struct ParsedConfig {
   std::optional<Config> config;          ///< absent when any finding is an error
   std::vector<Finding> findings;         ///< errors first found first, else lint warnings
-  std::vector<std::string> secret_files; ///< those that hold a sequence: nobody else may read them
+  std::vector<std::string> secret_files; ///< those that hold a sequence or key: nobody else may read them
   std::string state;                     ///< [control] state, also where another finding is an error
+  std::string key{};                     ///< and [kn1] key
   std::vector<ConfigText> texts{};       ///< all that was read
+  std::vector<std::string> closed{};     ///< files that could not be read, or may be read by others
+  Outside outside{};                     ///< what it was read with
 };
 
 /// Parses and checks all texts together: names are unique over all of them.
-/// With a `seed` nobody can guess, advice on a missing or weak knock holds a ready line.
-ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::uint64_t> seed = {});
+ParsedConfig parse_config(std::span<const ConfigText> texts, const Outside& outside = {});
+/// Doors and settings as they were `applied`, users and keys as they are on disk. A file of users.d that is bad counts
+/// with the text that was applied, while it is there; its error is among the findings, and the config is there all the
+/// same. Users that are gone from the disk are gone.
+ParsedConfig parse_users_anew(std::span<const ConfigText> applied, const ParsedConfig& on_disk);
 
 using PortNumbers = std::bitset<65'536>;
 
+/// Whether a line may name it: a name or an address, no URL.
+bool is_host(std::string_view text);
 /// Four ports for a sequence: tcp and udp, in no order, none well known or `taken`. Equal seeds, equal ports.
 std::vector<Port> propose_knock(std::uint64_t seed, const PortNumbers& taken);
 

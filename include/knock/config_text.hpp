@@ -8,10 +8,10 @@
 namespace knock {
 
 struct ConfigText {
-  enum class Part : std::uint8_t { main, doors, users };
+  enum class Part : std::uint8_t { main, doors, users, keys };
   std::string file; ///< as it shall stand in findings
   std::string text;
-  Part part = Part::main; ///< knockgate.toml, or in which directory beside it
+  Part part = Part::main; ///< knockgate.toml, in which directory beside it, or kn1.key
 };
 
 } // namespace knock

@@ -22,12 +22,12 @@
 namespace knock {
 
 /// Who came in at a port on trial.
-struct Opening {
+struct CameIn {
   Address source;
   std::string door;
   bool by_hand = false;
   std::uint64_t steps = 0; ///< hash of the door's knock at that time
-  bool operator==(const Opening&) const = default;
+  bool operator==(const CameIn&) const = default;
 };
 
 struct Trial {
@@ -35,7 +35,7 @@ struct Trial {
   bool told = false;                  ///< that this has happened
   Instant begun{};                    ///< means nothing without `uid`
   std::optional<std::uint32_t> uid{}; ///< who began it; absent: not known
-  std::optional<Opening> opening{};   ///< the first since then, or the first by a knock
+  std::optional<CameIn> opening{};    ///< the first since then, or the first by a knock
   bool operator==(const Trial&) const = default;
 };
 

@@ -54,6 +54,7 @@ struct Failure {
   Place place;      ///< of a bad config
   std::string text;
   std::string advice;
+  std::vector<std::string> hints{}; ///< what may be the reason; of the client alone
 };
 Failure failure_of(const Error& error);
 Failure failure_of(const Finding& finding);
@@ -83,6 +84,16 @@ std::optional<std::string> text_of(std::string_view line);
 
 /// Whether a reload changed anything: `{"changed":true,"guarded":["tcp/22"],"unguarded":[]}`
 std::string changed_line(bool changed, const std::vector<Port>& guarded, const std::vector<Port>& unguarded);
+
+/// What `clock accept` takes for right, in seconds of the epoch: `{"now":1795421921,"latest":1795508321}`
+struct Clocks {
+  Moment now;    ///< by the clock of the router
+  Moment latest; ///< of what was accepted, or the same
+};
+std::string clock_line(const Clocks& clocks);
+std::optional<Clocks> parse_clocks(std::string_view line);
+/// How many grants a change closed: `{"closed":1}`
+std::string closed_line(std::size_t closed);
 
 /// What root asks before it writes the boot file: values, never a path or text.
 struct SaveFacts {

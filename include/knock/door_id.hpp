@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// DoorId: what a door is called between engine and keeper.
+/// DoorId: what a door is called between engine and keeper. Signed packets call it kn1::WireId.
 #pragma once
 
 #include <cstdint>

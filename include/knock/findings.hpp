@@ -41,6 +41,14 @@ inline constexpr std::string_view kNoIpv6Target = "no-ipv6-target";
 inline constexpr std::string_view kNoTrust = "no-trust";
 inline constexpr std::string_view kRunWord = "run-word";
 inline constexpr std::string_view kOwnPorts = "own-ports";
+inline constexpr std::string_view kNoDevice = "no-device";
+inline constexpr std::string_view kNoDoor = "no-door";
+inline constexpr std::string_view kSymmetric = "symmetric";
+inline constexpr std::string_view kUnbound = "unbound";
+inline constexpr std::string_view kInviteEnded = "invite-ended";
+inline constexpr std::string_view kAccessEnded = "access-ended";
+inline constexpr std::string_view kRunUnbound = "run-unbound";
+inline constexpr std::string_view kNoServerKey = "no-server-key";
 // of the host
 inline constexpr std::string_view kNoForwarding = "no-forwarding";
 inline constexpr std::string_view kFlowtable = "flowtable";
@@ -56,6 +64,8 @@ inline constexpr std::string_view kNoRoute = "no-route";
 inline constexpr std::string_view kRunFile = "run-file";
 inline constexpr std::string_view kBootFile = "boot-file";
 inline constexpr std::string_view kNotReadable = "not-readable";
+inline constexpr std::string_view kOpenStep = "open-step";
+inline constexpr std::string_view kKn1Port = "kn1-port";
 } // namespace finding
 
 inline constexpr std::array kFindings{
@@ -64,7 +74,9 @@ inline constexpr std::array kFindings{
     finding::kNoForwarding, finding::kFlowtable,    finding::kNoFlowEvents, finding::kShortFlows,
     finding::kDoorDropped,  finding::kKnockDropped, finding::kRedirect,     finding::kNotrack,
     finding::kNotJudged,    finding::kNoInterface,  finding::kNoRoute,      finding::kRunFile,
-    finding::kBootFile,     finding::kNotReadable};
+    finding::kBootFile,     finding::kNotReadable,  finding::kOpenStep,     finding::kNoDevice,
+    finding::kNoDoor,       finding::kSymmetric,    finding::kUnbound,      finding::kInviteEnded,
+    finding::kAccessEnded,  finding::kRunUnbound,   finding::kNoServerKey,  finding::kKn1Port};
 
 /// Leaves out what `[check] accept` names.
 void drop_accepted(std::vector<Finding>& findings, const std::vector<std::string>& accept);

@@ -35,6 +35,8 @@ inline constexpr std::size_t kMaxTableName = 64;   // bytes; nft takes 255
 
 inline constexpr std::size_t kMaxDoors = 10'000; // what the policy is measured with
 inline constexpr std::size_t kMaxNodes = 65'535; // 16 bits of the attempt word, 0 taken
+inline constexpr std::size_t kMaxEdges =
+    524'288; // twice those used, a power of 2: six steps in any order take three a node
 inline constexpr std::size_t kMostSessions =
     32'768;                                   // half of the set; a full one would refuse the whole guard
 inline constexpr std::size_t kMaxAny = 1'024; // ports that one knock may open: elements of one grant
@@ -56,10 +58,14 @@ inline constexpr std::size_t kMaxRanges = 256;
 
 // ---- config: one door
 
-inline constexpr Range<std::size_t> kKnock{1, 31};      // steps; more add nothing to what a scan has to guess
-inline constexpr std::size_t kMaxAnySteps = 6;          // order any takes 2^n - 1 nodes
-inline constexpr Span kPause{Millis{200}, Seconds{60}}; // a quarter of it has to exceed the jitter of a path
-inline constexpr Count kRepeats{1, 31};                 // of a step, as many as steps
+inline constexpr Range<std::size_t> kKnock{1, 31}; // steps; more add nothing to what a scan has to guess
+inline constexpr std::size_t kMaxWords =
+    16'384; // kinds of steps with flags, a length or a word, of all doors
+inline constexpr Range<std::size_t> kWord{1, 64};        // bytes of one
+inline constexpr Count kDatagram{0, 65'507};             // bytes behind an 8-byte header; of IPv4 the most
+inline constexpr std::size_t kMaxAnySteps = 6;           // order any takes 2^n - 1 nodes
+inline constexpr Span kPause{Millis{200}, Seconds{60}};  // a quarter of it has to exceed the jitter of a path
+inline constexpr Count kRepeats{1, 31};                  // of a step, as many as steps
 inline constexpr Span kWithin{Seconds{1}, Seconds{120}}; // as kCooloff
 inline constexpr Count kStrays{0, 14};                   // 4 bits of the attempt word; 15 is cooling
 inline constexpr Span kReorder{Millis{0}, Millis{200}};  // what a path swaps arrives closer together
@@ -69,6 +75,7 @@ inline constexpr std::size_t kMaxPieces =
     64; // of a door, when its ranges are cut where those of others begin and end
 inline constexpr std::size_t kMaxForwards = 8;                     // two elements each
 inline constexpr Range<std::size_t> kUsers{0, 10'000};             // names
+inline constexpr std::uint32_t kMaxStampSlots = 20'480;            // two keys of each of 10,000 devices
 inline constexpr Span kOpenFor{Seconds{1}, std::chrono::days{30}}; // `for` and `max`: nothing lasts longer
 inline constexpr Span kIdle{Seconds{5}, std::chrono::days{1}};     // counters are read thrice in it
 inline constexpr Span kLinger{Millis{0}, std::chrono::hours{1}};
@@ -76,12 +83,29 @@ inline constexpr Count kUses{1, 1'000};                      // connections
 inline constexpr Millis kMaxWithUses = std::chrono::days{7}; // then the kernel's limit gives one back
 inline constexpr Span kCooldown{Millis{0}, std::chrono::days{1}};
 
+inline constexpr Count kArgs{0, 912}; // bytes: a signed packet holds no more
+
+// ---- config: users
+
+inline constexpr std::size_t kMaxUsers = 10'000; // and as many devices
+inline constexpr Range<std::size_t> kUserDoors{1, 64};
+inline constexpr Range<std::size_t> kSources{1, 64}; // prefixes
+inline constexpr Count kAddresses{1, 64};            // of a device, open at once
+inline constexpr Count kOpenings{1, 1'000};
+// seconds of the epoch, 2000 to 2199: in ns they fit 63 bits
+inline constexpr Range<Seconds> kDates{Seconds{946'684'800}, Seconds{7'258'118'399}};
+inline constexpr Range<std::size_t> kKn1Ports{1, 4};
+inline constexpr Range<std::size_t> kKn1Hosts{0, 4};
+inline constexpr std::size_t kMaxHost = 253;     // bytes; of a name in DNS
+inline constexpr std::size_t kMaxServerKeys = 4; // a junk packet costs a hash of each
+
 // ---- commands
 
 inline constexpr Range<std::size_t> kCommandWords{1, 16}; // of a command
 inline constexpr std::size_t kMaxWord = kMaxPath;         // bytes of one
 inline constexpr std::size_t kMaxLabel = 64;              // bytes: user/device, and a door's name
-inline constexpr std::size_t kMaxRunRequest = (kCommandWords.most + 1) * (kMaxWord + 1); // bytes
+inline constexpr std::size_t kMaxRunRequest =
+    (kCommandWords.most + 1) * (kMaxWord + 1) + 2 * static_cast<std::size_t>(kArgs.most); // bytes
 inline constexpr Span kRunTime{Seconds{1}, std::chrono::minutes{10}};
 inline constexpr std::size_t kMaxCommands = 32; // that run at once, of all doors
 
@@ -104,7 +128,8 @@ inline constexpr Seconds kSlowReader{5};        // with an answer that it does n
 
 inline constexpr std::size_t kMaxExtensions = 8;       // headers of an IPv6 packet
 inline constexpr std::size_t kMaxExtensionBytes = 256; // of them together; NFLOG copies 128
-inline constexpr std::size_t kMaxImage = 8U << 20U;    // bytes; a policy of kMaxNodes takes 5 MiB
+inline constexpr std::size_t kMaxImage = 16U
+                                         << 20U;  // bytes; a policy of kMaxNodes takes 5 MiB, in any order 9
 inline constexpr std::uint32_t kLeastPace = 64;   // grants a second: a small share limits what is open alone
 inline constexpr std::uint32_t kAuditLines = 100; // a second, of all doors
 inline constexpr std::uint32_t kAuditLinesOfDoor = 10; // the first of each: a flood hides no other door's

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include <knock/address.hpp>
 #include <knock/batch.hpp>
 #include <knock/config.hpp>
 #include <knock/time.hpp>
@@ -21,6 +22,14 @@ namespace knock {
 
 enum class Via : std::uint8_t { knock, kn1, hand, session, fleet, foreign };
 std::string_view to_string(Via via);
+
+/// How sure a signed packet was of the address that it opens for.
+struct Bound {
+  enum class How : std::uint8_t { no, yes, other };
+  How how = How::no;
+  Address from; ///< other: where the packet came from
+  bool operator==(const Bound&) const = default;
+};
 
 /// What of a door's promise a grant carries along, also over a reload that changes the door.
 struct Terms {
@@ -47,6 +56,9 @@ struct GrantRequest {
   std::vector<Lead> leads;
   std::string by = "-";
   Via via = Via::knock;
+  std::optional<Bound> bound{}; ///< Via::kn1
+  std::string key{};            ///< Via::kn1: tag_of the key that asks
+  bool old_key = false;         ///< which is one before a rotation
   Millis open_for{};
   Millis max{};
   std::uint32_t uses = 0;                  ///< connections; 0: any number
@@ -78,6 +90,8 @@ struct OpenGrant {
   Instant parted{};                ///< on_disconnect: when the last one ended
   Traffic marked{};                ///< on_idle: what had passed when it was last extended
   bool adopted = false;            ///< found in the kernel at start
+  std::optional<Bound> bound{};    ///< Via::kn1, as it was opened or extended last; not kept over a restart
+  std::string key{};               ///< Via::kn1: tag_of the key, without which it ends; empty: not known
   bool operator==(const OpenGrant&) const = default;
 };
 
@@ -97,8 +111,11 @@ const Target* target_of(const OpenGrant& grant, Port port);
 /// The keys of its elements, those of the forward maps behind the others.
 std::vector<GrantKey> keys_of(const OpenGrant& grant);
 
-/// `DOOR BY VIA OPENED CAP`, the times in seconds of CLOCK_MONOTONIC; of a `uses` grant ` USES` behind it:
-/// what is left of it is this less what the element counted.
+/// Of a device's key, to tell it from its others: 6 hexadecimal digits.
+std::string tag_of(const kn1::Kid& kid);
+
+/// `DOOR BY VIA OPENED CAP`, BY of Via::kn1 with `@TAG` of the key if 128 bytes have room for it, the times in seconds of
+/// CLOCK_MONOTONIC; of a `uses` grant ` USES` behind it: what is left of it is this less what the element counted.
 std::string comment_of(const OpenGrant& grant);
 /// What a comment says, as a grant without ports. Returns nothing for one we did not write.
 std::optional<OpenGrant> parse_comment(std::string_view comment);

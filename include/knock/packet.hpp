@@ -8,9 +8,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include <knock/address.hpp>
+#include <knock/flags.hpp>
 #include <knock/port.hpp>
 #include <knock/time.hpp>
 
@@ -23,12 +25,9 @@ struct Packet {
   std::uint16_t port = 0;        ///< destination port; ICMP: type << 8 | code
   std::uint8_t tcp_flags = 0;    ///< RFC 9293 3.1, the low eight bits: cwr ece urg ack psh rst syn fin
   std::uint32_t sequence = 0;    ///< tells copies apart: TCP sequence number; else IPv4 id << 16 | length
+  std::uint16_t length = 0;      ///< UDP, ICMP: bytes behind the header of 8, also those not copied
+  std::span<const std::byte> payload{}; ///< of these what was copied
 };
-
-inline constexpr std::uint8_t kTcpFin = 0x01;
-inline constexpr std::uint8_t kTcpSyn = 0x02;
-inline constexpr std::uint8_t kTcpRst = 0x04;
-inline constexpr std::uint8_t kTcpAck = 0x10;
 
 /// Why bytes are no packet of ours. Each is a counter in `knockctl status`.
 enum class Unparsed : std::uint8_t {
@@ -36,7 +35,7 @@ enum class Unparsed : std::uint8_t {
   cut,       ///< the copy range or the packet itself ends before the header does
   version,   ///< neither IPv4 nor IPv6, or a header length below the minimum
   fragment,  ///< any fragment, first ones too: the kernel did not reassemble it, we do not either
-  extension, ///< more than 8 headers or 256 bytes of them, or one we cannot walk (ESP, unknown)
+  extension, ///< IPv4 options; more than 8 headers or 256 bytes of them, or one we cannot walk (ESP, unknown)
   protocol,  ///< a transport that is no step
 };
 
@@ -47,5 +46,12 @@ struct ParsedPacket {
 
 /// Reads one packet. `packet` means something only when `reason` is `none`.
 ParsedPacket parse_packet(std::span<const std::byte> bytes) noexcept;
+
+/// From whom and to whom a packet goes, also one that is refused.
+struct Ends {
+  Address source;
+  Address destination;
+};
+std::optional<Ends> parse_ends(std::span<const std::byte> bytes) noexcept;
 
 } // namespace knock

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// PacketPath: the way of a reported packet, from its bytes to the sequences that it completed.
+/// PacketPath: the way of a reported packet, from its bytes to the sequences that it completed, or to what it asks for as
+/// a signed one.
 ///
-///   bytes -> Packet -> Token -> Tracker -> Completed, and a count of what became of it
+///   bytes -> Packet -> Token -> Tracker -> Record, and a count of what became of it
+///                  `-> Kn1Path -> Kn1Record
 ///
 /// In:      the reports of one wake-up after another, and the policy.
 /// Memory:  the tracker's table; nothing is allocated per packet, as long as `out` has room.
@@ -11,6 +13,7 @@
 ///          knock opens within 15 s or not. A report without a stamp counts as of the wake-up that read it.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -18,8 +21,9 @@
 #include <utility>
 #include <vector>
 
-#include <knock/completed.hpp>
+#include <knock/kn1_path.hpp>
 #include <knock/policy.hpp>
+#include <knock/record.hpp>
 #include <knock/tracker.hpp>
 
 namespace knock {
@@ -42,9 +46,20 @@ struct PacketCounters {
   Number evicted{};
   Number contended{};
   Number opened{};
+  std::array<Number, kKn1Fates> kn1{}; ///< signed packets, by Kn1Fate
 };
 
 using PacketCounts = PacketCounters<std::uint64_t>;
+
+/// What became of one packet.
+struct Fate {
+  enum class Kind : std::uint8_t { stale, unparsed, not_step, link_local, stepped, kn1 };
+  Kind kind = Kind::stale;
+  Unparsed reason = Unparsed::none; ///< of `unparsed`
+  Packet packet{};                  ///< of all but `stale` and `unparsed`; borrows the bytes
+  Outcome outcome{};                ///< of `stepped`
+  Kn1Fate signed_fate{};            ///< of `kn1`
+};
 
 class PacketPath {
  public:
@@ -54,15 +69,23 @@ class PacketPath {
   /// Before the reports of a wake-up: its time, and the same by CLOCK_REALTIME, as stamps are.
   void wake(Instant now, std::chrono::nanoseconds wall);
   /// One report: the packet from its network header on, and when the kernel saw it. Appends what it completed.
-  void read(std::span<const std::byte> packet, std::optional<std::chrono::nanoseconds> stamp,
-            std::vector<Completed>& out);
+  Fate read(std::span<const std::byte> packet, std::optional<std::chrono::nanoseconds> stamp,
+            std::vector<Record>& out);
   /// Frees attempts that ended. Returns when to call again; nothing while no source is knocking.
   std::optional<Instant> sweep(Instant now);
   /// Follows `policy` from now on; attempts move to the paths that both policies have.
   void follow(Policy policy);
 
+  /// Opens signed packets with these keys from now on.
+  void follow(Kn1Keys keys, Kn1Path::LineOf line_of) { kn1_.follow(std::move(keys), std::move(line_of)); }
+  void set_pace(Kn1Path::Pace pace) { kn1_.set_pace(pace); }
+  /// What signed packets ask for, since the last call.
+  std::vector<Kn1Record>& asked() { return asked_; }
+  std::optional<Kn1Refusal> take_refusal() { return kn1_.take_refusal(); }
+
   /// Counted since the last call.
   PacketCounts take_counts() { return std::exchange(counts_, {}); }
+  [[nodiscard]] const Policy& policy() const { return policy_; }
   [[nodiscard]] std::size_t attempts(Instant now) const { return tracker_.attempts(policy_, now); }
 
  private:
@@ -71,6 +94,8 @@ class PacketPath {
 
   Tracker tracker_;
   Policy policy_;
+  Kn1Path kn1_;
+  std::vector<Kn1Record> asked_;
   PacketCounts counts_;
   Instant now_{};                     // of this wake-up
   std::chrono::nanoseconds wall_{};   // the same

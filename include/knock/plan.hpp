@@ -45,6 +45,7 @@ struct CloseWhich {
   std::optional<std::uint64_t> id{};
   std::optional<std::string> door{};
   std::optional<Address> source{}; ///< let in by it
+  std::optional<std::string> by{}; ///< user/device
   std::optional<GrantKey> key{};   ///< holders of this element
   std::set<std::uint64_t> ids{};   ///< many, in one plan
   std::uint16_t source_port = 0;   ///< of the one connection that goes on; 0: any

@@ -39,7 +39,7 @@ std::optional<std::string> template_text(std::string_view name, const TemplateTo
 
 /// Whether gate mode may load a chain of this name; `begins`: a base chain.
 bool is_template_chain(std::string_view name, bool begins);
-/// What gate mode loads: gate, and of forward, cut and wide what the enabled doors ask for.
+/// What gate mode loads: gate, and of forward, cut, wide and kn1 what the enabled doors ask for.
 std::string rules_text(const Config& config);
 
 /// A guarded port; with `left` the kernel unguards it by itself unless confirmed.
@@ -52,7 +52,10 @@ struct Guarded {
 /// The sets that follow from the config alone.
 struct StaticSets {
   std::vector<Guarded> guarded;
-  std::vector<Port> knocks;
+  std::vector<Port> knocks;    ///< TCP and UDP
+  std::vector<Protocol> pings; ///< icmp, icmp6: whose echo requests are steps
+  std::vector<Port> kn1;       ///< UDP ports where signed packets are reported
+  bool kn1_icmp = false;       ///< echo requests and replies, too
   std::vector<Port> cut;
   std::vector<Prefix> also;
   bool reset = false;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// RunRequest: one command that a door starts, as the keeper asks the runner for it.
 ///
-/// In:      one datagram: fields that end in NUL, in the order of the members, behind a version.
+/// In:      one datagram: fields that end in NUL, in the order of the members, behind a version; `input` in hexadecimal.
 /// Out:     a request in which nothing is left to judge, or nothing.
 /// The words of the command stand in the config; nobody who knocks can change or add one. What a client does
-/// control (its address) goes into the environment, and is an address.
+/// control goes into the environment (its address, and is one) or to stdin (the bytes that a door with `args` takes).
 #pragma once
 
 #include <optional>
@@ -23,6 +23,7 @@ struct RunRequest {
   std::string by = "-";
   std::string via;
   std::string event = "open";
+  std::string input;             ///< what the client sent, for stdin: any bytes, at most kArgs
   std::vector<std::string> argv; ///< 1 to 16 words, the first an absolute path
   bool operator==(const RunRequest&) const = default;
 };

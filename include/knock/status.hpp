@@ -36,7 +36,23 @@ struct StatusGrant {
   std::optional<std::uint32_t> uses_left;              ///< absent: any number of connections
   std::uint64_t packets = 0, bytes = 0;
   bool adopted = false;
-  bool connected = false; ///< on-disconnect: a connection lives, `left_ms` is pushed on
+  bool symmetric = false;      ///< who reads the router's files can knock so, too
+  std::optional<bool> bound{}; ///< of a signed packet: whether it held the address; absent: not known
+  bool connected = false;      ///< on-disconnect: a connection lives, `left_ms` is pushed on
+};
+
+/// Signed packets: who may send them, and whether the clock can judge them.
+struct StatusKn1 {
+  std::vector<std::string> ports;
+  std::string clock = "unknown"; ///< good, unknown, behind
+  std::size_t users = 0, devices = 0, symmetric = 0, unbound = 0, invited = 0;
+  struct Key {
+    std::string id;
+    std::int64_t made = 0;
+    std::optional<std::int64_t> until;
+    std::size_t devices = 0; ///< that used it last
+  };
+  std::vector<Key> keys;
 };
 
 /// Connections that outlive the grant that let them in.
@@ -78,6 +94,7 @@ struct Status {
     std::uint64_t healed = 0;
     std::vector<StatusGuarded> guarded;
   } gate;
+  std::optional<StatusKn1> kn1{}; ///< nothing: no door opens by signed packets
   std::uint64_t grant_limit = 0, open = 0;
   std::map<std::string, std::uint64_t> counters;
   std::vector<StatusGrant> grants;

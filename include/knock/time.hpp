@@ -24,6 +24,11 @@ using Seconds = std::chrono::seconds;
 /// The end of what has none: a hundred years behind the boot, so that it can be counted with.
 inline constexpr Instant kNever{std::chrono::days{36'500}};
 
+/// A date as people write it: seconds of the epoch. No clock is read here.
+using Moment = std::chrono::sys_seconds;
+/// The same by the clock on the wall, in a zone that its caller knows.
+using LocalMoment = std::chrono::local_seconds;
+
 /// The earlier of two moments, each of which may be none.
 constexpr std::optional<Instant> sooner(std::optional<Instant> one, std::optional<Instant> other) {
   if (!one || !other) return one ? one : other;

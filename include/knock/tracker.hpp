@@ -3,7 +3,7 @@
 ///
 /// In:      a packet, its token and the policy (policy.hpp).   Out: what it completed, or how far it came.
 /// Memory:  fixed at construction: 8 bytes an attempt, plus 128 KiB to know copies. A full bucket forgets its
-///          oldest first-stepper; a source has at most four attempts.
+///          oldest first-stepper; a source has at most four attempts, of which the shortest is forgotten first.
 /// Threads: every operation but `carry_over` is lock-free, from any thread; an attempt is one word.
 /// Time:    passed in, never read here. One word's clock spans 262 s, so sweep at least every 120 s.
 ///
@@ -13,6 +13,7 @@
 /// = 3.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -27,6 +28,20 @@
 
 namespace knock {
 
+/// At which nodes, for who explains it. A greater number is no nearer to the root.
+struct Whereabouts {
+  NodeId node = 0;         ///< the furthest that a step reached, or that a stray was counted at
+  NodeId left = 0;         ///< the furthest of the attempts that ended
+  std::uint8_t strays = 0; ///< counted at `node`, this one among them
+  bool off_beat = false;   ///< an attempt ended because a gap was too short or too long
+
+  void stray_at(NodeId at, unsigned count) {
+    if (at < node) return;
+    node = at;
+    strays = static_cast<std::uint8_t>(count);
+  }
+};
+
 /// What one packet did. Several may be true: it can end one attempt and begin another.
 struct Outcome {
   static constexpr std::size_t kMaxOpened = 5; // four attempts of a source, and a start
@@ -34,7 +49,7 @@ struct Outcome {
   std::array<std::uint16_t, kMaxOpened> opened{}; ///< sequences completed: index into Policy's endings
   std::uint8_t opened_count = 0;
   std::uint8_t steps = 0;   ///< attempts that came one step on
-  std::uint8_t ended = 0;   ///< attempts found to have run out of time
+  std::uint8_t ended = 0;   ///< attempts found to have run out of time, or out of their rhythm
   std::uint8_t evicted = 0; ///< attempts lost to another source, or of others for this one
   bool cooling = false;     ///< the source is being ignored
   bool cooled = false;      ///< it is from now on: its stray budget is spent
@@ -42,7 +57,12 @@ struct Outcome {
   bool started = false;
   bool stray = false;
   bool contended = false; ///< no place was won in eight tries
+  Whereabouts where{};
 
+  void end(NodeId node) {
+    ++ended;
+    where.left = std::max(where.left, node);
+  }
   [[nodiscard]] std::span<const std::uint16_t> completed() const { return {opened.data(), opened_count}; }
 };
 

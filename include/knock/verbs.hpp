@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace knock {
@@ -41,8 +42,46 @@ inline constexpr std::array kVerbs{
     Verb{"on", 0, "", Right::root, true, "guard again (root)", "sudo knockctl on"},
     Verb{"wait", 0, "[--timeout 10s]", Right::read, true, "wait until the daemon is ready",
          "knockctl wait --timeout 30s && knockctl status"},
-    Verb{"template", 1, "[gate|forward|cut|embed]", Right::read, false,
+    Verb{"user", 2, "add USER --door D [--until DATE] | list | show USER | remove USER [--cut]", Right::read,
+         false, "who may knock with a device: add, list, show, remove", "knockctl user list"},
+    Verb{"device", 2,
+         "list [USER] | add LINE | remove U/D [--cut] | rotate U/D [--grace T] [--host H] [--password-fd N] "
+         "| line U/D [--host H]",
+         Right::read, false, "devices: list, add, remove, rotate, line",
+         "sudo knockctl device remove alice/laptop"},
+    Verb{
+        "invite", 1,
+        "USER[/DEVICE] [--door D] [--for T] [--openings N] [--psk | --password | --rotating | --one-time N | "
+        "--fwknop] [--password-fd N] [--clock none] [--require-source] [--host H] [--qr | --no-qr] | --knock "
+        "DOOR",
+        Right::root, false, "make a device, print the line it joins with (root)",
+        "sudo knockctl invite alice/laptop --door ssh"},
+    Verb{"key", 1, "[show] | rotate [--grace T]", Right::root, false, "the keys of this router (root)",
+         "sudo knockctl key rotate --grace 30d"},
+    Verb{"clock", 1, "accept [--yes]", Right::root, false,
+         "take the clock as right, though signed packets were accepted behind it (root)",
+         "sudo knockctl clock accept"},
+    Verb{"replay", 1, "CAPTURE", Right::read, false, "say what becomes of recorded packets",
+         "sudo tcpdump --immediate-mode -i any -w knock.pcap; sudo knockctl replay knock.pcap"},
+    Verb{"template", 1, "[gate|forward|cut|wide|kn1|embed]", Right::read, false,
          "print the nft rules as they are loaded", "knockctl template gate | less"}};
+
+/// What knockctl asks the daemon and nobody types.
+struct Question {
+  std::string_view name;
+  Right right;
+};
+inline constexpr std::array kQuestions{Question{"users", Right::read}, Question{"users-read", Right::root},
+                                       Question{"keys", Right::root}, Question{"clock-accept", Right::root}};
+
+/// What a client needs to ask this of the daemon; nothing: the daemon knows no such word.
+constexpr std::optional<Right> asked_right(std::string_view word) {
+  for (const auto& verb : kVerbs)
+    if (verb.name == word && verb.asked) return verb.right;
+  for (const auto& question : kQuestions)
+    if (question.name == word) return question.right;
+  return std::nullopt;
+}
 
 /// Nothing when there is no such verb.
 constexpr const Verb* find_verb(std::string_view name) {

@@ -101,15 +101,13 @@ Address subnet_of(const Address& address) {
 
 bool is_link_local(const Address& address) {
   const auto& o = address.octets;
-  return address.family == Family::ipv4 ? o[0] == 169 && o[1] == 254
-                                        : o[0] == 0xfe && (o[1] & 0xc0U) == 0x80;
+  return address.family == Family::ipv4 ? o[0] == 169 && o[1] == 254 : o[0] == 0xfe && (o[1] & 0xc0U) == 0x80;
 }
 
 bool grantable(const Address& address) {
   const auto& o = address.octets;
   if (is_link_local(address)) return false;
-  if (address.family == Family::ipv4)
-    return o[0] != 0 && o[0] != 127 && o[0] < 224;
+  if (address.family == Family::ipv4) return o[0] != 0 && o[0] != 127 && o[0] < 224;
   if (o[0] == 0xff) return false;
   // ::/8 holds the unspecified, loopback, v4-mapped and v4-compatible; NAT64's 64:ff9b:: is a real source
   return o[0] != 0 || o[1] == 0x64;

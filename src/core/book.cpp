@@ -16,8 +16,18 @@ Address last_of(Address subnet) {
 bool matches(const CloseWhich& which, const OpenGrant& grant) {
   return (!which.id || *which.id == grant.id) && (!which.door || *which.door == grant.door) &&
          (!which.source || lets_in(grant, *which.source)) && (!which.key || holds(grant, *which.key)) &&
+         (!which.by || (grant.via == Via::kn1 && *which.by == grant.by)) &&
          (which.source_port == 0 || which.source_port == grant.source_port) &&
          (which.ids.empty() || which.ids.contains(grant.id));
+}
+
+/// Of the source, and of the prefix around it.
+Grants around(const Book& book, const Address& source) {
+  auto found = book.of_source(source);
+  const auto prefix = masked(source, source.family == Family::ipv4 ? 24 : 64);
+  if (prefix != source)
+    for (const auto* grant : book.of_source(prefix)) found.push_back(grant);
+  return found;
 }
 
 } // namespace
@@ -42,6 +52,7 @@ void Book::index(const OpenGrant& grant, bool is_there) {
       entries.insert(entry);
   };
   enter(by_source_, std::pair(grant.source, grant.id));
+  enter(by_device_, std::pair(grant.by, grant.id), grant.via == Via::kn1);
   enter(by_end_, std::pair(grant.ends, grant.id));
   enter(by_idle_, std::pair(grant.terms.idle, grant.id), grant.terms.close == Close::on_idle);
   enter(by_close_, std::pair(grant.closes, grant.id), is_spent(grant) && grant.via != Via::foreign);
@@ -57,6 +68,10 @@ const OpenGrant* Book::find(std::uint64_t id) const {
 
 Grants Book::of_source(const Address& source) const {
   return found(by_source_.lower_bound({source, 0}), by_source_.upper_bound({source, kLastId}));
+}
+
+Grants Book::of_device(const std::string& label) const {
+  return found(by_device_.lower_bound({label, 0}), by_device_.upper_bound({label, kLastId}));
 }
 
 Grants Book::of_subnet(const Address& subnet) const {
@@ -86,10 +101,7 @@ std::optional<Instant> Book::next_close() const {
 }
 
 Grants letting_in(const Book& book, const Address& source, Port port) {
-  auto found = book.of_source(source);
-  const auto around = masked(source, source.family == Family::ipv4 ? 24 : 64);
-  if (around != source)
-    for (const auto* grant : book.of_source(around)) found.push_back(grant);
+  auto found = around(book, source);
   std::erase_if(found, [&](const OpenGrant* grant) {
     return grant->set == GrantSet::session || !lets_in(*grant, source) || !holds(*grant, port);
   });
@@ -110,6 +122,8 @@ Grants matching(const Book& book, const CloseWhich& which) {
     found = book.of_source(which.key->source);
   else if (!which.ids.empty())
     found = book.find_all(which.ids);
+  else if (which.source)
+    found = around(book, *which.source);
   else
     for (const auto& [id, grant] : book.grants()) found.push_back(&grant);
   std::erase_if(found, [&](const OpenGrant* grant) { return !matches(which, *grant); });

@@ -5,6 +5,7 @@
 #include <array>
 #include <set>
 
+#include <knock/verb_parts.hpp>
 #include <knock/verbs.hpp>
 
 namespace knock {
@@ -23,8 +24,9 @@ struct Typed {
 };
 
 bool takes_value(std::string_view option) {
-  constexpr std::array<std::string_view, 5> kValued{"--socket", "--config", "--for", "--confirm",
-                                                    "--timeout"};
+  constexpr std::array<std::string_view, 14> kValued{
+      "--socket", "--config",   "--for",      "--confirm", "--timeout", "--door",        "--host",
+      "--until",  "--openings", "--one-time", "--clock",   "--grace",   "--password-fd", "--knock"};
   return std::find(kValued.begin(), kValued.end(), option) != kValued.end();
 }
 
@@ -59,7 +61,14 @@ bool is_option(std::string_view word) {
 }
 
 bool is_literal(std::string_view word) {
-  return !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == word.npos;
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz";
+  constexpr std::string_view kBehind = "abcdefghijklmnopqrstuvwxyz0123456789"; // "kn1", not "10s"
+  return !word.empty() && kLetters.find(word.front()) != word.npos &&
+         word.find_first_not_of(kBehind) == word.npos;
+}
+
+bool names_door(std::string_view option) {
+  return option == "--door" || option == "--knock";
 }
 
 bool means(const StatusGrant& grant, std::string_view what) {
@@ -68,35 +77,62 @@ bool means(const StatusGrant& grant, std::string_view what) {
 
 } // namespace
 
-bool completes_live(std::span<const std::string_view> words) {
+Live completes_live(std::span<const std::string_view> words) {
   const auto line = typed(words);
-  return line.verb != nullptr && (line.verb->name == "open" || line.verb->name == "close") &&
-         !is_option(line.begun) && !takes_value(line.before);
+  Live live;
+  if (line.verb == nullptr || is_option(line.begun)) return live;
+  if (takes_value(line.before)) {
+    live.doors = names_door(line.before);
+    return live;
+  }
+  const auto name = line.verb->name;
+  const auto count = line.words.size();
+  live.doors = name == "open" && count == 0;
+  live.grants = (name == "open" || name == "close") && count < line.verb->most_words;
+  live.people = (name == "invite" && count == 0) || ((name == "user" || name == "device") && count == 1);
+  return live;
 }
 
-std::vector<std::string> completions(std::span<const std::string_view> words,
-                                     std::span<const StatusGrant> grants,
-                                     std::span<const std::string> doors) {
+namespace {
+
+void take_people(const Typed& line, const Known& known, Words& found) {
+  const auto part = line.words.empty() ? std::string_view() : line.words[0];
+  const auto name = line.verb->name;
+  if (name == "invite" || part == "list" || (name == "user" && (part == "show" || part == "remove")))
+    found.insert(known.users.begin(), known.users.end());
+  else if (name == "device" && (part == "remove" || part == "rotate" || part == "line"))
+    found.insert(known.devices.begin(), known.devices.end());
+  if (name == "user" && part == "list") found.clear();
+}
+
+void take_grants(const Typed& line, const Known& known, Words& found) {
+  const bool closes = line.verb->name == "close";
+  for (const auto& grant : known.grants)
+    if (line.words.empty() && closes)
+      found.insert({grant.door, std::to_string(grant.id)});
+    else if (!line.words.empty() && (!closes || means(grant, line.words[0])))
+      found.insert(grant.source);
+}
+
+} // namespace
+
+std::vector<std::string> completions(std::span<const std::string_view> words, const Known& known) {
   const auto line = typed(words);
+  const auto live = completes_live(words);
   Words found;
-  if (takes_value(line.before)) {
-    return {};
+  if (live.doors) found.insert(known.doors.begin(), known.doors.end());
+  if (live.people) take_people(line, known, found);
+  if (live.grants) take_grants(line, known, found);
+  if (live.doors || live.people || live.grants || takes_value(line.before)) {
+    // Nothing but names stands here.
   } else if (line.begun.starts_with('-')) {
     found.insert(kGeneral.begin(), kGeneral.end());
-    if (line.verb != nullptr) take_from(line.verb->usage, found, is_option);
+    const auto* part =
+        line.verb == nullptr || line.words.empty() ? nullptr : find_part(line.verb->name, line.words[0]);
+    if (line.verb != nullptr) take_from(part != nullptr ? part->usage : line.verb->usage, found, is_option);
   } else if (line.verb == nullptr) {
     for (const auto& verb : kVerbs) found.emplace(verb.name);
-  } else if (line.words.size() >= line.verb->most_words) {
-    return {};
-  } else if (completes_live(words)) {
-    const bool closes = line.verb->name == "close";
-    if (line.words.empty() && !closes) found.insert(doors.begin(), doors.end());
-    for (const auto& grant : grants)
-      if (line.words.empty() && closes)
-        found.insert({grant.door, std::to_string(grant.id)});
-      else if (!line.words.empty() && (!closes || means(grant, line.words[0])))
-        found.insert(grant.source);
-  } else {
+  } else if (line.words.empty()) {
     take_from(line.verb->usage, found, is_literal);
   }
   std::erase_if(found, [&](const std::string& word) { return !word.starts_with(line.begun); });

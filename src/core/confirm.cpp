@@ -19,7 +19,7 @@ std::string_view take(std::string_view& text, char end) {
   return word;
 }
 
-std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t most) {
+std::optional<std::uint64_t> number_in(std::string_view text, std::uint64_t most) {
   std::uint64_t number = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || stop != text.data() + text.size() || number > most) return std::nullopt;
@@ -32,8 +32,8 @@ std::uint64_t ms_of(Instant at) {
 
 /// `BEGUN UID` and what follows.
 bool parse_beginning(std::string_view text, Trial& trial) {
-  const auto begun = parse_number(take(text, ' '), kMaxClock.count());
-  const auto uid = parse_number(take(text, ' '), 0xffffffffU);
+  const auto begun = number_in(take(text, ' '), kMaxClock.count());
+  const auto uid = number_in(take(text, ' '), 0xffffffffU);
   if (!begun || !uid) return false;
   trial.begun = Instant{Millis{*begun}};
   trial.uid = static_cast<std::uint32_t>(*uid);
@@ -41,7 +41,7 @@ bool parse_beginning(std::string_view text, Trial& trial) {
   const auto source = parse_address(take(text, ' '));
   const auto door = take(text, ' ');
   const auto how = take(text, ' ');
-  const auto steps = parse_number(text, ~std::uint64_t{0});
+  const auto steps = number_in(text, ~std::uint64_t{0});
   if (!source || door.empty() || (how != "knock" && how != "hand") || !steps) return false;
   trial.opening = {*source, std::string(door), how == "hand", *steps};
   return true;
@@ -49,7 +49,7 @@ bool parse_beginning(std::string_view text, Trial& trial) {
 
 std::optional<std::pair<Port, Trial>> parse_line(std::string_view line, std::string_view boot) {
   const auto port = parse_port(take(line, ' '));
-  const auto deadline = parse_number(take(line, ' '), kMaxClock.count());
+  const auto deadline = number_in(take(line, ' '), kMaxClock.count());
   const auto written_at = take(line, ' ');
   Trial trial;
   if (!port || !deadline || written_at.empty()) return std::nullopt;
@@ -61,19 +61,22 @@ std::optional<std::pair<Port, Trial>> parse_line(std::string_view line, std::str
 }
 
 bool is_door_of(const Door& door, Port port) {
-  return door.enabled &&
-         (opens(door, port) || std::any_of(door.forwards.begin(), door.forwards.end(),
-                                           [&](const Forward& forward) { return forward.outer == port; }));
+  return door.enabled && guards(door, port);
 }
 
 std::uint64_t hash_of(const std::vector<Step>& steps) {
   std::string text;
-  for (const auto& step : steps) text += to_string(step.port) + ' ';
+  for (const auto& step : steps) text += fmt::format("{} {} ", to_string(step.kind), step.pause.count());
   return static_cast<std::uint64_t>(door_id(text));
 }
 
+/// By a knock or a signed packet, which a hand proves nothing of.
+bool opens_by_itself(const Door* door) {
+  return !door->knock.empty() || door->kn1;
+}
+
 /// Whether it could happen so today.
-bool holds_still(const Config& config, Port port, const Opening& opening) {
+bool holds_still(const Config& config, Port port, const CameIn& opening) {
   const auto* door = enabled_door(config, opening.door);
   return door != nullptr && is_door_of(*door, port) && hash_of(door->knock) == opening.steps;
 }
@@ -126,7 +129,7 @@ bool note_opening(Unconfirmed& ports, const Config& config, const OpenGrant& gra
   if (ports.empty() || grant.via == Via::session || grant.via == Via::foreign) return false;
   const auto* door = enabled_door(config, grant.door);
   if (door == nullptr) return false;
-  const Opening opening{grant.source, grant.door, grant.via == Via::hand, hash_of(door->knock)};
+  const CameIn opening{grant.source, grant.door, grant.via == Via::hand, hash_of(door->knock)};
   bool news = false;
   for (auto& [port, trial] : ports) {
     if (!holds(grant, port) || trial.until <= now || !is_door_of(*door, port)) continue;
@@ -142,9 +145,8 @@ std::vector<const Door*> doors_to_prove(const Config& config, Port port) {
   std::vector<const Door*> doors;
   for (const auto& door : config.doors)
     if (is_door_of(door, port)) doors.push_back(&door);
-  const auto has_knock = [](const Door* door) { return !door->knock.empty(); };
-  if (std::any_of(doors.begin(), doors.end(), has_knock))
-    std::erase_if(doors, [&](const Door* door) { return !has_knock(door); });
+  if (std::any_of(doors.begin(), doors.end(), opens_by_itself))
+    std::erase_if(doors, [](const Door* door) { return !opens_by_itself(door); });
   return doors;
 }
 
@@ -152,7 +154,7 @@ bool is_proven(const Config& config, Port port, const Trial& trial) {
   if (!trial.opening || !holds_still(config, port, *trial.opening)) return false;
   if (!trial.opening->by_hand) return true;
   const auto doors = doors_to_prove(config, port);
-  return std::all_of(doors.begin(), doors.end(), [](const Door* door) { return door->knock.empty(); });
+  return std::none_of(doors.begin(), doors.end(), opens_by_itself);
 }
 
 } // namespace knock

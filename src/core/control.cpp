@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <knock/control.hpp>
+#include <knock/quoted.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -7,21 +8,21 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <knock/strength.hpp>
+
+#include "core/json_text.hpp"
+
 namespace knock {
 namespace {
 
 using nlohmann::json;
-
-std::string dumped(const json& value) {
-  return value.dump(-1, ' ', true, json::error_handler_t::replace);
-}
 
 bool is_plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
          std::string_view("-._~/:,").find(c) != std::string_view::npos;
 }
 
-std::string escaped(std::string_view value) {
+std::string percent_escaped(std::string_view value) {
   std::string text;
   for (char c : value) {
     if (is_plain(c))
@@ -68,6 +69,7 @@ json error_of(const Failure& failure) {
   error["file"] = failure.place.file.empty() ? json(nullptr) : json(failure.place.file);
   error["line"] = failure.place.line == 0 ? json(nullptr) : json(failure.place.line);
   error["column"] = failure.place.column == 0 ? json(nullptr) : json(failure.place.column);
+  if (!failure.hints.empty()) error["hints"] = failure.hints;
   return error;
 }
 
@@ -155,7 +157,7 @@ std::optional<std::string_view> Request::find(std::string_view key) const {
 
 std::string encode(const Request& request) {
   auto text = fmt::format("{} {}", kControlVersion, request.verb);
-  for (const auto& [key, value] : request.values) text += fmt::format(" {}={}", key, escaped(value));
+  for (const auto& [key, value] : request.values) text += fmt::format(" {}={}", key, percent_escaped(value));
   return text;
 }
 
@@ -191,18 +193,44 @@ Failure failure_of(const Finding& finding) {
 std::string to_string(const Failure& failure) {
   if (failure.exit == ExitCode::bad_config)
     return to_string(Finding{Finding::Level::error, failure.place, failure.text, failure.advice});
-  return failure.advice.empty() ? failure.text : failure.text + "; " + failure.advice;
+  return on_one_line(failure.advice.empty() ? failure.text : failure.text + "; " + failure.advice);
 }
 
 std::string error_line(const Failure& failure) {
-  return dumped({{"schema", 1}, {"error", error_of(failure)}});
+  return json_text({{"schema", 1}, {"error", error_of(failure)}});
 }
 
+namespace {
+
+/// What a stranger has to guess of each knock.
+json knocks_of(const Config& config) {
+  auto knocks = json::array();
+  for (const auto& sequence : sequences_of(config)) {
+    const auto strength = strength_of(sequence);
+    knocks.push_back({{"door", sequence.name},
+                      {"closes", sequence.closes},
+                      {"steps", sequence.steps.size()},
+                      {"bits", strength.bits()},
+                      {"steps_bits", strength.steps},
+                      {"rhythm_bits", strength.rhythm},
+                      {"any_order_bits", -strength.any_order},
+                      {"reorder_bits", -strength.reorder}});
+  }
+  return knocks;
+}
+
+} // namespace
+
 std::string check_line(const ParsedConfig& parsed) {
-  json line{{"schema", 1}, {"doors", nullptr}, {"error", nullptr}, {"findings", json::array()}};
-  if (parsed.config)
+  json line{{"schema", 1},
+            {"doors", nullptr},
+            {"error", nullptr},
+            {"findings", json::array()},
+            {"knocks", json::array()}};
+  if (parsed.config) {
     line["doors"] = count_enabled(*parsed.config);
-  else
+    line["knocks"] = knocks_of(*parsed.config);
+  } else
     line["error"] = error_of(failure_of(parsed.findings.front()));
   for (const auto& [level, place, text, advice, name] : parsed.findings)
     line["findings"].push_back({{"level", level == Finding::Level::error ? "error" : "warning"},
@@ -212,7 +240,7 @@ std::string check_line(const ParsedConfig& parsed) {
                                 {"column", place.column},
                                 {"text", text},
                                 {"advice", advice}});
-  return dumped(line);
+  return json_text(line);
 }
 
 std::vector<std::string> encode(const Reply& reply) {
@@ -222,7 +250,7 @@ std::vector<std::string> encode(const Reply& reply) {
     datagrams.back() += line + '\n';
   };
   for (const auto& line : reply.lines) add(line);
-  add(dumped(
+  add(json_text(
       {{"end", true}, {"exit", static_cast<int>(reply.failure.exit)}, {"error", error_of(reply.failure)}}));
   return datagrams;
 }
@@ -258,7 +286,7 @@ std::string printable(std::string_view text) {
 }
 
 std::string text_line(std::string_view text) {
-  return dumped({{"text", text}});
+  return json_text({{"text", text}});
 }
 
 std::optional<std::string> text_of(std::string_view line) {
@@ -270,7 +298,28 @@ std::optional<std::string> text_of(std::string_view line) {
 }
 
 std::string changed_line(bool changed, const std::vector<Port>& guarded, const std::vector<Port>& unguarded) {
-  return dumped({{"changed", changed}, {"guarded", row_texts(guarded)}, {"unguarded", row_texts(unguarded)}});
+  return json_text(
+      {{"changed", changed}, {"guarded", row_texts(guarded)}, {"unguarded", row_texts(unguarded)}});
+}
+
+std::string clock_line(const Clocks& clocks) {
+  return json_text(
+      {{"now", clocks.now.time_since_epoch().count()}, {"latest", clocks.latest.time_since_epoch().count()}});
+}
+
+std::optional<Clocks> parse_clocks(std::string_view line) {
+  const auto object = json::parse(line, nullptr, false);
+  const auto moment = [&](const char* key) -> std::optional<Moment> {
+    const auto it = object.is_object() ? object.find(key) : object.end();
+    if (!object.is_object() || it == object.end() || !it->is_number_integer()) return std::nullopt;
+    return Moment{std::clamp(Seconds{it->get<std::int64_t>()}, kDates.least, kDates.most)};
+  };
+  const auto now = moment("now"), latest = moment("latest");
+  return now && latest ? std::optional(Clocks{*now, *latest}) : std::nullopt;
+}
+
+std::string closed_line(std::size_t closed) {
+  return json_text({{"closed", closed}});
 }
 
 std::vector<std::string> encode(const SaveFacts& facts) {
@@ -281,7 +330,7 @@ std::vector<std::string> encode(const SaveFacts& facts) {
     const auto count = std::min(kPorts, facts.unconfirmed.size() - at);
     json line{{"unconfirmed", texts_of({first, first + static_cast<std::ptrdiff_t>(count)})}};
     if (at == 0) line.update({{"config", facts.config}, {"off", facts.off}});
-    lines.push_back(dumped(line));
+    lines.push_back(json_text(line));
   }
   return lines;
 }

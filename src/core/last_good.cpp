@@ -26,8 +26,10 @@ std::optional<ConfigText> parse_text(const json& file) {
 
 std::string encode_last_good(const LastGood& last) {
   json files = json::array();
-  for (const auto& [file, text, part] : last.texts)
+  for (const auto& [file, text, part] : last.texts) {
+    if (part == ConfigText::Part::keys) continue; // a key that was taken out must not come back
     files.push_back({{"file", file}, {"part", kParts.at(static_cast<std::size_t>(part))}, {"text", text}});
+  }
   return json{{"schema", 1}, {"boot", last.boot}, {"files", std::move(files)}}.dump(
              1, ' ', true, json::error_handler_t::replace) +
          "\n";

@@ -10,16 +10,11 @@ namespace {
 
 using Open = std::multimap<Address, const StatusGrant*>;
 
-bool lets_to(const Door& door, Port port) {
-  return opens(door, port) || std::any_of(door.forwards.begin(), door.forwards.end(),
-                                          [&](const Forward& forward) { return forward.outer == port; });
-}
-
 /// One of its own before one that opens "any".
 const Door* door_of(const Config& config, Port port) {
   const Door* found = nullptr;
   for (const auto& door : config.doors)
-    if (door.enabled && lets_to(door, port) && (found == nullptr || (found->any && !door.any))) found = &door;
+    if (door.enabled && guards(door, port) && (found == nullptr || (found->any && !door.any))) found = &door;
   return found;
 }
 

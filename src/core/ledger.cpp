@@ -72,13 +72,12 @@ void Ledger::adopt(std::span<const Element> elements, const TermsOf& terms_of, I
     const auto text = owner_text(comment, key.set);
     auto known = owner_of(element);
     if (known && known->cap + kCapRounding <= now) continue; // restored from a file
-    if (known && key.set == GrantSet::forward) {
-      leads[{key.source, text}].push_back({key.port, target});
+    if (key.set == GrantSet::forward) {
+      if (known) leads[{key.source, text}].push_back({key.port, target}); // else it ends by itself
       continue;
     }
     elements_[key] = {traffic, target};
-    if (!known && key.set != GrantSet::forward) // one that leads nowhere ends by itself
-      replace(book_.last_id() + 1, foreign_grant(element, book_.last_id() + 1, now));
+    if (!known) replace(book_.last_id() + 1, foreign_grant(element, book_.last_id() + 1, now));
     if (!known) continue;
     const auto port = key.set == GrantSet::session ? key.port : kNoPort;
     auto& grant =

@@ -152,11 +152,20 @@ std::vector<GrantKey> keys_of(const OpenGrant& grant) {
   return keys;
 }
 
+std::string tag_of(const kn1::Kid& kid) {
+  return fmt::format("{:02x}{:02x}{:02x}", kid.bytes[0], kid.bytes[1], kid.bytes[2]);
+}
+
 std::string comment_of(const OpenGrant& grant) {
-  auto text = fmt::format("{} {} {} {} {}", grant.door, grant.by, to_string(grant.via),
-                          seconds_of(grant.opened), seconds_of(grant.cap));
-  if (grant.set == GrantSet::uses) text += fmt::format(" {}", grant.uses_left);
-  return text;
+  constexpr std::size_t kMost = 128; // nft reads no longer one
+  const auto with = [&](const std::string& by) {
+    auto text = fmt::format("{} {} {} {} {}", grant.door, by, to_string(grant.via), seconds_of(grant.opened),
+                            seconds_of(grant.cap));
+    return grant.set == GrantSet::uses ? fmt::format("{} {}", text, grant.uses_left) : text;
+  };
+  if (grant.key.empty()) return with(grant.by);
+  auto text = with(fmt::format("{}@{}", grant.by, grant.key));
+  return text.size() <= kMost ? text : with(grant.by);
 }
 
 std::optional<OpenGrant> parse_comment(std::string_view comment) {
@@ -172,6 +181,11 @@ std::optional<OpenGrant> parse_comment(std::string_view comment) {
   grant.door = (*words)[0];
   grant.by = (*words)[1];
   grant.via = static_cast<Via>(via - kVias.begin());
+  if (const auto at = grant.by.find('@'); at != std::string::npos && grant.via == Via::kn1) {
+    grant.key = grant.by.substr(at + 1);
+    grant.by.resize(at);
+    if (grant.by.empty() || grant.key.empty()) return std::nullopt;
+  }
   grant.opened = *opened;
   grant.cap = *cap;
   grant.uses_left = static_cast<std::uint32_t>(*uses);
@@ -229,10 +243,14 @@ OpenGrant wished(const GrantRequest& request, const OpenGrant* old, Instant now)
     grant.opened = now;
     grant.cap = now + request.max;
   }
+  if (grant.via == Via::kn1) // `until` may have come closer; what was promised stays
+    grant.cap = std::max(grant.ends, std::min(grant.cap, now + request.max));
   grant.ports = united(grant.ports, request.ports);
   grant.ranges = united(grant.ranges, request.ranges);
   grant.leads = led(grant.leads, request.leads);
   grant.terms = request.terms;
+  grant.bound = request.bound;
+  if (old == nullptr || !request.old_key || grant.key.empty()) grant.key = request.key;
   grant.uses_left = request.uses;
   grant.closes = Instant::max();
   grant.arrive = std::max(grant.arrive, std::min(now + request.open_for, grant.cap));

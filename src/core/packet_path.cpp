@@ -26,30 +26,44 @@ std::optional<Instant> PacketPath::time_of(std::optional<std::chrono::nanosecond
   return latest_ = std::max(latest_, now_ - waited);
 }
 
-void PacketPath::read(std::span<const std::byte> packet, std::optional<std::chrono::nanoseconds> stamp,
-                      std::vector<Completed>& out) {
+Fate PacketPath::read(std::span<const std::byte> packet, std::optional<std::chrono::nanoseconds> stamp,
+                      std::vector<Record>& out) {
   ++counts_.seen;
   const auto at = time_of(stamp);
   if (!at) {
     ++counts_.stale;
-    return;
+    return {};
   }
   const auto parsed = parse_packet(packet);
   if (parsed.reason != Unparsed::none) {
     ++(parsed.reason == Unparsed::cut ? counts_.cut : counts_.unparsed);
-    return;
+    return {Fate::Kind::unparsed, parsed.reason};
   }
-  const auto token = token_of(parsed.packet);
+  const auto& source = parsed.packet.source;
+  if (kn1_.takes(parsed.packet)) {
+    const auto fate = kn1_.read(parsed.packet, now_, static_cast<Stamp>(wall_.count()), asked_);
+    ++counts_.kn1.at(static_cast<std::size_t>(fate));
+    // A ping that is no signed packet may be a step.
+    const bool is_none = fate == Kn1Fate::length || fate == Kn1Fate::kid;
+    if (!is_none || parsed.packet.protocol == Protocol::udp)
+      return {Fate::Kind::kn1, Unparsed::none, parsed.packet, {}, fate};
+  }
+  const auto token = policy_.kinds().token_of(parsed.packet);
   // A grant for such a source would be refused, and only a hostile engine asks for one.
-  if (!token || !grantable(parsed.packet.source)) {
-    ++(token && is_link_local(parsed.packet.source) ? counts_.link_local : counts_.not_step);
-    return;
+  if (!token || !grantable(source)) {
+    const bool local = token && is_link_local(source);
+    ++(local ? counts_.link_local : counts_.not_step);
+    return {local ? Fate::Kind::link_local : Fate::Kind::not_step, Unparsed::none, parsed.packet};
   }
   const auto outcome = tracker_.step(policy_, parsed.packet, *token, *at);
   count(outcome);
   if (outcome.started && !next_sweep_) next_sweep_ = *at + kSweepEvery;
-  for (const auto sequence : outcome.completed())
-    out.push_back({policy_.door_of(sequence), parsed.packet.source, sequence});
+  for (const auto sequence : outcome.completed()) {
+    const auto& ending = policy_.sequence(sequence);
+    out.push_back({ending.closes ? RecordKind::closing : RecordKind::knock, ending.door, source, sequence});
+  }
+  if (outcome.cooled) out.push_back({RecordKind::scan, {}, source, 0});
+  return {Fate::Kind::stepped, Unparsed::none, parsed.packet, outcome};
 }
 
 void PacketPath::count(const Outcome& outcome) {

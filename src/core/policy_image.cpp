@@ -2,43 +2,17 @@
 // A policy as flat bytes: what the keeper compiles and the engine follows.
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include <knock/policy.hpp>
+
+#include "core/flat.hpp"
 
 namespace knock {
 namespace {
 
-constexpr std::uint32_t kMagic = 0x31504e4bU; // "KNP1"; both ends are the same program
-constexpr std::uint8_t kLeaf = 1, kOwn = 2;   // of a node
-constexpr std::uint8_t kOut = 1, kUsed = 2;   // of an edge
-
-struct Writer {
-  std::vector<std::byte> bytes;
-  template<class... T>
-  void put(T... values) {
-    const auto one = [&](auto value) {
-      const auto at = bytes.size();
-      bytes.resize(at + sizeof value);
-      std::memcpy(bytes.data() + at, &value, sizeof value);
-    };
-    (one(values), ...);
-  }
-};
-
-struct Taker {
-  std::span<const std::byte> bytes;
-  bool whole = true;
-  template<class T>
-  T take() {
-    T value{};
-    whole = whole && bytes.size() >= sizeof value;
-    if (!whole) return value;
-    std::memcpy(&value, bytes.data(), sizeof value);
-    bytes = bytes.subspan(sizeof value);
-    return value;
-  }
-};
+constexpr std::uint32_t kPolicyMagic = 0x32504e4bU; // "KNP2"; both ends are the same program
+constexpr std::uint8_t kLeaf = 1, kOwn = 2;         // of a node
+constexpr std::uint8_t kOut = 1, kUsed = 2;         // of an edge
 
 Node take_node(Taker& in) {
   Node node;
@@ -60,7 +34,7 @@ Edge take_edge(Taker& in) {
   edge.forward = in.take<NodeId>();
   edge.back = in.take<NodeId>();
   edge.late = in.take<NodeId>();
-  edge.reorder = in.take<Ticks>();
+  edge.gaps = in.take<std::uint16_t>();
   const auto bits = in.take<std::uint8_t>();
   edge.out = (bits & kOut) != 0;
   edge.used = (bits & kUsed) != 0;
@@ -72,7 +46,60 @@ Ending take_ending(Taker& in) {
   ending.door = in.take<DoorId>();
   ending.within = in.take<Ticks>();
   ending.strays = in.take<std::uint8_t>();
+  ending.closes = in.take<std::uint8_t>() != 0;
   return ending;
+}
+
+Gaps take_gaps(Taker& in) {
+  Gaps gaps;
+  gaps.reorder = in.take<Ticks>();
+  gaps.least = in.take<Ticks>();
+  gaps.most = in.take<Ticks>();
+  return gaps;
+}
+
+constexpr std::uint32_t kNoLength = 0xffff'ffffU; // of a kind
+
+void put_kind(Writer& out, const PacketKind& kind) {
+  out.put(kind.port.protocol, kind.port.number, kind.flags,
+          kind.length ? std::uint32_t{*kind.length} : kNoLength,
+          static_cast<std::uint32_t>(kind.word.size()));
+  for (const char c : kind.word) out.put(c);
+}
+
+/// Nothing when it is none, or cut short.
+std::optional<PacketKind> take_kind(Taker& in) {
+  PacketKind kind;
+  const auto protocol = in.take<std::uint8_t>();
+  kind.port.protocol = static_cast<Protocol>(protocol);
+  kind.port.number = in.take<std::uint16_t>();
+  kind.flags = in.take<std::uint8_t>();
+  const auto length = in.take<std::uint32_t>();
+  const auto size = in.take<std::uint32_t>();
+  const bool tcp = kind.port.protocol == Protocol::tcp;
+  const bool ping = is_ping(kind.port) && kind.port == echo_request(kind.port.protocol);
+  const bool known = tcp || kind.port.protocol == Protocol::udp || ping;
+  if (length != kNoLength) kind.length = static_cast<std::uint16_t>(length);
+  if (!known || (length != kNoLength && length > 0xffff) || size > kWord.most || in.bytes.size() < size ||
+      (kind.flags != 0) != tcp || kind.flags > kTcpSix || (tcp && (kind.length || size != 0)) ||
+      (kind.length && size != 0))
+    return std::nullopt;
+  for (std::uint32_t i = 0; i < size; ++i) kind.word += in.take<char>();
+  return kind;
+}
+
+/// The kinds as they were given; nothing when one of them is none, or they are not in their order.
+std::optional<Kinds> take_kinds(Taker& in, std::uint32_t count) {
+  std::vector<PacketKind> all;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto kind = take_kind(in);
+    if (!kind || !in.whole) return std::nullopt;
+    all.push_back(std::move(*kind));
+  }
+  Kinds kinds(all);
+  if (!std::equal(all.begin(), all.end(), kinds.special().begin(), kinds.special().end()))
+    return std::nullopt;
+  return kinds;
 }
 
 constexpr std::uint8_t flags(bool a, std::uint8_t if_a, bool b, std::uint8_t if_b) {
@@ -83,26 +110,32 @@ constexpr std::uint8_t flags(bool a, std::uint8_t if_a, bool b, std::uint8_t if_
 
 std::vector<std::byte> Policy::encode() const {
   Writer out;
-  out.put(kMagic, static_cast<std::uint32_t>(nodes_.size()), static_cast<std::uint32_t>(edges_.size()),
-          static_cast<std::uint32_t>(endings_.size()), first_steps_, cooloff_);
+  out.put(kPolicyMagic, static_cast<std::uint32_t>(nodes_.size()), static_cast<std::uint32_t>(edges_.size()),
+          static_cast<std::uint32_t>(endings_.size()), static_cast<std::uint32_t>(gaps_.size()),
+          static_cast<std::uint32_t>(kinds_.special().size()), first_steps_, cooloff_);
   for (const auto& node : nodes_)
     out.put(node.token, node.parent, node.ending, node.within, node.strays,
             flags(node.leaf, kLeaf, node.own, kOwn));
   for (const auto& edge : edges_)
-    out.put(edge.token, edge.from, edge.forward, edge.back, edge.late, edge.reorder,
+    out.put(edge.token, edge.from, edge.forward, edge.back, edge.late, edge.gaps,
             flags(edge.out, kOut, edge.used, kUsed));
-  for (const auto& ending : endings_) out.put(ending.door, ending.within, ending.strays);
+  for (const auto& ending : endings_)
+    out.put(ending.door, ending.within, ending.strays, static_cast<std::uint8_t>(ending.closes));
+  for (const auto& gaps : gaps_) out.put(gaps.reorder, gaps.least, gaps.most);
+  for (const auto& kind : kinds_.special()) put_kind(out, kind);
   return std::move(out.bytes);
 }
 
 std::optional<Policy> Policy::decode(std::span<const std::byte> image) {
   Taker in{image};
-  const bool ours = in.take<std::uint32_t>() == kMagic;
+  const bool ours = in.take<std::uint32_t>() == kPolicyMagic;
   const auto nodes = in.take<std::uint32_t>();
   const auto edges = in.take<std::uint32_t>();
   const auto endings = in.take<std::uint32_t>();
-  if (!ours || nodes == 0 || nodes > kMaxNodes + 1 || endings > kMaxNodes || !std::has_single_bit(edges) ||
-      edges > 4 * (kMaxNodes + 1))
+  const auto gaps = in.take<std::uint32_t>();
+  const auto kinds = in.take<std::uint32_t>();
+  if (!ours || gaps == 0 || gaps > 0x10000 || kinds > kMaxWords || nodes == 0 || nodes > kMaxNodes + 1 ||
+      endings > kMaxNodes || !std::has_single_bit(edges) || edges > kMaxEdges)
     return std::nullopt;
   Policy policy;
   policy.first_steps_ = in.take<NodeId>();
@@ -118,12 +151,17 @@ std::optional<Policy> Policy::decode(std::span<const std::byte> image) {
   std::size_t used = 0;
   for (std::size_t at = 0; at < edges && in.whole; ++at) {
     const auto& edge = policy.edges_.emplace_back(take_edge(in));
-    sound = sound && std::max({edge.from, edge.forward, edge.back, edge.late}) < nodes;
+    sound = sound && std::max({edge.from, edge.forward, edge.back, edge.late}) < nodes && edge.gaps < gaps;
     used += edge.used ? 1U : 0U;
   }
   for (std::size_t i = 0; i < endings && in.whole; ++i) policy.endings_.push_back(take_ending(in));
+  policy.gaps_.clear();
+  for (std::size_t i = 0; i < gaps && in.whole; ++i) policy.gaps_.push_back(take_gaps(in));
+  auto special = take_kinds(in, kinds);
   // A free edge is what ends a look that finds nothing.
-  if (!sound || !in.whole || !in.bytes.empty() || used >= edges) return std::nullopt;
+  if (!sound || !special || !in.whole || !in.bytes.empty() || used >= edges) return std::nullopt;
+  policy.kinds_ = std::move(*special);
+  policy.mark_nodes();
   return policy;
 }
 

@@ -26,6 +26,10 @@ std::string escaped(std::string_view text) {
   return escaped_but(text, [](char c) { return c >= 0x20 && c < 0x7f && c != '\\'; });
 }
 
+std::string on_one_line(std::string_view text) {
+  return escaped_but(text, [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
 std::string in_quotes(std::string_view value) {
   const auto plain = [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; };
   if (!value.empty() && std::all_of(value.begin(), value.end(), plain)) return std::string{value};

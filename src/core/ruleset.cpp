@@ -18,13 +18,14 @@ struct Template {
   std::string_view text;
 };
 constexpr std::array kTemplates{Template{"gate", kGateTemplate}, Template{"forward", kForwardTemplate},
-                                Template{"cut", kCutTemplate}, Template{"wide", kWideTemplate},
-                                Template{"embed", kEmbedTemplate}};
+                                Template{"cut", kCutTemplate},   Template{"wide", kWideTemplate},
+                                Template{"kn1", kKn1Template},   Template{"embed", kEmbedTemplate}};
 
 // What we fill and read; the other sets of embed.nft are its rules' own.
-constexpr std::array<std::string_view, 15> kFilledSets{
-    "open4",   "open6",  "net4", "net6", "uses4",  "uses6",  "session4", "session6",
-    "guarded", "knocks", "cut",  "ours", "range4", "range6", "ours_wide"};
+constexpr std::array<std::string_view, 20> kFilledSets{
+    "open4",     "open6",      "net4",        "net6", "uses4",    "uses6",    "session4",
+    "session6",  "guarded",    "knocks",      "cut",  "ours",     "range4",   "range6",
+    "ours_wide", "knock_icmp", "knock_icmp6", "kn1",  "kn1_icmp", "kn1_icmp6"};
 
 /// Of nft's datatypes: the number (include/datatype.h) and the bytes in a key.
 struct Datatype {
@@ -32,8 +33,9 @@ struct Datatype {
   std::uint32_t number;
   std::uint32_t bytes;
 };
-constexpr std::array kDatatypes{Datatype{"ipv4_addr", 7, 4}, Datatype{"ipv6_addr", 8, 16},
-                                Datatype{"inet_proto", 12, 1}, Datatype{"inet_service", 13, 2}};
+constexpr std::array kDatatypes{Datatype{"ipv4_addr", 7, 4},   Datatype{"ipv6_addr", 8, 16},
+                                Datatype{"inet_proto", 12, 1}, Datatype{"inet_service", 13, 2},
+                                Datatype{"icmp_type", 14, 1},  Datatype{"icmpv6_type", 29, 1}};
 
 /// Cuts `text` at the first `end`; all of it when there is none.
 std::string_view take(std::string_view& text, std::string_view end) {
@@ -122,13 +124,14 @@ struct Ours {
   std::vector<std::string> wide;   ///< of `ours_wide`, no two of them touch
 };
 
-/// Every number that is guarded or a knock. What is a knock is a single one, also within a range.
+/// Every number that is guarded, or whose packets are reported. What is a knock is a single one, also within a range.
 Ours ours_of(const StaticSets& sets) {
   constexpr int kWide =
       64; // ports in a row; the bitmap of the kernel looks at all its ports for each new one
   std::set<int> numbers, single;
   for (const auto& guarded : sets.guarded) numbers.insert(guarded.port.number);
-  for (Port port : sets.knocks) single.insert(port.number);
+  for (const auto* ports : {&sets.knocks, &sets.kn1})
+    for (Port port : *ports) single.insert(port.number);
   Ours ours;
   for (auto first = numbers.begin(); first != numbers.end();) {
     auto end = std::next(first);
@@ -144,6 +147,11 @@ Ours ours_of(const StaticSets& sets) {
   return ours;
 }
 
+std::vector<std::string> pings_of(const StaticSets& sets, Protocol protocol) {
+  const bool any = std::find(sets.pings.begin(), sets.pings.end(), protocol) != sets.pings.end();
+  return any ? std::vector<std::string>{"echo-request"} : std::vector<std::string>{};
+}
+
 std::vector<std::string> prefixes_of(const std::vector<Prefix>& prefixes, Family family) {
   std::vector<std::string> texts;
   for (const auto& prefix : prefixes)
@@ -157,7 +165,8 @@ std::uint32_t seed_of(const Config& config) {
   std::string secret;
   for (const auto& door : config.doors) {
     secret += door.name;
-    for (const auto& step : door.knock) secret += to_string(step.port);
+    for (const auto* knock : {&door.knock, &door.close_knock})
+      for (const auto& step : *knock) secret += to_string(step.kind);
   }
   const auto hash = static_cast<std::uint64_t>(door_id(secret));
   return static_cast<std::uint32_t>(hash ^ hash >> 32U) | 1U;
@@ -179,7 +188,7 @@ std::optional<std::string> template_text(std::string_view name, const TemplateTo
                                   [&](const Template& one) { return one.name == name; });
   if (known == kTemplates.end()) return std::nullopt;
   std::string text{known->text};
-  replace_all(text, "table inet knockgate", fmt::format("table inet {}", tokens.table));
+  replace_all(text, "inet knockgate", fmt::format("inet {}", tokens.table));
   // Through a name no group can have: 41 may be the new number of group 40.
   for (int i = 0; i < 4; ++i)
     replace_all(text, fmt::format("log group {}", 40 + i), fmt::format("log group #{}", i));
@@ -210,6 +219,7 @@ std::string rules_text(const Config& config) {
   if (any([](const Door& door) { return !door.forwards.empty(); })) text += *template_text("forward", tokens);
   if (any([](const Door& door) { return door.cut; })) text += *template_text("cut", tokens);
   if (!ours_of(static_sets_of(config)).wide.empty()) text += *template_text("wide", tokens);
+  if (takes_kn1(config)) text += *template_text("kn1", tokens);
   return text;
 }
 
@@ -224,17 +234,28 @@ StaticSets static_sets_of(const Config& config) {
   StaticSets sets;
   std::set<Port> guarded;
   std::set<Port> knocks;
+  std::set<Protocol> pings;
   std::set<Port> cut;
   for (const auto& door : config.doors) {
     if (!door.enabled) continue;
     const auto ports = guarded_by(door);
     guarded.insert(ports.begin(), ports.end());
     if (door.cut) cut.insert(ports.begin(), ports.end());
-    for (const auto& step : door.knock) knocks.insert(step.port);
+    for (const auto* knock : {&door.knock, &door.close_knock})
+      for (const auto& [kind, pause] : *knock)
+        if (is_ping(kind.port))
+          pings.insert(kind.port.protocol);
+        else
+          knocks.insert(kind.port);
   }
   for (Port port : guarded) sets.guarded.push_back({port, {}});
   sets.knocks.assign(knocks.begin(), knocks.end());
+  sets.pings.assign(pings.begin(), pings.end());
   sets.cut.assign(cut.begin(), cut.end());
+  if (takes_kn1(config)) {
+    sets.kn1 = config.kn1.ports;
+    sets.kn1_icmp = config.kn1.icmp;
+  }
   sets.also = config.gate.also;
   sets.reset = config.gate.reset;
   sets.trust_interfaces = config.gate.trust_interfaces;
@@ -246,7 +267,15 @@ std::string elements_text(std::string_view table, Mode mode, const StaticSets& s
   const auto ours = ours_of(sets);
   std::string text = fill(table, "ours", ours.single) + fill(table, "ours_wide", ours.wide) +
                      fill(table, "guarded", guarded_texts(sets.guarded)) +
-                     fill(table, "knocks", key_texts(sets.knocks));
+                     fill(table, "knocks", key_texts(sets.knocks)) +
+                     fill(table, "knock_icmp", pings_of(sets, Protocol::icmp)) +
+                     fill(table, "knock_icmp6", pings_of(sets, Protocol::icmp6));
+  // Gate mode has these sets only with the rules that use them.
+  if (mode == Mode::embed || !sets.kn1.empty() || sets.kn1_icmp) {
+    const std::vector<std::string> pings{"echo-request", "echo-reply"}, none;
+    text += fill(table, "kn1", key_texts(sets.kn1)) + fill(table, "kn1_icmp", sets.kn1_icmp ? pings : none) +
+            fill(table, "kn1_icmp6", sets.kn1_icmp ? pings : none);
+  }
   if (mode == Mode::embed) return text;
   const std::vector<std::string> refused{"tcp", "udp"};
   std::vector<std::string> interfaces, wildcards;

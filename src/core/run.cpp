@@ -4,16 +4,18 @@
 #include <algorithm>
 #include <charconv>
 
+#include <fmt/format.h>
+
 #include <knock/address.hpp>
 
 namespace knock {
 namespace {
 
-constexpr std::string_view kVersion = "1";
-constexpr std::size_t kFields = 7; // before the words
+constexpr std::string_view kProtocol = "2";
+constexpr std::size_t kFields = 8; // before the words
 
 /// Names, "-", user/device, open, knock: nothing that a log line or a shell script could trip over.
-bool is_plain(std::string_view text) {
+bool is_label_text(std::string_view text) {
   const auto plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '/' || c == '_';
   };
@@ -28,6 +30,25 @@ std::optional<Millis> parse_time(std::string_view text) {
   return Millis{ms};
 }
 
+std::string in_hexadecimal(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes)
+    fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<std::uint8_t>(byte));
+  return text;
+}
+
+std::optional<std::string> from_hexadecimal(std::string_view text) {
+  if (text.size() % 2 != 0 || text.size() > 2 * static_cast<std::size_t>(kArgs.most)) return std::nullopt;
+  std::string bytes;
+  for (; !text.empty(); text.remove_prefix(2)) {
+    std::uint8_t byte = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + 2, byte, 16);
+    if (error != std::errc{} || stop != text.data() + 2) return std::nullopt;
+    bytes += static_cast<char>(byte);
+  }
+  return bytes;
+}
+
 } // namespace
 
 bool is_command(const std::vector<std::string>& words) {
@@ -40,10 +61,11 @@ bool is_command(const std::vector<std::string>& words) {
 std::string encode(const RunRequest& request) {
   std::string text;
   const auto put = [&](std::string_view field) { (text += field) += '\0'; };
-  put(kVersion);
+  put(kProtocol);
   put(std::to_string(request.time.count()));
   for (const auto* field : {&request.door, &request.source, &request.by, &request.via, &request.event})
     put(*field);
+  put(in_hexadecimal(request.input));
   for (const auto& word : request.argv) put(word);
   return text;
 }
@@ -56,7 +78,7 @@ std::optional<RunRequest> parse_run(std::string_view datagram) {
     fields.emplace_back(datagram.substr(0, end));
     datagram.remove_prefix(end + 1);
   }
-  if (fields.size() <= kFields || fields[0] != kVersion) return std::nullopt;
+  if (fields.size() <= kFields || fields[0] != kProtocol) return std::nullopt;
   const auto time = parse_time(fields[1]);
   RunRequest request;
   request.door = fields[2];
@@ -64,11 +86,14 @@ std::optional<RunRequest> parse_run(std::string_view datagram) {
   request.by = fields[4];
   request.via = fields[5];
   request.event = fields[6];
+  const auto input = from_hexadecimal(fields[7]);
   request.argv.assign(fields.begin() + kFields, fields.end());
-  const bool plain = is_plain(request.door) && is_plain(request.by) && is_plain(request.via);
+  const bool plain = is_label_text(request.door) && is_label_text(request.by) && is_label_text(request.via);
   if (!time || !plain || !parse_address(request.source) || !is_command(request.argv)) return std::nullopt;
   if (request.event != "open" && request.event != "close") return std::nullopt;
+  if (!input) return std::nullopt;
   request.time = *time;
+  request.input = *input;
   return request;
 }
 

@@ -12,6 +12,8 @@
 
 #include <knock/control.hpp>
 
+#include "core/json_text.hpp"
+
 namespace knock {
 namespace {
 
@@ -43,7 +45,7 @@ std::int64_t seconds_at(const std::string& text) {
 std::string string_json(const std::string& text) {
   const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
   if (std::all_of(text.begin(), text.end(), plain)) return fmt::format("\"{}\"", text);
-  return json(text).dump(-1, ' ', true, json::error_handler_t::replace);
+  return json_text(text);
 }
 
 template<class Number>
@@ -59,12 +61,12 @@ std::string grant_json(const StatusGrant& grant) {
     forward += (forward.empty() ? "{" : ",") + string_json(outer) + ":" + string_json(target);
   return fmt::format(
       R"({{"id":{},"door":{},"source":{},"prefix":{},"ports":[{}],"forward":{},"by":{},"via":{},"opened":"{}",)"
-      R"("left_ms":{},"cap_ms":{},"close":{},"uses_left":{},"packets":{},"bytes":{},"adopted":{},"source_port":{},"connected":{}}})",
+      R"("left_ms":{},"cap_ms":{},"close":{},"uses_left":{},"packets":{},"bytes":{},"adopted":{},"source_port":{},"connected":{},"symmetric":{},"bound":{}}})",
       grant.id, string_json(grant.door), string_json(grant.source), grant.prefix, ports,
       forward.empty() ? "null" : forward + "}", string_json(grant.by), string_json(grant.via),
       moment(grant.opened), number_json(grant.left_ms), number_json(grant.cap_ms), string_json(grant.close),
       number_json(grant.uses_left), grant.packets, grant.bytes, grant.adopted, number_json(grant.source_port),
-      grant.connected);
+      grant.connected, grant.symmetric, grant.bound ? (*grant.bound ? "true" : "false") : "null");
 }
 
 std::optional<std::int64_t> span_of(const json& one) {
@@ -92,6 +94,9 @@ StatusGrant grant_of(const json& one) {
   if (const auto port = one.find("source_port"); port != one.end() && port->is_number())
     grant.source_port = port->get<unsigned>();
   grant.connected = one.value("connected", false);
+  grant.symmetric = one.value("symmetric", false);
+  if (const auto bound = one.find("bound"); bound != one.end() && bound->is_boolean())
+    grant.bound = bound->get<bool>();
   return grant;
 }
 
@@ -99,6 +104,38 @@ json guarded_json(const StatusGuarded& guarded) {
   return {{"port", guarded.port},
           {"confirmed", !guarded.left_ms},
           {"left_ms", guarded.left_ms ? json(*guarded.left_ms) : json(nullptr)}};
+}
+
+json kn1_json(const std::optional<StatusKn1>& kn1) {
+  if (!kn1) return nullptr;
+  json keys = json::array();
+  for (const auto& [id, made, until, devices] : kn1->keys)
+    keys.push_back({{"id", id},
+                    {"made", moment(made)},
+                    {"until", until ? json(moment(*until)) : json(nullptr)},
+                    {"devices", devices}});
+  return {{"ports", kn1->ports},     {"clock", kn1->clock},         {"users", kn1->users},
+          {"devices", kn1->devices}, {"symmetric", kn1->symmetric}, {"unbound", kn1->unbound},
+          {"invited", kn1->invited}, {"keys", std::move(keys)}};
+}
+
+StatusKn1 kn1_of(const json& one) {
+  StatusKn1 kn1;
+  one.at("ports").get_to(kn1.ports);
+  one.at("clock").get_to(kn1.clock);
+  one.at("users").get_to(kn1.users);
+  one.at("devices").get_to(kn1.devices);
+  one.at("symmetric").get_to(kn1.symmetric);
+  one.at("unbound").get_to(kn1.unbound);
+  one.at("invited").get_to(kn1.invited);
+  for (const auto& key : one.at("keys")) {
+    auto& read = kn1.keys.emplace_back();
+    key.at("id").get_to(read.id);
+    read.made = seconds_at(key.at("made").get<std::string>());
+    if (key.at("until").is_string()) read.until = seconds_at(key.at("until").get<std::string>());
+    key.at("devices").get_to(read.devices);
+  }
+  return kn1;
 }
 
 json head_json(const Status& status) {
@@ -140,6 +177,7 @@ json head_json(const Status& status) {
             {"trust", status.gate.trust},
             {"healed", status.gate.healed},
             {"guarded", json::array()}}},
+          {"kn1", kn1_json(status.kn1)},
           {"limits", {{"grants", status.grant_limit}, {"open", status.open}}},
           {"counters", status.counters},
           {"grants", json::array()},
@@ -190,6 +228,7 @@ void read_head(const json& line, Status& status) {
   status.gate.differs = gate.value("differs", false);
   gate.at("trust").get_to(status.gate.trust);
   gate.at("healed").get_to(status.gate.healed);
+  if (const auto kn1 = line.find("kn1"); kn1 != line.end() && kn1->is_object()) status.kn1 = kn1_of(*kn1);
   line.at("limits").at("grants").get_to(status.grant_limit);
   line.at("limits").at("open").get_to(status.open);
   line.at("counters").get_to(status.counters);
@@ -210,7 +249,7 @@ std::vector<std::string> lines_of(const Status& status, std::size_t most) {
   std::array<Items, 3> lists{Items{"disabled"}, Items{"guarded"}, Items{"grants"}};
   auto &disabled = lists[0], &guarded = lists[1], &grants = lists[2];
   std::vector<std::string> lines;
-  auto line = head_json(status).dump(-1, ' ', true, json::error_handler_t::replace);
+  auto line = json_text(head_json(status));
   const auto finish = [&] {
     for (auto& [name, text] : lists) {
       const auto empty = fmt::format("\"{}\":[]", name);

@@ -96,6 +96,20 @@ std::string guarded_line(const Status& status) {
   return line;
 }
 
+/// "kn1       udp/17022   3 users, 5 devices (1 symmetric, 2 unbound), 1 invited   clock good"
+std::string kn1_line(const Status& status) {
+  if (!status.kn1) return {};
+  const auto& kn1 = *status.kn1;
+  std::vector<std::string> odd;
+  if (kn1.symmetric != 0) odd.push_back(fmt::format("{} symmetric", kn1.symmetric));
+  if (kn1.unbound != 0) odd.push_back(fmt::format("{} unbound", kn1.unbound));
+  auto line = fmt::format("kn1       {}   {}, {}", fmt::join(kn1.ports, " "),
+                          grouped_plural(kn1.users, "user"), grouped_plural(kn1.devices, "device"));
+  if (!odd.empty()) line += fmt::format(" ({})", fmt::join(odd, ", "));
+  if (kn1.invited != 0) line += fmt::format(", {} invited", kn1.invited);
+  return line + "   clock " + (kn1.clock == "behind" ? "BEHIND" : kn1.clock) + '\n';
+}
+
 std::string source_text(const StatusGrant& grant) {
   if (grant.source_port) {
     const bool ipv6 = grant.source.find(':') != std::string::npos;
@@ -123,7 +137,7 @@ Row row_of(const StatusGrant& grant, std::int64_t now, bool with_id) {
           grant.door,
           source_text(grant),
           grant.by,
-          grant.via,
+          grant.symmetric ? grant.via + "-s" : grant.via,
           span_text((now - grant.opened) * 1000) + " ago",
           left_text(grant),
           first_alone ? "-" : bytes_text(grant.bytes),
@@ -236,7 +250,8 @@ std::string span_text(std::int64_t ms) {
 
 std::string to_text(const Status& status, std::int64_t now, const Screen& screen) {
   return Paint{screen.colour}("1", headline(status, now)) + '\n' + packets_line(status) + '\n' +
-         guarded_line(status) + "\n\n" + grants_text(status, now, screen) + warnings_text(status, screen);
+         guarded_line(status) + '\n' + kn1_line(status) + '\n' + grants_text(status, now, screen) +
+         warnings_text(status, screen);
 }
 
 } // namespace knock

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 
+#include <knock/result.hpp>
+
 #include "attempt_word.hpp"
 
 namespace knock {
@@ -41,15 +43,19 @@ void Tracker::remember(std::uint64_t fingerprint, Instant now) noexcept {
 
 /// One packet on its way through the rules. Lives on the stack.
 ///   1 a source that cools off is not heard
-///   2 each of its attempts takes the edge that fits: own step, swap back, swap out (only if no other hit)
+///   2 each of its attempts takes the edge that fits: own step, swap back, swap out (only if no other hit); one whose
+///     gap is wrong ends
 ///   3 no edge, but a step the attempt already took: known, a retransmit or a neighbour's knock
 ///   4 a reached leaf waits for late retransmits of its steps until its time is over
-///   5 a first step begins an attempt, unless it served one on whose path it lies, or is a known copy
-///   6 what did nothing of this is a stray; a spent budget cools the source off
+///   5 a first step begins an attempt, or the one that stands there anew; unless it served one on whose path it lies,
+///     completed a sequence, or is a known copy
+///   6 what did nothing of this is a stray, and so is a wrong length or word to who waits for one; a spent budget cools
+///     the source off
 class Tracker::Step {
  public:
-  Step(const Policy& policy, Bucket& bucket, std::uint32_t tag, Token token, Ticks now, bool copy)
-      : policy_(policy), bucket_(bucket), tag_(tag), token_(token), now_(now), copy_(copy) {}
+  Step(const Policy& policy, Bucket& bucket, std::uint32_t tag, Token token, Ticks now, bool copy, bool miss)
+      : policy_(policy), bucket_(bucket), tag_(tag), token_(token), now_(now), copy_(copy),
+        miss_(miss && !copy) {}
 
   Outcome run() {
     snapshot();
@@ -57,7 +63,7 @@ class Tracker::Step {
     for (std::size_t i = 0; i < mine_count_; ++i) advance(mine_[i]);
     swap_out();
     start();
-    if (out_.steps == 0 && !out_.known && !out_.started) stray();
+    if (miss_ || (out_.steps == 0 && !out_.known && !out_.started)) stray();
     return out_;
   }
 
@@ -66,6 +72,7 @@ class Tracker::Step {
     std::size_t slot;
     Attempt attempt;     ///< as it stands now; node 0 = gone
     NodeId swap_out = 0; ///< where a swap-out edge leads, taken only if nothing else hits
+    bool moved = false;
   };
 
   void snapshot() {
@@ -76,11 +83,11 @@ class Tracker::Step {
       const auto attempt = unpack(word);
       if (has_ended(policy_, attempt, now_)) {
         if (replace(slot, word, 0) && attempt.node != kCooling && !policy_.node(attempt.node).leaf)
-          ++out_.ended;
+          out_.end(attempt.node);
       } else if (attempt.node == kCooling) {
         out_.cooling = true;
       } else if (mine_count_ < mine_.size()) {
-        mine_[mine_count_++] = {slot, attempt, 0};
+        mine_[mine_count_++] = {slot, attempt};
       }
     }
   }
@@ -95,16 +102,30 @@ class Tracker::Step {
     const bool on_path = policy_.on_path(mine.attempt.node, token_);
     const auto* edge = policy_.edge(mine.attempt.node, token_);
     if (edge != nullptr && !(on_path && copy_)) {
-      if (edge->forward != 0 && !edge->out) return move(mine, edge->forward, on_path);
       const auto gap = age(now_, last_tick(mine.attempt));
-      if (edge->back != 0 && gap <= edge->reorder) return move(mine, edge->back, on_path);
+      const auto& gaps = policy_.gaps(*edge);
+      if (edge->forward != 0 && !edge->out && gap >= gaps.least && gap <= gaps.most)
+        return move(mine, edge->forward, on_path);
+      if (edge->back != 0 && gap <= gaps.reorder) return move(mine, edge->back, on_path);
       if (edge->late != 0) return move(mine, edge->late, on_path, policy_.is_first_step(edge->late));
+      if (edge->forward != 0 && !edge->out) return end(mine);
       if (edge->forward != 0) {
         mine.swap_out = edge->forward;
         return;
       }
     }
     out_.known = out_.known || on_path;
+  }
+
+  /// Its rhythm is wrong.
+  void end(Mine& mine) {
+    if (replace(mine.slot, pack(tag_, mine.attempt), 0))
+      out_.end(mine.attempt.node);
+    else
+      ++out_.evicted;
+    out_.where.off_beat = true;
+    mine.attempt.node = 0;
+    out_.known = true;
   }
 
   void swap_out() {
@@ -124,7 +145,7 @@ class Tracker::Step {
     const auto old = pack(tag_, mine.attempt);
     Attempt next = mine.attempt;
     next.node = to;
-    if (anew) next = {to, now_, 0, 0};
+    if (anew) next = {to, now_, 0, next.strays};
     next.span = age(now_, next.first);
     const auto& node = policy_.node(to);
     const bool opens = node.ending != 0 && in_limits(next, policy_.ending(node));
@@ -135,8 +156,10 @@ class Tracker::Step {
       return;
     }
     mine.attempt = next;
+    mine.moved = true;
     if (gone) mine.attempt.node = 0;
     ++out_.steps;
+    out_.where.node = std::max(out_.where.node, to);
     hit_from_path_ = hit_from_path_ || from_path;
     if (opens) open(node.ending);
   }
@@ -156,32 +179,48 @@ class Tracker::Step {
   void start() {
     const auto* edge = policy_.edge(0, token_);
     if (edge == nullptr || hit_from_path_ || (copy_ && out_.known) || (edge->out && out_.steps != 0)) return;
+    const auto& node = policy_.node(edge->forward);
+    if (out_.opened_count != 0 && node.ending == 0) return;
     for (std::size_t i = 0; i < mine_count_; ++i)
-      if (mine_[i].attempt.node == edge->forward) return;
+      if (mine_[i].attempt.node == edge->forward) return begin_anew(mine_[i]);
     Attempt attempt;
     attempt.node = edge->forward;
     attempt.first = now_;
     for (int tries = 0; tries < kPlaceTries; ++tries) {
       if (!place(pack(tag_, attempt))) continue;
       out_.started = true;
-      const auto& node = policy_.node(attempt.node);
       if (node.ending != 0) open(node.ending);
       return;
     }
     out_.contended = true;
   }
 
-  /// What is forgotten first, in this order.
-  enum Rank : std::uint8_t { keep, any, first_stepper, cooling, nothing };
-  enum OwnRank : std::uint8_t { foreign, own_any, own_first_stepper, own_leaf };
+  /// The first step again: a retry has all its time. Its strays stay, or a scan could knock between two steps.
+  void begin_anew(Mine& mine) {
+    Attempt next = mine.attempt;
+    next.first = now_;
+    next.span = 0;
+    if (!replace(mine.slot, pack(tag_, mine.attempt), pack(tag_, next))) {
+      ++out_.evicted;
+      return;
+    }
+    mine.attempt = next;
+    out_.started = true;
+    const auto& node = policy_.node(next.node);
+    if (node.ending != 0 && in_limits(next, policy_.ending(node))) open(node.ending);
+  }
+
+  /// The greatest is forgotten first.
+  enum Rank : std::uint8_t { any = 1, first_stepper, cooling, nothing };
+  // Of the source's own attempts, likewise: a reached leaf, then the one with the fewest steps. Others are kept.
+  static constexpr std::uint8_t kForeign = 0, kOwnMost = 64, kOwnLeaf = 255;
 
   [[nodiscard]] std::uint8_t rank(std::uint64_t word, bool own_only) const {
     if (own_only) {
-      if (word == 0 || tag_of(word) != tag_) return foreign;
+      if (word == 0 || tag_of(word) != tag_) return kForeign;
       const auto attempt = unpack(word);
-      if (attempt.node == kCooling) return own_any;
-      if (policy_.node(attempt.node).leaf) return own_leaf;
-      return policy_.is_first_step(attempt.node) ? own_first_stepper : own_any;
+      if (attempt.node != kCooling && policy_.node(attempt.node).leaf) return kOwnLeaf;
+      return static_cast<std::uint8_t>(kOwnMost - policy_.depth(attempt.node));
     }
     if (word == 0) return nothing;
     const auto attempt = unpack(word);
@@ -212,8 +251,17 @@ class Tracker::Step {
     KNOCK_ASSERT(best != 0);
     const auto lost = now_there[victim];
     if (!replace(victim, lost, word)) return false;
-    if (lost != 0 && best != own_leaf && !has_ended(policy_, unpack(lost), now_)) ++out_.evicted;
+    for (std::size_t i = 0; i < mine_count_; ++i)
+      if (mine_[i].slot == victim) mine_[i].attempt.node = 0;
+    if (lost != 0 && best != kOwnLeaf && !has_ended(policy_, unpack(lost), now_)) ++out_.evicted;
     return true;
+  }
+
+  /// A packet with the port of a step, but not its length or word, is a guess, whatever else it is to other attempts.
+  [[nodiscard]] bool is_stray(const Mine& mine) const {
+    const auto& node = policy_.node(mine.attempt.node);
+    if (miss_ && !mine.moved && node.inside && (sort_of(token_) != Sort::ping || node.pings)) return true;
+    return out_.steps == 0 && !out_.known && !out_.started && Policy::counts(node, token_);
   }
 
   /// Rule 6.
@@ -222,8 +270,9 @@ class Tracker::Step {
     for (std::size_t i = 0; i < mine_count_; ++i) {
       const auto& attempt = mine_[i].attempt;
       const auto& node = policy_.node(attempt.node);
-      if (attempt.node == 0 || node.leaf) continue;
+      if (attempt.node == 0 || !is_stray(mine_[i])) continue;
       out_.stray = true;
+      out_.where.stray_at(attempt.node, attempt.strays + 1U);
       spent = spent || attempt.strays + 1U > node.strays;
     }
     if (!out_.stray) return;
@@ -231,7 +280,7 @@ class Tracker::Step {
     for (std::size_t i = 0; i < mine_count_; ++i) {
       auto& slot = mine_[i].slot;
       auto& attempt = mine_[i].attempt;
-      if (attempt.node == 0 || (!spent && policy_.node(attempt.node).leaf)) continue;
+      if (attempt.node == 0 || (!spent && !is_stray(mine_[i]))) continue;
       const auto old = pack(tag_, attempt);
       std::uint64_t next = 0;
       if (!spent) {
@@ -255,6 +304,7 @@ class Tracker::Step {
   Token token_;
   Ticks now_;
   bool copy_;
+  bool miss_;
   bool hit_from_path_ = false;
   std::array<Mine, kMaxMine> mine_{};
   std::size_t mine_count_ = 0;
@@ -265,50 +315,11 @@ Outcome Tracker::step(const Policy& policy, const Packet& packet, Token token, I
   const auto source = hash_.identify(packet.source);
   const auto print = hash_.fingerprint(source, packet, token);
   const bool copy = is_copy(print, packet.protocol, now);
-  Step step(policy, buckets_[source.bucket], source.tag, token, tick_of(now), copy);
+  Step step(policy, buckets_[source.bucket], source.tag, token, tick_of(now), copy,
+            policy.kinds().misses(packet, token));
   const auto outcome = step.run();
   if (outcome.steps != 0 || outcome.started) remember(print, now);
   return outcome;
-}
-
-std::size_t Tracker::sweep(const Policy& policy, Instant now, std::size_t from, std::size_t count) noexcept {
-  const auto tick = tick_of(now);
-  std::size_t live = 0;
-  for (std::size_t at = from; at < std::min(from + count, size()); ++at) {
-    auto& word = buckets_[at / kBucket].words[at % kBucket];
-    auto value = word.load(std::memory_order_acquire);
-    if (value == 0) continue;
-    if (!has_ended(policy, unpack(value), tick) ||
-        !word.compare_exchange_strong(value, 0, std::memory_order_acq_rel, std::memory_order_acquire))
-      ++live;
-  }
-  return live;
-}
-
-std::size_t Tracker::attempts(const Policy& policy, Instant now) const noexcept {
-  const auto tick = tick_of(now);
-  std::size_t live = 0;
-  for (std::size_t at = 0; at < size(); ++at) {
-    const auto value = buckets_[at / kBucket].words[at % kBucket].load(std::memory_order_relaxed);
-    if (value == 0) continue;
-    const auto attempt = unpack(value);
-    if (attempt.node != kCooling && !policy.node(attempt.node).leaf && !has_ended(policy, attempt, tick))
-      ++live;
-  }
-  return live;
-}
-
-void Tracker::carry_over(std::span<const NodeId> map) noexcept {
-  for (std::size_t at = 0; at < size(); ++at) {
-    auto& word = buckets_[at / kBucket].words[at % kBucket];
-    const auto value = word.load(std::memory_order_relaxed);
-    if (value == 0) continue;
-    auto attempt = unpack(value);
-    if (attempt.node == kCooling) continue;
-    attempt.node = map[attempt.node];
-    // No step runs meanwhile, and who resumes stepping synchronizes with us: relaxed.
-    word.store(attempt.node == 0 ? 0 : pack(tag_of(value), attempt), std::memory_order_relaxed);
-  }
 }
 
 } // namespace knock

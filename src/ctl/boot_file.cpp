@@ -154,7 +154,7 @@ Reply remove_boot_file(const std::string& where, const Config* config, const std
 
 } // namespace
 
-Reply save_boot_file(const std::string& socket, const std::string& config_path) {
+Reply save_boot_file(const std::string& socket, const std::string& config_path, bool beside) {
   const auto where = normal(config_path);
   const auto fine = only_roots_config(where);
   const auto parsed = fine ? system::load_config(where) : ParsedConfig{};
@@ -180,7 +180,9 @@ Reply save_boot_file(const std::string& socket, const std::string& config_path) 
 
   const auto path = normal(config->nft.boot_file);
   const auto text = boot_file_text(*config, unconfirmed, false);
+  const bool same = system::read_file(path).value_or("") == text;
   if (const auto done = write_boot_file(path, text); !done) return {{}, failure_of(done.error())};
+  if (same && beside) return {};
   if (text.empty()) return {{text_line(fmt::format("nothing to guard at boot: no {}", path))}, {}};
   Reply told{{text_line(fmt::format("saved {}", path))}, {}};
   if (const auto boot = system::boot_path(path); !boot.advice.empty())

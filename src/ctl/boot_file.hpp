@@ -18,8 +18,9 @@ namespace knock::ctl {
 /// broken or not the one that runs; its place is then that of knockgate.toml alone, or the default one. The
 /// reply says what to tell the admin, a missing include line too. When no daemon answers, the file guards at most the
 /// ports that it guarded before.
+/// `beside`: it is done beside what was asked for, and a file that stays the same is not worth a word.
 /// Errors: as `ask` and `load_config`; another configuration runs; what nft refused; EACCES, ENOSPC.
-Reply save_boot_file(const std::string& socket, const std::string& config);
+Reply save_boot_file(const std::string& socket, const std::string& config, bool beside = false);
 /// The configuration as it is read; nothing of it unless root alone can have written it.
 ParsedConfig roots_config(const std::string& config);
 /// For off: the boot file that the configuration names goes, or the default one when it cannot be used.

@@ -9,7 +9,9 @@
 #include <fmt/format.h>
 
 #include <knock/status.hpp>
+#include <knock/strength.hpp>
 
+#include "ctl/enrol_files.hpp"
 #include "ctl/show.hpp"
 #include "system/files.hpp"
 #include "system/process.hpp"
@@ -38,6 +40,14 @@ void add_closed(ParsedConfig& parsed) {
   parsed.findings.insert(parsed.findings.end(), findings.begin(), findings.end());
 }
 
+/// Keys that the service manager hands to the daemon are no file, and are not lost. Who may not ask is told as before.
+void look_for_sealed(const CommandLine& given, ParsedConfig& parsed) {
+  const auto is_it = [](const Finding& one) { return one.name == finding::kNoServerKey; };
+  if (!parsed.config || std::none_of(parsed.findings.begin(), parsed.findings.end(), is_it)) return;
+  const auto lent = borrow_keys(given, *parsed.config);
+  if (lent && !parsed.config->server_keys.empty()) std::erase_if(parsed.findings, is_it);
+}
+
 } // namespace
 
 int check(const CommandLine& given, Look look) {
@@ -47,12 +57,15 @@ int check(const CommandLine& given, Look look) {
   auto parsed = system::load_config(given.words.empty() ? config_of(given) : given.words[0], seed);
   if (parsed.config)
     for (auto& finding : look(*parsed.config)) parsed.findings.push_back(std::move(finding));
+  if (given.words.empty()) look_for_sealed(given, parsed);
   if (given.words.empty()) add_closed(parsed);
   if (given.json) fmt::print("{}\n", check_line(parsed));
   for (const auto& finding : parsed.findings) // names in foreign tables may be hostile
     if (!given.json) fmt::print(stderr, "{}\n", printable(to_string(finding)));
   if (!parsed.config || (given.strict && !parsed.findings.empty()))
     return static_cast<int>(ExitCode::bad_config);
+  if (!given.json)
+    for (const auto& sequence : sequences_of(*parsed.config)) fmt::print("{}\n", strength_text(sequence));
   if (!given.json) fmt::print("ok: {} enabled\n", plural(count_enabled(*parsed.config), "door"));
   return 0;
 }

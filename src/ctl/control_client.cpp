@@ -82,7 +82,7 @@ Reply ask(const std::string& socket, const Request& request, Millis patience) {
 
   Reply reply;
   std::string buffer(kMaxReplyDatagram, '\0');
-  auto room = request.verb == "status" ? kMaxStatus : kMaxAnswer;
+  auto room = request.verb == "status" || request.verb == "users" ? kMaxStatus : kMaxAnswer;
   for (;;) {
     const auto size = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
     if (size < 0 && (errno == EINTR || hung_up(errno))) continue; // told once; then comes what was sent

@@ -19,7 +19,7 @@ int show_and_save(const CommandLine& given, const Reply& reply) {
                given.config ? " --config " + *given.config : "");
     return 0;
   }
-  const auto saved = save_boot_file(socket_of(given), config_of(given));
+  const auto saved = save_boot_file(socket_of(given), config_of(given), true);
   if (saved.failure.exit != ExitCode::done && saved.failure.code != "no-boot-file")
     return fail(given, saved.failure, "done, but the boot file is not written: ");
   return given.json ? 0 : show(given, {saved.lines, {}});

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/show.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
+
+#include <knock/dates.hpp>
+
+#include "system/zone.hpp"
 
 namespace knock::ctl {
 
@@ -28,6 +33,29 @@ int show(const CommandLine& given, const Reply& reply) {
   for (const auto& line : reply.lines)
     if (const auto text = text_of(line); given.json || text) fmt::print("{}\n", given.json ? line : *text);
   return reply.failure.exit == ExitCode::done ? 0 : fail(given, reply.failure);
+}
+
+Failure refused(std::string text, std::string advice) {
+  return {ExitCode::failed, "failed", {}, std::move(text), std::move(advice)};
+}
+
+void warn(const Hint& hint) {
+  fmt::print(stderr, "warning: {}; {}\n", hint.text, hint.advice);
+}
+
+void warn_of_doors(const Config& config, std::string_view user, const std::vector<std::string>& doors) {
+  for (const auto& door : doors)
+    if (const auto hint = no_way(config, user, door)) warn(*hint);
+}
+
+std::vector<std::string> each_once(std::vector<std::string> words) {
+  for (auto at = words.begin(); at != words.end(); ++at)
+    words.erase(std::remove(at + 1, words.end(), *at), words.end());
+  return words;
+}
+
+std::string minute_here(Moment moment) {
+  return minute_text(moment, system::to_local);
 }
 
 std::optional<Status> status_of(const Reply& reply) {

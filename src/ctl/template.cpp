@@ -15,7 +15,8 @@ int print_template(const CommandLine& given) {
   const auto parsed = system::load_config(config_of(given)); // a bad or unreadable one: the shipped values
   const auto text = template_text(name, parsed.config ? tokens_of(*parsed.config) : TemplateTokens{});
   if (!text)
-    return fail(given, usage_failure("there is no template " + name, "name gate, forward, cut, wide or embed"));
+    return fail(given,
+                usage_failure("there is no template " + name, "name gate, forward, cut, wide, kn1 or embed"));
   fmt::print("{}", *text);
   return 0;
 }

@@ -27,6 +27,13 @@ int confirm(const CommandLine& given);
 int off_on(const CommandLine& given);
 int save(const CommandLine& given);
 int check(const CommandLine& given, Look look);
+// The lists: from the daemon. What changes or shows keys: root, with users.d and kn1.key.
+int user(const CommandLine& given);
+int device(const CommandLine& given);
+int invite(const CommandLine& given);
+int key(const CommandLine& given);
+int clock(const CommandLine& given);
+int replay(const CommandLine& given);
 int print_template(const CommandLine& given);
 /// For shells: what may stand in place of the last word, one a line (knock/completion.hpp).
 int complete(std::span<const std::string_view> words);

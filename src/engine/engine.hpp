@@ -7,8 +7,9 @@
 /// Threads: one.
 #pragma once
 
+#include <chrono>
+#include <memory>
 #include <optional>
-#include <vector>
 
 #include <knock/packet_path.hpp>
 
@@ -18,14 +19,17 @@ namespace knock::engine {
 
 class Engine {
  public:
-  /// Requires: `counters` outlives this.
-  Engine(netlink::NflogReader reader, std::uint32_t attempts, EngineCounters& counters);
+  /// Requires: `page` outlives this.
+  Engine(netlink::NflogReader reader, std::uint32_t attempts, EnginePage& page);
 
-  /// Reads what waits, at most `kFairDatagrams`, and appends every completed sequence to `out`. Ends with the
-  /// first datagram that completed one: no source waits for what others sent after it. Requires: `out` is empty.
-  Result<void> drain(Instant now, std::vector<Completed>& out);
+  /// Reads what waits, at most `kFairDatagrams`, and appends every completed sequence and opened packet to `out`. Ends
+  /// with the first datagram that held one: no source waits for what others sent after it. Requires: `out` is empty.
+  Result<void> drain(Instant now, Records& out);
   std::optional<Instant> sweep(Instant now) { return path_.sweep(now); }
   void follow(Policy policy) { path_.follow(std::move(policy)); }
+  void follow(Kn1Keys keys) { path_.follow(std::move(keys), line_of()); }
+  /// Where the keeper writes which stamps it accepted.
+  void set_stamps(system::Fd stamps) { stamps_ = std::make_shared<const system::Fd>(std::move(stamps)); }
   /// Other groups: the old ones are let go.
   void rebind(netlink::NflogReader reader) { reader_ = std::move(reader); }
 
@@ -35,9 +39,13 @@ class Engine {
  private:
   static constexpr int kFairDatagrams = 64; // a flood must not starve orders and timers
 
+  [[nodiscard]] Kn1Path::LineOf line_of() const;
+  void note_refusal(std::chrono::nanoseconds wall);
+
   netlink::NflogReader reader_;
   PacketPath path_;
-  EngineCounters* counters_;
+  EnginePage* page_;
+  std::shared_ptr<const system::Fd> stamps_;
 };
 
 /// Runs as the engine process, confined (sandbox.hpp), until the keeper's end of the pair closes.

@@ -11,6 +11,7 @@
 #include <new>
 
 #include <fmt/format.h>
+#include <sodium/utils.h>
 
 #include "engine/engine.hpp"
 #include "system/event_loop.hpp"
@@ -25,8 +26,8 @@ struct Received {
   system::Fd descriptor;
 };
 
-/// The next order; nothing when the keeper is gone, or sends what no keeper sends.
-std::optional<Received> receive_order(int pair) {
+/// The next order, if one waits; an error when the keeper is gone, or sends what no keeper sends.
+tl::expected<std::optional<Received>, int> receive_order(int pair) {
   Received received;
   iovec part{&received.order, sizeof received.order};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
@@ -36,9 +37,10 @@ std::optional<Received> receive_order(int pair) {
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   ssize_t size = 0;
-  do size = ::recvmsg(pair, &message, MSG_CMSG_CLOEXEC);
+  do size = ::recvmsg(pair, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   while (size < 0 && errno == EINTR);
-  if (size != sizeof received.order) return std::nullopt;
+  if (size < 0 && errno == EAGAIN) return std::nullopt;
+  if (size != sizeof received.order) return tl::unexpected(errno);
   if (const auto* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
     int fd = -1;
     std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
@@ -47,12 +49,18 @@ std::optional<Received> receive_order(int pair) {
   return received;
 }
 
+bool order_waits() {
+  char byte = 0;
+  return ::recv(kEnginePair, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
 class EngineMain {
  public:
   EngineMain(EnginePage& page, std::uint16_t first_group, std::uint32_t attempts)
-      : page_(page), engine_(netlink::NflogReader(system::Fd(kEngineNflog), first_group, page.nflog),
-                             attempts, page.packets) {
-    completed_.reserve(1'024 * Outcome::kMaxOpened); // more than the reports of a 64 KiB datagram complete
+      : page_(page),
+        engine_(netlink::NflogReader(system::Fd(kEngineNflog), first_group, page.nflog), attempts, page) {
+    records_.completed.reserve(1'024 *
+                               Outcome::kMaxOpened); // more than the reports of a 64 KiB datagram complete
     datagram_.reserve(kMaxRecordBytes);
   }
 
@@ -69,21 +77,34 @@ class EngineMain {
 
  private:
   void obey(Instant now) {
-    auto received = receive_order(kEnginePair);
-    if (!received) {
-      ended_ = true;
-      return;
+    while (!ended_) {
+      auto received = receive_order(kEnginePair);
+      ended_ = !received;
+      if (ended_ || !*received) return;
+      obey(**received, now);
     }
-    const auto& [kind, value] = received->order;
+  }
+
+  void obey(Received& received, Instant now) {
+    const auto& [kind, value] = received.order;
     if (kind == Order::Kind::ping) {
       page_.attempts.set(engine_.attempts(now));
       page_.answered.store(value, std::memory_order_release); // pairs with the keeper's look at `attempts`
       ::syscall(SYS_futex, &page_.answered, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
     } else if (kind == Order::Kind::nflog) {
-      engine_.rebind(netlink::NflogReader(std::move(received->descriptor), static_cast<std::uint16_t>(value),
+      engine_.rebind(netlink::NflogReader(std::move(received.descriptor), static_cast<std::uint16_t>(value),
                                           page_.nflog));
       listen();
-    } else if (auto image = system::read_sealed(received->descriptor.get(), kMaxImage)) {
+    } else if (kind == Order::Kind::stamps) {
+      engine_.set_stamps(std::move(received.descriptor));
+    } else if (auto image = system::read_sealed(received.descriptor.get(), kMaxImage); !image) {
+      ended_ = true;
+    } else if (kind == Order::Kind::keys) {
+      auto keys = Kn1Keys::decode(*image);
+      sodium_memzero(image->data(), image->size());
+      KNOCK_ASSERT(keys);
+      engine_.follow(std::move(*keys));
+    } else {
       auto policy = Policy::decode(*image);
       KNOCK_ASSERT(policy);
       engine_.follow(std::move(*policy));
@@ -93,8 +114,9 @@ class EngineMain {
 
   void listen() {
     reports_ = loop_.watch(engine_.fd(), [this](Instant now) {
-      completed_.clear();
-      if (const auto drained = engine_.drain(now, completed_); !drained)
+      if (order_waits()) return; // first: what was ordered before a packet came is true for it
+      records_.clear();
+      if (const auto drained = engine_.drain(now, records_); !drained)
         system::log_line(LogLevel::error, to_string(drained.error()));
       tell();
     });
@@ -102,11 +124,17 @@ class EngineMain {
 
   /// Blocks while the keeper is busy: reports wait in their own socket.
   void tell() {
-    for (auto rest = std::span<const Completed>(completed_); !rest.empty() && !ended_;) {
-      const auto some = rest.first(std::min(kMaxRecords, rest.size()));
+    tell_all(records_.completed, kMaxRecords);
+    tell_all(records_.kn1, kMaxRecords / 2); // of 64 KiB
+  }
+
+  template<class AnyRecord>
+  void tell_all(const std::vector<AnyRecord>& records, std::size_t at_once) {
+    for (auto rest = std::span<const AnyRecord>(records); !rest.empty() && !ended_;) {
+      const auto some = rest.first(std::min(at_once, rest.size()));
       rest = rest.subspan(some.size());
       datagram_.clear();
-      for (const auto& completed : some) encode(completed, datagram_);
+      for (const auto& record : some) encode(record, datagram_);
       while (::send(kEnginePair, datagram_.data(), datagram_.size(), MSG_NOSIGNAL) < 0 && !ended_)
         ended_ = errno != EINTR;
     }
@@ -115,8 +143,8 @@ class EngineMain {
   EnginePage& page_;
   Engine engine_;
   system::EventLoop loop_;
-  system::Watch reports_;            // of nothing before the first policy: a packet would be no step
-  std::vector<Completed> completed_; // of one wake-up; both keep their capacity
+  system::Watch reports_; // of nothing before the first policy: a packet would be no step
+  Records records_;       // of one wake-up; both keep their capacity
   std::vector<std::byte> datagram_;
   bool ended_ = false;
 };

@@ -170,12 +170,12 @@ json read_redirect(const Read& in) {
   return read_nat(in, "redirect", !in.six);
 }
 
-struct Known {
+struct KnownExtension {
   std::string_view name;
   std::uint32_t first, last; // revisions
   json (*read)(const Read&);
 };
-constexpr Known kKnown[] = {
+constexpr KnownExtension kExtensions[] = {
     {"conntrack", 2, 3, read_conntrack},
     {"state", 0, 0, read_state},
     {"addrtype", 1, 1, read_addrtype},
@@ -201,19 +201,20 @@ constexpr Known kKnown[] = {
      }},
     {"rt", 0, 0, [](const Read&) { return passes(false); }}, // and has no routing header
 };
-constexpr std::string_view kPasses[] = {"comment",  "limit", "quota",    "LOG",      "NFLOG",     "AUDIT",
-                                        "TRACE",    "SET",   "MARK",     "CONNMARK", "DSCP",      "TCPMSS",
-                                        "CHECKSUM", "TEE",   "CLASSIFY", "SNAT",     "MASQUERADE"};
+constexpr std::string_view kPassedBy[] = {"comment",  "limit", "quota",    "LOG",      "NFLOG",     "AUDIT",
+                                          "TRACE",    "SET",   "MARK",     "CONNMARK", "DSCP",      "TCPMSS",
+                                          "CHECKSUM", "TEE",   "CLASSIFY", "SNAT",     "MASQUERADE"};
 
 } // namespace
 
 json as_statement(const wire::Extension& extension, const std::string& family) {
   const Read in{extension, family == "ip6"};
-  for (const auto& known : kKnown)
+  for (const auto& known : kExtensions)
     if (known.name == extension.name && known.first <= extension.revision && extension.revision <= known.last)
       return known.read(in);
-  return std::find(std::begin(kPasses), std::end(kPasses), extension.name) != std::end(kPasses) ? json()
-                                                                                                : unknown(in);
+  return std::find(std::begin(kPassedBy), std::end(kPassedBy), extension.name) != std::end(kPassedBy)
+             ? json()
+             : unknown(in);
 }
 
 } // namespace knock::host

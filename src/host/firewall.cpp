@@ -19,11 +19,11 @@ Name name_in(const json& object, const char* key) {
           std::string(word(object, key))};
 }
 
-struct Known {
+struct KnownStatement {
   std::string_view name;
   Kind kind;
 };
-constexpr Known kKnown[] = {
+constexpr KnownStatement kStatements[] = {
     {"match", Kind::match},     {"accept", Kind::verdict}, {"drop", Kind::verdict},
     {"reject", Kind::verdict},  {"return", Kind::verdict}, {"continue", Kind::verdict},
     {"jump", Kind::verdict},    {"goto", Kind::verdict},   {"vmap", Kind::map},
@@ -31,7 +31,7 @@ constexpr Known kKnown[] = {
     {"dnat", Kind::lead},       {"never", Kind::never}};
 
 /// What an ordinary packet passes. A limit, a quota and a count hold for it as long as they are not "over".
-constexpr std::string_view kPasses[] = {
+constexpr std::string_view kPassing[] = {
     "counter", "log", "quota", "last", "flow", "ct helper",  "ct timeout", "ct expectation", "secmark",
     "set",     "map", "meter", "snat", "dup",  "masquerade", "limit",      "ct count",       "comment"};
 
@@ -45,9 +45,9 @@ bool is_over(const json& inner) {
 /// Nothing for what an ordinary packet passes.
 std::optional<Statement> read_statement(std::string_view kind, const json& inner, Firewall& firewall) {
   Statement statement{Kind::unjudged, std::string(kind), inner};
-  const auto* known =
-      std::find_if(std::begin(kKnown), std::end(kKnown), [&](const Known& one) { return one.name == kind; });
-  if (known != std::end(kKnown)) {
+  const auto* known = std::find_if(std::begin(kStatements), std::end(kStatements),
+                                   [&](const KnownStatement& one) { return one.name == kind; });
+  if (known != std::end(kStatements)) {
     statement.kind = known->kind;
     return statement;
   }
@@ -58,7 +58,7 @@ std::optional<Statement> read_statement(std::string_view kind, const json& inner
     statement.name = "a rewritten port";
   } else if (kind == "xt") {
     statement.name += " " + std::string(word(inner, "name"));
-  } else if (std::find(std::begin(kPasses), std::end(kPasses), kind) != std::end(kPasses)) {
+  } else if (std::find(std::begin(kPassing), std::end(kPassing), kind) != std::end(kPassing)) {
     if (!is_over(inner)) return std::nullopt;
     statement.kind = Kind::never;
   }

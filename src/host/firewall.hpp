@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include <knock/address.hpp>
+#include <knock/flags.hpp>
 #include <knock/port.hpp>
 
 #include "wire/extension.hpp"
@@ -79,6 +80,7 @@ struct Packet {
   bool here = true;                                             ///< to this host, not through it
   bool translated = false;                                      ///< by DNAT
   std::uint32_t mark = 0;
+  std::uint8_t flags = kTcpSyn; ///< TCP; an ICMP packet is an echo request
   /// A chain that is ours inside the table of an admin: a packet that comes there is done.
   std::string_view taken{};
 };

@@ -31,7 +31,8 @@ struct Dropped {
   std::optional<Spot> unless;
 };
 struct Found {
-  Dropped doors, forwards, published, knocks;
+  Dropped doors, forwards, published, knocks, special;
+  std::set<std::string> special_steps;
   Sent sent; ///< where what is published goes
   std::optional<std::pair<const Door*, Spot>> unjudged, notrack;
   std::set<Port> hidden; ///< by notrack
@@ -122,7 +123,7 @@ class FirewallCheck {
     const auto fate = fate_of(packet, facts_.firewall, chain, budget_);
     for (const auto& event : fate.events)
       if (event.statement->kind == Statement::Kind::notrack && chain.priority < kConntrack &&
-          &dropped != &found.knocks && event.answer != Answer::unjudged) {
+          &dropped != &found.knocks && &dropped != &found.special && event.answer != Answer::unjudged) {
         if (!found.notrack) found.notrack = {&door, event.spot};
         found.hidden.insert(port);
       }
@@ -183,10 +184,26 @@ class FirewallCheck {
         if (early) here(chain, door, {forward.outer, forward.outer}, "", found, found.doors);
         if (chain.hook == "forward") translated(chain, door, forward, found);
       }
-      for (const auto& step : door.knock)
-        if (knocks) here(chain, door, {step.port, step.port}, "knockgate_knocks", found, found.knocks);
+      if (knocks)
+        for (const auto* steps : {&door.knock, &door.close_knock})
+          for (const auto& [kind, pause] : *steps) check_step(chain, door, kind, found);
     }
     tell(chain, found);
+  }
+
+  /// Pings and odd flags are told as they are written: no rule about a port lets them pass.
+  void check_step(const Chain& chain, const Door& door, const PacketKind& kind, Found& found) {
+    if (!is_ping(kind.port) && kind.flags == 0)
+      return here(chain, door, {kind.port, kind.port}, "knockgate_knocks", found, found.knocks);
+    for (auto& packet : packets({kind.port, kind.port})) {
+      if (is_ping(kind.port) && (kind.port.protocol == Protocol::icmp) != (packet.family == Family::ipv4))
+        continue;
+      if (is_ping(kind.port)) packet.ports = {{0, 0}};
+      if (kind.flags != 0) packet.flags = kind.flags;
+      if (!gate_) packet.taken = "knockgate_knocks";
+      if (ask(chain, door, kind.port, packet, found, found.special))
+        found.special_steps.insert(to_string(kind));
+    }
   }
 
   /// To the hosts of `[gate] also`.
@@ -263,7 +280,7 @@ class FirewallCheck {
                        spot_text(chain, dropped.by), unless, why),
            advice);
     };
-    const auto& [doors, forwards, published, knocks, sent, unjudged, notrack, hidden] = found;
+    const auto& [doors, forwards, published, knocks, special, steps, sent, unjudged, notrack, hidden] = found;
     drops(finding::kDoorDropped, doors, "opens", "it", kInVain,
           advice_for_ports(facts_.firewall, chain, rows_of(doors.ports)));
     drops(finding::kDoorDropped, forwards, "forwards", "it", kInVain, advice_for_sent(chain, {}));
@@ -271,6 +288,12 @@ class FirewallCheck {
           advice_for_sent(chain, sent));
     drops(finding::kKnockDropped, knocks, "wants knocks at", "them before they are seen", "it stays closed",
           advice_for_ports(facts_.firewall, chain, rows_of(knocks.ports)));
+    if (special.door != nullptr)
+      warn(finding::kKnockDropped, special.door->place,
+           fmt::format(
+               "door {} wants knocks {}, but {} drops them before they are seen ({}): it stays closed",
+               special.door->name, fmt::join(steps, " "), place_text(chain), spot_text(chain, special.by)),
+           "let that rule leave them out, or take other steps");
     if (notrack)
       warn(finding::kNotrack, notrack->first->place,
            fmt::format("{} is not tracked ({} in {}): connections end with their grant, forwards and "

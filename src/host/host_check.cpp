@@ -2,6 +2,7 @@
 #include "host/host_check.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -69,6 +70,31 @@ void check_run(const Door& door, const HostFacts& facts, std::vector<Finding>& f
   }
 }
 
+/// The service that listens there hears the knock, and for the kernel a packet to an open port is no stray.
+void check_steps(const Door& door, const HostFacts& facts, std::vector<Finding>& findings) {
+  std::set<Port> told;
+  for (const auto* knock : {&door.knock, &door.close_knock})
+    for (const auto& [kind, pause] : *knock)
+      if (facts.listening.contains(kind.port) && told.insert(kind.port).second)
+        findings.push_back(
+            {Finding::Level::warning, door.place,
+             fmt::format("door {} knocks at {}, where this host listens", door.name, to_string(kind.port)),
+             "knock at a port where nothing listens, these do: ss -tuln", finding::kOpenStep});
+}
+
+void check_kn1(const Config& config, const HostFacts& facts, std::vector<Finding>& findings) {
+  const auto door = std::find_if(config.doors.begin(), config.doors.end(),
+                                 [](const Door& one) { return one.enabled && one.kn1; });
+  if (door == config.doors.end()) return;
+  for (Port port : config.kn1.ports)
+    if (facts.listening.contains(port))
+      findings.push_back(
+          {Finding::Level::warning, door->place,
+           fmt::format("signed packets come to {}, where this host listens: the service gets them, too",
+                       to_string(port)),
+           "name another in [kn1] ports; what listens: ss -uln", finding::kKn1Port});
+}
+
 /// `"wg*"` stands for all that begin so.
 bool is_there(const std::string& written, const HostFacts& facts) {
   return std::any_of(facts.interfaces.begin(), facts.interfaces.end(),
@@ -122,12 +148,14 @@ std::vector<Finding> check_host(const Config& config, const HostFacts& facts) {
     if (forwards(door)) check_forwards(door, facts, findings);
     if (needs_every_packet(door, config)) check_flowtables(door, facts, findings);
     if (door.enabled) check_run(door, facts, findings);
+    if (door.enabled) check_steps(door, facts, findings);
     if (needs_flows(door) && !facts.tells_flows)
       findings.push_back(
           {Finding::Level::warning, door.place,
            fmt::format("door {} follows connections, but conntrack reports none here", door.name),
            "run: sysctl -w net.netfilter.nf_conntrack_events=2", finding::kNoFlowEvents});
   }
+  check_kn1(config, facts, findings);
   check_gate(config, facts, findings);
   check_firewall(config, facts, findings);
   drop_accepted(findings, config.check.accept);

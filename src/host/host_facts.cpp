@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -34,6 +35,32 @@ std::optional<std::int64_t> read_number(const char* path) {
 
 bool is_off(const char* sysctl) {
   return read_number(sysctl) == 0;
+}
+
+std::optional<std::uint32_t> parse_hex(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
+  return error == std::errc{} && stop == end ? std::optional(value) : std::nullopt;
+}
+
+/// Words of the host's byte order, eight digits each.
+std::optional<Address> parse_local(std::string_view text) {
+  Address address{text.size() == 8 ? Family::ipv4 : Family::ipv6, {}};
+  if (text.size() != 8 && text.size() != 32) return std::nullopt;
+  for (std::size_t at = 0; at < text.size(); at += 8) {
+    const auto word = parse_hex(text.substr(at, 8));
+    if (!word) return std::nullopt;
+    std::memcpy(address.octets.data() + at / 2, &*word, sizeof *word);
+  }
+  return address;
+}
+
+bool is_loopback(const Address& address) {
+  const auto& octets = address.octets;
+  if (address.family == Family::ipv4) return octets[0] == 127;
+  return octets.back() == 1 &&
+         std::all_of(octets.begin(), octets.end() - 1, [](auto octet) { return octet == 0; });
 }
 
 /// Whether nft takes it as it stands: the kernel allows any bytes in a name.
@@ -164,6 +191,24 @@ void read_routes6(std::istream& text, HostFacts& facts) {
   }
 }
 
+void read_listeners(std::istream& text, Protocol protocol, HostFacts& facts) {
+  constexpr std::string_view kListens = "0A", kUnconnected = "07";
+  std::string line;
+  while (std::getline(text, line)) {
+    std::istringstream words(line);
+    std::string number, local, remote, state;
+    if (!(words >> number >> local >> remote >> state)) continue;
+    const auto colon = std::min(local.find(':'), local.size());
+    const auto port = parse_hex(std::string_view(local).substr(std::min(colon + 1, local.size())));
+    const auto address = parse_local(std::string_view(local).substr(0, colon));
+    if (state != (protocol == Protocol::tcp ? kListens : kUnconnected) || !port || *port == 0 ||
+        *port > 0xffff)
+      continue;
+    if (address && !is_loopback(*address))
+      facts.listening.insert({protocol, static_cast<std::uint16_t>(*port)});
+  }
+}
+
 HostFacts look_at_host(const Config& config) {
   HostFacts facts;
   if (count_enabled(config) == 0) return facts;
@@ -177,6 +222,11 @@ HostFacts look_at_host(const Config& config) {
   std::ifstream routes6("/proc/self/net/ipv6_route");
   read_routes4(routes4, facts);
   read_routes6(routes6, facts);
+  for (const auto& [name, protocol] : {std::pair("tcp", Protocol::tcp), std::pair("tcp6", Protocol::tcp),
+                                       std::pair("udp", Protocol::udp), std::pair("udp6", Protocol::udp)}) {
+    std::ifstream sockets(fmt::format("/proc/self/net/{}", name));
+    read_listeners(sockets, protocol, facts);
+  }
   const auto runner = runner_user();
   for (const auto& door : config.doors)
     for (const auto* command : {&door.run, &door.run_close})

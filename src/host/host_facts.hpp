@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ struct HostFacts {
   Firewall firewall;                             ///< without our own table
   std::map<std::string, Interface> interfaces;   ///< by name; none: not known
   std::vector<Route> routes;                     ///< but default ones and those to nowhere
+  std::set<Port> listening;                      ///< where something on this host hears more than lo
   system::BootPath boot;                         ///< of the boot file that is there
   std::map<std::string, std::string> run_faults; ///< why the runner cannot start a command, by its path
 };
@@ -45,5 +47,7 @@ HostFacts look_at_host(const Config& config);
 /// Of /proc/net/route and /proc/net/ipv6_route: adds routes, and marks the interfaces of default ones.
 void read_routes4(std::istream& text, HostFacts& facts);
 void read_routes6(std::istream& text, HostFacts& facts);
+/// /proc/net/tcp, tcp6, udp or udp6 (proc_net_tcp.txt of the kernel's documentation).
+void read_listeners(std::istream& text, Protocol protocol, HostFacts& facts);
 
 } // namespace knock::host

@@ -10,6 +10,14 @@ namespace {
 
 using nlohmann::json;
 
+/// Of a packet without a connection: what conntrack makes of TCP flags with which none begins.
+/// Source: tcp_conntracks and tcp_valid_flags of net/netfilter/nf_conntrack_proto_tcp.c.
+unsigned state_of(const Packet& packet) {
+  constexpr unsigned kInvalid = 1, kNew = 8;
+  const auto flags = packet.flags & (kTcpSix ^ kTcpPsh ^ kTcpUrg);
+  return packet.protocol != Protocol::tcp || flags == kTcpSyn || flags == kTcpAck ? kNew : kInvalid;
+}
+
 /// What a field of the packet may hold; nothing: anything.
 Words held(const Packet& packet, const Chain& base, bool marks, Field field) {
   const bool early = base.hook == "ingress" || (base.hook == "prerouting" && base.priority < kConntrack);
@@ -27,11 +35,13 @@ Words held(const Packet& packet, const Chain& base, bool marks, Field field) {
   case Field::source_port: return {{interval_of(1024).first, interval_of(65'535).last}};
   case Field::in: return packet.in.empty() ? Words{} : Words{interval_of(packet.in)};
   case Field::out: return packet.here || !packet.out.empty() ? Words{interval_of(packet.out)} : Words{};
-  case Field::state: return {interval_of(early ? 1U : 8U)}; // invalid: none yet; new
-  case Field::state_or_nat: return {interval_of((early ? 1U : 8U) | (packet.translated ? 128U : 0U))};
+  case Field::state: return {interval_of(early ? 1U : state_of(packet))}; // invalid: none yet
+  case Field::state_or_nat:
+    return {interval_of((early ? 1U : state_of(packet)) | (packet.translated ? 128U : 0U))};
   case Field::status: return {interval_of(packet.translated ? 32U : 0U)};
   case Field::mark: return marks ? Words{} : Words{interval_of(packet.mark)};
-  case Field::flags: return {interval_of(2)};                                // SYN
+  case Field::flags: return {interval_of(packet.flags)};
+  case Field::icmp_type: return {interval_of(kEchoRequest)};
   case Field::destination_type: return {interval_of(packet.here ? 2U : 1U)}; // local, unicast
   case Field::source_type:
   case Field::route: return {interval_of(1)}; // unicast; there is one

@@ -26,6 +26,7 @@ enum class Field : std::uint8_t {
   status,
   mark,
   flags,
+  icmp_type,
   destination_type,
   source_type,
   route,
@@ -33,6 +34,8 @@ enum class Field : std::uint8_t {
   open,     ///< understood, and different from packet to packet: a time, a TTL
   unjudged, ///< not understood; the last
 };
+
+inline constexpr std::uint32_t kEchoRequest = 8; ///< as a value of icmp_type, over either family
 
 /// Compares like what it holds: a number or an address stands at its end, a name at its beginning.
 using Word = std::array<std::uint8_t, 16>;

@@ -21,18 +21,24 @@ constexpr std::uint32_t kIpv6 = static_cast<std::uint32_t>(Family::ipv6);
 constexpr std::uint32_t kNoneOfOurs = 0xffff; // a name that no packet we ask about bears: "sctp", "blackhole"
 // Source: linux/netfilter/nf_conntrack_common.h, nf_tables.h, tcp.h, rtnetlink.h.
 constexpr Symbol kSymbols[] = {
-    {Field::state, "invalid", 1},     {Field::state, "established", 2},  {Field::state, "related", 4},
-    {Field::state, "new", 8},         {Field::state, "untracked", 64},   {Field::status, "expected", 1},
-    {Field::status, "seen-reply", 2}, {Field::status, "assured", 4},     {Field::status, "confirmed", 8},
-    {Field::status, "snat", 16},      {Field::status, "dnat", 32},       {Field::status, "dying", 512},
-    {Field::flags, "fin", 1},         {Field::flags, "syn", 2},          {Field::flags, "rst", 4},
-    {Field::flags, "psh", 8},         {Field::flags, "ack", 16},         {Field::flags, "urg", 32},
-    {Field::flags, "ecn", 64},        {Field::flags, "cwr", 128},        {Field::family, "ipv4", kIpv4},
-    {Field::family, "ipv6", kIpv6},   {Field::family, "ip", kIpv4},      {Field::family, "ip6", kIpv6},
-    {Field::protocol, "icmp", 1},     {Field::protocol, "tcp", 6},       {Field::protocol, "udp", 17},
-    {Field::protocol, "icmpv6", 58},  {Field::zero, "original", 0},      {Field::zero, "host", 0},
-    {Field::zero, "unicast", 0},      {Field::zero, "broadcast", 1},     {Field::zero, "multicast", 2},
-    {Field::zero, "reply", 1},        {Field::protocol, "ipv6-icmp", 58}};
+    {Field::state, "invalid", 1},       {Field::state, "established", 2},
+    {Field::state, "related", 4},       {Field::state, "new", 8},
+    {Field::state, "untracked", 64},    {Field::status, "expected", 1},
+    {Field::status, "seen-reply", 2},   {Field::status, "assured", 4},
+    {Field::status, "confirmed", 8},    {Field::status, "snat", 16},
+    {Field::status, "dnat", 32},        {Field::status, "dying", 512},
+    {Field::flags, "fin", 1},           {Field::flags, "syn", 2},
+    {Field::flags, "rst", 4},           {Field::flags, "psh", 8},
+    {Field::flags, "ack", 16},          {Field::flags, "urg", 32},
+    {Field::flags, "ecn", 64},          {Field::flags, "cwr", 128},
+    {Field::family, "ipv4", kIpv4},     {Field::family, "ipv6", kIpv6},
+    {Field::family, "ip", kIpv4},       {Field::family, "ip6", kIpv6},
+    {Field::protocol, "icmp", 1},       {Field::protocol, "tcp", 6},
+    {Field::protocol, "udp", 17},       {Field::protocol, "icmpv6", 58},
+    {Field::zero, "original", 0},       {Field::zero, "host", 0},
+    {Field::zero, "unicast", 0},        {Field::zero, "broadcast", 1},
+    {Field::zero, "multicast", 2},      {Field::zero, "reply", 1},
+    {Field::protocol, "ipv6-icmp", 58}, {Field::icmp_type, "echo-request", kEchoRequest}};
 constexpr Symbol kRoutes[] = {{Field::source_type, "unicast", 1},
                               {Field::source_type, "local", 2},
                               {Field::source_type, "broadcast", 3},
@@ -87,15 +93,18 @@ Asked read_payload(const json& payload) {
       {"saddr", Field::source},      {"daddr", Field::destination}, {"protocol", Field::protocol},
       {"sport", Field::source_port}, {"dport", Field::port},        {"nexthdr", Field::protocol},
       {"frag-off", Field::zero},     {"flags", Field::flags},       {"type", Field::family}};
-  static constexpr std::string_view kOthers[] = {"icmp", "icmpv6", "sctp", "dccp",   "esp",
-                                                 "ah",   "comp",   "igmp", "udplite"};
+  static constexpr std::pair<std::string_view, Protocol> kProtocols[] = {
+      {"tcp", Protocol::tcp}, {"udp", Protocol::udp}, {"icmp", Protocol::icmp}, {"icmpv6", Protocol::icmp6}};
+  static constexpr std::string_view kOthers[] = {"sctp", "dccp", "esp", "ah", "comp", "igmp", "udplite"};
   const auto protocol = word(payload, "protocol");
   Asked asked{Field::open, word(payload, "field")};
   const bool ip = protocol == "ip" || protocol == "ip6";
   if (ip)
     asked.family = static_cast<std::uint8_t>(protocol == "ip" ? kIpv4 : kIpv6);
-  else if (protocol == "tcp" || protocol == "udp")
-    asked.protocol = static_cast<std::uint8_t>(protocol == "tcp" ? Protocol::tcp : Protocol::udp);
+  else if (const auto* known = std::find_if(std::begin(kProtocols), std::end(kProtocols),
+                                            [&](const auto& one) { return one.first == protocol; });
+           known != std::end(kProtocols))
+    asked.protocol = static_cast<std::uint8_t>(known->second);
   else if (std::find(std::begin(kOthers), std::end(kOthers), protocol) != std::end(kOthers))
     asked.protocol = 0xff;
   else if (protocol != "th" && protocol != "ether")
@@ -106,37 +115,39 @@ Asked read_payload(const json& payload) {
     if (name == asked.what && ether == (field == Field::family) &&
         (ip || (field != Field::source && field != Field::destination && field != Field::zero)))
       asked.field = field;
+  if (protocol.starts_with("icmp") && asked.what == "type") asked.field = Field::icmp_type;
+  if (protocol.starts_with("icmp") && asked.what == "code") asked.field = Field::zero;
   return asked;
 }
 
-struct Known {
+struct KnownMatch {
   std::string_view kind, key;
   Field field;
 };
-constexpr Known kKnown[] = {{"meta", "nfproto", Field::family},
-                            {"meta", "protocol", Field::family},
-                            {"meta", "l4proto", Field::protocol},
-                            {"meta", "iifname", Field::in},
-                            {"meta", "iif", Field::in},
-                            {"meta", "oifname", Field::out},
-                            {"meta", "oif", Field::out},
-                            {"meta", "mark", Field::mark},
-                            {"meta", "pkttype", Field::zero},
-                            {"meta", "hour", Field::open},
-                            {"meta", "day", Field::open},
-                            {"meta", "time", Field::open},
-                            {"meta", "length", Field::open},
-                            {"ct", "state", Field::state},
-                            {"ct", "state or nat", Field::state_or_nat},
-                            {"ct", "status", Field::status},
-                            {"ct", "direction", Field::zero},
-                            {"ct", "mark", Field::zero},
-                            {"tcp option", "", Field::open},
-                            {"exthdr", "", Field::zero},
-                            {"ipset", "", Field::open},
-                            {"numgen", "", Field::open},
-                            {"jhash", "", Field::open},
-                            {"symhash", "", Field::open}};
+constexpr KnownMatch kMatches[] = {{"meta", "nfproto", Field::family},
+                                   {"meta", "protocol", Field::family},
+                                   {"meta", "l4proto", Field::protocol},
+                                   {"meta", "iifname", Field::in},
+                                   {"meta", "iif", Field::in},
+                                   {"meta", "oifname", Field::out},
+                                   {"meta", "oif", Field::out},
+                                   {"meta", "mark", Field::mark},
+                                   {"meta", "pkttype", Field::zero},
+                                   {"meta", "hour", Field::open},
+                                   {"meta", "day", Field::open},
+                                   {"meta", "time", Field::open},
+                                   {"meta", "length", Field::open},
+                                   {"ct", "state", Field::state},
+                                   {"ct", "state or nat", Field::state_or_nat},
+                                   {"ct", "status", Field::status},
+                                   {"ct", "direction", Field::zero},
+                                   {"ct", "mark", Field::zero},
+                                   {"tcp option", "", Field::open},
+                                   {"exthdr", "", Field::zero},
+                                   {"ipset", "", Field::open},
+                                   {"numgen", "", Field::open},
+                                   {"jhash", "", Field::open},
+                                   {"symhash", "", Field::open}};
 
 Asked read_fib(const json& fib) {
   const auto& flags = at_or_null(fib, "flags");
@@ -159,7 +170,7 @@ Asked read_one(const json& left) {
     return asked;
   }
   const auto key = word(*inner, "key");
-  for (const auto& known : kKnown)
+  for (const auto& known : kMatches)
     if (known.kind == kind && (known.key.empty() || known.key == key))
       return {known.field, key.empty() ? kind : key};
   return {Field::unjudged, key.empty() ? kind : key};

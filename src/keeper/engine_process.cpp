@@ -65,7 +65,7 @@ Result<EngineProcess::Page> EngineProcess::Page::open() {
 
 EngineProcess::EngineProcess(system::EventLoop& loop, std::uint32_t attempts, netlink::NflogGroups groups,
                              system::Fd policy, Page page)
-    : loop_(loop), attempts_(attempts), groups_(std::move(groups)), policy_(std::move(policy)),
+    : loop_(loop), attempts_(attempts), groups_(std::move(groups)), followed_{std::move(policy), {}, {}},
       page_(std::move(page)), log_(loop, "engine", LogLevel::warn, {10, kLogBurst}),
       back_off_(kFirstBackOff) {}
 
@@ -87,9 +87,16 @@ Result<void> EngineProcess::launch() {
   if (!child) return tl::unexpected(child.error());
   restart_at_.reset();
   auto& running = running_.emplace(Running{std::move(*child), std::move(ours)});
-  running.pair_watch = loop_.watch(running.pair.get(), [this](Instant) { read(); });
+  running.pair_watch = loop_.watch(running.pair.get(), [this](Instant) {
+    for (int i = 0; i < kFairDatagrams && running_ && read_one(); ++i) {
+    }
+  });
   running.child_watch = loop_.watch(running.child.fd(), [this](Instant at) { ended(at); });
-  (void)order(engine::Order::Kind::policy, 0, policy_.get());
+  if (followed_.keys) {
+    (void)order(engine::Order::Kind::stamps, 0, followed_.stamps.get());
+    (void)order(engine::Order::Kind::keys, 0, followed_.keys.get());
+  }
+  (void)order(engine::Order::Kind::policy, 0, followed_.policy.get());
   ping();
   running.asked = page_.last_ping;
   return {};
@@ -119,20 +126,23 @@ void EngineProcess::ping() {
 }
 
 void EngineProcess::follow(system::Fd policy) {
-  policy_ = std::move(policy);
-  if (running_ && !order(engine::Order::Kind::policy, 0, policy_.get()))
+  followed_.policy = std::move(policy);
+  if (running_ && !order(engine::Order::Kind::policy, 0, followed_.policy.get()))
     give_up_on(Fault::silent, "does not take its policy");
+}
+
+void EngineProcess::follow_keys(system::Fd keys, system::Fd stamps) {
+  followed_.keys = std::move(keys);
+  followed_.stamps = std::move(stamps);
+  if (running_ && !(order(engine::Order::Kind::stamps, 0, followed_.stamps.get()) &&
+                    order(engine::Order::Kind::keys, 0, followed_.keys.get())))
+    give_up_on(Fault::silent, "does not take its keys");
 }
 
 void EngineProcess::rebind(netlink::NflogGroups groups) {
   groups_ = std::move(groups);
   if (running_ && !order(engine::Order::Kind::nflog, groups_.first_group(), groups_.fd()))
     give_up_on(Fault::silent, "does not take its groups");
-}
-
-void EngineProcess::read() {
-  for (int i = 0; i < kFairDatagrams && running_ && read_one(); ++i) {
-  }
 }
 
 /// Returns whether another may wait.
@@ -146,7 +156,7 @@ bool EngineProcess::read_one() {
     return false;
   }
   const auto whole = static_cast<std::size_t>(size) <= bytes.size() &&
-                     parse_records(std::span(bytes).first(static_cast<std::size_t>(size)), completed_);
+                     parse_records(std::span(bytes).first(static_cast<std::size_t>(size)), records_);
   if (!whole) {
     ++malformed_;
     suspect();
@@ -228,7 +238,7 @@ void EngineProcess::ask_numbers(Instant now) {
 }
 
 void EngineProcess::show(Status& status) const {
-  const auto& [answered, attempts, packets, nflog] = *page_.numbers;
+  const auto& [answered, attempts, packets, nflog, refusals] = *page_.numbers;
   for (std::uint16_t i = 0; i < netlink::kNflogGroups; ++i)
     status.nflog.groups.push_back(groups_.first_group() + i);
   status.nflog.packets = nflog.packets.value();
@@ -258,6 +268,9 @@ void EngineProcess::show(Status& status) const {
                           {"opened", packets.opened.value()},
                           {"refused_record", malformed_},
                           {"engine_restarts", restarts_}});
+  for (std::size_t i = 1; followed_.keys && i < kKn1Fates; ++i)
+    status.counters["refused_kn1_" + std::string(to_string(static_cast<Kn1Fate>(i)))] +=
+        packets.kn1.at(i).value();
 }
 
 } // namespace knock::keeper

@@ -30,10 +30,11 @@ class EngineProcess {
                                                       netlink::NflogGroups groups, system::Fd policy);
 
   /// What it said since the last call.
-  std::vector<Completed> take_completed() { return std::exchange(completed_, {}); }
+  Records take_records() { return std::exchange(records_, {}); }
   void follow(system::Fd policy);
+  /// `keys`: a sealed image (kn1_keys.hpp); `stamps`: kn1.run, open to be read only.
+  void follow_keys(system::Fd keys, system::Fd stamps);
   void rebind(netlink::NflogGroups groups);
-  void resize_buffer(std::uint32_t bytes) { groups_.resize_buffer(bytes); }
 
   /// Restarts what is due. Returns when something will be.
   std::optional<Instant> work(Instant now);
@@ -46,7 +47,9 @@ class EngineProcess {
 
   /// Its numbers, for `knockctl status`.
   void show(Status& status) const;
-  [[nodiscard]] const netlink::NflogGroups& groups() const { return groups_; }
+  /// Of devices, in their own words: untrusted.
+  [[nodiscard]] const engine::RefusalPage& refusals() const { return page_.numbers->refusals; }
+  [[nodiscard]] netlink::NflogGroups& groups() { return groups_; }
   /// Whether it answered every ping.
   [[nodiscard]] bool answered() const { return page_.unanswered() == 0; }
 
@@ -73,10 +76,15 @@ class EngineProcess {
     int strikes = 0;
   };
 
+  /// What each engine follows, as memory files.
+  struct Followed {
+    system::Fd policy;
+    system::Fd keys, stamps; // none: no signed packets
+  };
+
   EngineProcess(system::EventLoop& loop, std::uint32_t attempts, netlink::NflogGroups groups,
                 system::Fd policy, Page page);
   Result<void> launch();
-  void read();
   bool read_one();
   void ended(Instant now);
   void give_up_on(Fault fault, std::string why);
@@ -86,7 +94,7 @@ class EngineProcess {
   system::EventLoop& loop_;
   std::uint32_t attempts_;
   netlink::NflogGroups groups_;
-  system::Fd policy_;
+  Followed followed_;
   Page page_;
   std::optional<Running> running_; // absent: to be started at restart_at_
   system::ChildLog log_;
@@ -94,7 +102,7 @@ class EngineProcess {
   Millis back_off_;
   std::uint64_t restarts_ = 0;
   std::uint64_t malformed_ = 0;
-  std::vector<Completed> completed_;
+  Records records_;
 };
 
 } // namespace knock::keeper

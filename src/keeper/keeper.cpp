@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "keeper/refusals.hpp"
 #include "system/log.hpp"
 #include "system/process.hpp"
 
@@ -27,6 +28,11 @@ std::int64_t wall_of(Instant now) {
 
 std::int64_t wall_seconds() {
   return std::chrono::floor<Seconds>(system::wall_clock()).count();
+}
+
+WallClock clock_of(const Config& config) {
+  return {static_cast<Stamp>(system::wall_clock().count()),
+          config.kn1.trust_clock || system::is_clock_synchronised()};
 }
 
 /// What its sender may do. Who may read is the socket's mode.
@@ -75,6 +81,7 @@ Keeper::~Keeper() {
 std::optional<Failure> Keeper::round(Instant now) {
   heard_.now = now;
   heard_.wall = wall_seconds();
+  if (takes_kn1(machine_.config())) heard_.clock = clock_of(machine_.config());
   world_->hear(heard_);
   const auto ask = machine_.ask(std::exchange(heard_, {}));
   const auto seen = world_->look(ask);
@@ -129,6 +136,7 @@ Answer Keeper::answer(const ControlSocket::Asked& asked, Instant now) {
                    "install the same version of both, then: systemctl restart knockgated");
   if (!parsed.request) return refusal(ExitCode::usage, "usage", "malformed request");
   if (parsed.request->verb == "status") return status(asked.at, now);
+  if (parsed.request->verb == "users") return users(now);
   if (asked.at != now) return Answer::not_before(now + kAskAgain); // it is at work
   heard_.asked.push_back({asked.ticket, std::move(*parsed.request),
                           right_of(asked.peer, machine_.config().control.write_group), asked.peer.uid});
@@ -161,6 +169,13 @@ Answer Keeper::status(Instant asked, Instant now) {
     count(status, now);
     return encode(Reply{encode(status), {}});
   });
+}
+
+Answer Keeper::users(Instant now) {
+  (void)work(now);
+  auto users = users_of(machine_.state());
+  if (auto* engine = world_->engine()) show_refusals(engine->refusals(), machine_.config(), users);
+  return Reply{encode(users), {}};
 }
 
 void Keeper::count(Status& status, Instant now) const {

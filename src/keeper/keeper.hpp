@@ -39,6 +39,7 @@ class Keeper {
   std::optional<Failure> round(Instant now);
   void tell(Said said);
   void watch_over(Instant now);
+  Answer users(Instant now);
   [[nodiscard]] Answer status(Instant asked, Instant now);
   void count(Status& status, Instant now) const;
 

@@ -25,6 +25,7 @@ std::string file_of(const std::string& directory, Remember::File file) {
   switch (file) {
   case Remember::File::off: return directory + "/off";
   case Remember::File::unconfirmed: return directory + "/unconfirmed";
+  case Remember::File::ceilings: return directory + "/kn1.ceiling";
   case Remember::File::last_good: break;
   }
   return directory + "/applied";
@@ -101,11 +102,11 @@ std::optional<std::string> off_text(const std::string& directory) {
 
 } // namespace
 
-std::optional<Config> recall_last_good(const std::string& state) {
+std::vector<ConfigText> recall_last_good(const std::string& state) {
   const auto text =
       system::read_file(file_of(system::state_path(state), Remember::File::last_good), kMaxState);
   const auto last = text ? parse_last_good(*text) : std::nullopt;
-  return last ? parse_config(last->texts).config : std::nullopt;
+  return last ? last->texts : std::vector<ConfigText>{};
 }
 
 Result<std::unique_ptr<RealWorld>> RealWorld::open(system::EventLoop& loop, std::string config_path,
@@ -113,17 +114,18 @@ Result<std::unique_ptr<RealWorld>> RealWorld::open(system::EventLoop& loop, std:
   auto lock = lock_patiently(state);
   if (!lock) return tl::unexpected(lock.error());
   say_format(state);
+  StampStore stamps(config->control.socket);
   auto gate = netlink::Gate::open();
   if (!gate) return tl::unexpected(gate.error());
   auto own = netlink::OwnAddresses::open();
   if (!own) return tl::unexpected(own.error());
-  return std::unique_ptr<RealWorld>(new RealWorld(loop, std::move(config_path), std::move(config),
-                                                  std::move(*gate), std::move(*own),
-                                                  StateDirectory{std::move(state), std::move(*lock)}));
+  return std::unique_ptr<RealWorld>(
+      new RealWorld(loop, std::move(config_path), std::move(config), std::move(*gate), std::move(*own),
+                    StateFiles{std::move(state), std::move(*lock), std::move(stamps)}));
 }
 
 RealWorld::RealWorld(system::EventLoop& loop, std::string config_path, ConfigPointer config,
-                     netlink::Gate gate, netlink::OwnAddresses own, StateDirectory state)
+                     netlink::Gate gate, netlink::OwnAddresses own, StateFiles state)
     : loop_(loop), config_path_(std::move(config_path)), config_(std::move(config)), gate_(std::move(gate)),
       state_(std::move(state)), own_(std::move(own)) {
   own_watch_ = loop_.watch(own_.fd(), [this](Instant) {
@@ -135,7 +137,11 @@ RealWorld::RealWorld(system::EventLoop& loop, std::string config_path, ConfigPoi
 void RealWorld::hear(Heard& heard) {
   if (std::exchange(own_changed_, false)) heard.own = own_.all();
   heard.off = off_text(state_.path);
-  if (engine_) heard.completed = engine_->take_completed();
+  if (engine_) {
+    auto records = engine_->take_records();
+    heard.completed = std::move(records.completed);
+    heard.kn1 = std::move(records.kn1);
+  }
   // All that waits, before anything is put back: what others took back before it stays closed.
   if (table_) heard.disturbances = table_->source.drain(gate_.port_id());
   for (const auto& disturbance : heard.disturbances) gate_.hear(disturbance);
@@ -169,8 +175,21 @@ Seen RealWorld::look(const Ask& ask) {
       if (const auto lives = flows_->source.lives(flow); lives && !*lives) seen.gone.push_back(flow);
   if (ask.config) seen.config = system::load_config(config_path_);
   if (ask.memory) seen.memory = recall(state_.path);
+  if (ask.stamps) seen.stamps = look_at_stamps();
   if (ask.boot_file) seen.boot_file = system::read_file(config_->nft.boot_file);
   if (ask.grants || !ask.elements.empty()) seen.at = system::monotonic_now();
+  return seen;
+}
+
+Result<StampsSeen> RealWorld::look_at_stamps() const {
+  auto run = state_.stamps.read();
+  if (!run) return tl::unexpected(run.error());
+  auto ceilings = system::read_file(file_of(state_.path, Remember::File::ceilings), kMaxState);
+  StampsSeen seen{std::move(*run), {}, {}};
+  if (ceilings)
+    seen.ceilings = std::move(*ceilings);
+  else if (ceilings.error().code != ENOENT)
+    seen.ceilings_error = ceilings.error();
   return seen;
 }
 
@@ -200,6 +219,8 @@ Result<void> RealWorld::carry_out(const Bind& step, Outcome&) {
 Result<void> RealWorld::carry_out(const Instruct& step, Outcome&) {
   auto image = system::seal("knockgate-policy", step.policy);
   if (!image) return tl::unexpected(image.error());
+  auto& groups = bound_ ? *bound_ : engine_->groups();
+  if (auto set = groups.set_copy(step.copy_bytes); !set) return set;
   if (!engine_) {
     auto engine = EngineProcess::start(loop_, step.attempts, std::move(*bound_), std::move(*image));
     bound_.reset();
@@ -209,9 +230,24 @@ Result<void> RealWorld::carry_out(const Instruct& step, Outcome&) {
   }
   if (bound_) engine_->rebind(std::move(*bound_));
   bound_.reset();
-  if (engine_->groups().buffer_bytes() != step.buffer_bytes) engine_->resize_buffer(step.buffer_bytes);
+  if (engine_->groups().buffer_bytes() != step.buffer_bytes)
+    engine_->groups().resize_buffer(step.buffer_bytes);
   engine_->follow(std::move(*image));
   return {};
+}
+
+Result<void> RealWorld::carry_out(const Rekey& step, Outcome&) {
+  if (!engine_) return {};
+  auto keys = system::seal("knockgate-keys", step.keys);
+  if (!keys) return tl::unexpected(keys.error());
+  auto stamps = state_.stamps.reader();
+  if (!stamps) return tl::unexpected(stamps.error());
+  engine_->follow_keys(std::move(*keys), std::move(*stamps));
+  return {};
+}
+
+Result<void> RealWorld::carry_out(const Mark& step, Outcome&) {
+  return state_.stamps.write(step);
 }
 
 Result<void> RealWorld::carry_out(const Dismiss&, Outcome&) {
@@ -245,9 +281,10 @@ Result<void> RealWorld::carry_out(const Listen& step, Outcome& outcome) {
 
 Result<void> RealWorld::carry_out(const Remember& step, Outcome&) {
   const auto path = file_of(state_.path, step.file);
-  if (step.file == Remember::File::off && step.text.empty())
+  // Root's off without the daemon stands: an `on` does not undo it, an `off` does not hide when it was.
+  if (step.file == Remember::File::off)
     if (const auto text = off_text(state_.path).value_or(""); !text.empty() && text != step.over)
-      return tl::unexpected(off_meanwhile());
+      return step.text.empty() ? tl::make_unexpected(off_meanwhile()) : Result<void>{};
   auto done =
       step.text.empty() ? system::remove_file(path) : system::write_file_atomically(path, step.text, 0600);
   if (done) return done;

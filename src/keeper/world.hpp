@@ -12,6 +12,7 @@
 
 #include "core/keeper/round.hpp"
 #include "keeper/engine_process.hpp"
+#include "keeper/stamp_store.hpp"
 #include "netlink/conntrack.hpp"
 #include "netlink/gate.hpp"
 #include "netlink/own_addresses.hpp"
@@ -20,9 +21,9 @@
 
 namespace knock::keeper {
 
-/// For a start whose files cannot be used: the configuration that was applied last. `state`: [control] state, as far
-/// as it is known; empty: the default.
-std::optional<Config> recall_last_good(const std::string& state);
+/// For a start whose files cannot be used: the texts that were applied last; none: there are none. `state`: [control]
+/// state, as far as it is known; empty: the default.
+std::vector<ConfigText> recall_last_good(const std::string& state);
 
 class RealWorld : public World {
  public:
@@ -39,14 +40,18 @@ class RealWorld : public World {
   [[nodiscard]] EngineProcess* engine() const { return engine_.get(); }
 
  private:
-  struct StateDirectory {
-    std::string path;
+  struct StateFiles {
+    std::string path; ///< of their directory
     system::Fd lock;
+    StampStore stamps; ///< beside the control socket
   };
   RealWorld(system::EventLoop& loop, std::string config_path, ConfigPointer config, netlink::Gate gate,
-            netlink::OwnAddresses own, StateDirectory state);
+            netlink::OwnAddresses own, StateFiles state);
+  Result<StampsSeen> look_at_stamps() const;
   Result<void> carry_out(const Bind& step, Outcome& outcome);
   Result<void> carry_out(const Instruct& step, Outcome& outcome);
+  Result<void> carry_out(const Rekey& step, Outcome& outcome);
+  Result<void> carry_out(const Mark& step, Outcome& outcome);
   Result<void> carry_out(const Dismiss& step, Outcome& outcome);
   Result<void> carry_out(const Listen& step, Outcome& outcome);
   Result<void> carry_out(const Remember& step, Outcome& outcome);
@@ -65,7 +70,7 @@ class RealWorld : public World {
   std::string config_path_;
   ConfigPointer config_;
   netlink::Gate gate_;
-  StateDirectory state_;
+  StateFiles state_;
   netlink::OwnAddresses own_;
   system::Watch own_watch_;
   bool own_changed_ = true;

@@ -100,7 +100,8 @@ std::string emptying_text(const std::string& table, const std::map<std::string, 
   if (table.find_first_not_of(kPlain) != table.npos) return {}; // nft would read statements of another hand
   for (const char* ours : {"open4", "open6", "guarded", "knocks"})
     if (!present.contains(ours)) return {};
-  for (const char* set : {"ours", "ours_wide", "guarded", "knocks"})
+  for (const char* set : {"ours", "ours_wide", "guarded", "knocks", "knock_icmp", "knock_icmp6", "kn1",
+                          "kn1_icmp", "kn1_icmp6"})
     if (present.contains(set)) text += fmt::format("flush set inet {} {}\n", table, set);
   return text;
 }

@@ -61,6 +61,17 @@ void NflogGroups::resize_buffer(std::uint32_t bytes) {
   buffer_bytes_ = set_receive_buffer(fd(), bytes);
 }
 
+Result<void> NflogGroups::set_copy(std::uint32_t bytes) {
+  if (bytes == copy_bytes_) return {};
+  for (std::uint16_t i = 0; i < kNflogGroups; ++i) {
+    const auto message = wire::encode_nflog_copy(static_cast<std::uint16_t>(first_group_ + i), bytes);
+    if (::send(fd(), message.data(), message.size(), MSG_NOSIGNAL) < 0)
+      return tl::unexpected(system::system_error("set how much NFLOG copies", errno, ""));
+  }
+  copy_bytes_ = bytes;
+  return {};
+}
+
 std::size_t NflogGroups::discard() {
   constexpr std::size_t kMost = 1U << 17U; // a flood brings more than we can take; 64 MiB hold less
   std::byte none{};

@@ -31,6 +31,8 @@ class NflogGroups {
   [[nodiscard]] std::uint16_t first_group() const { return first_group_; }
   [[nodiscard]] std::uint32_t buffer_bytes() const { return buffer_bytes_; }
   void resize_buffer(std::uint32_t bytes);
+  /// How much of each packet is reported, from its network header on. Errors: as open.
+  Result<void> set_copy(std::uint32_t bytes);
   /// Throws away what waits. Returns how many datagrams that were, of one report or more.
   std::size_t discard();
   /// Reports the socket had no room for (sock_diag.h, SK_MEMINFO_DROPS).
@@ -45,6 +47,7 @@ class NflogGroups {
   system::Fd fd_;
   std::uint16_t first_group_;
   std::uint32_t buffer_bytes_;
+  std::uint32_t copy_bytes_ = wire::NflogSettings{}.copy_bytes;
 };
 
 /// Counted where the packets are read, looked at elsewhere.

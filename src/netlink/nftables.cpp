@@ -18,15 +18,22 @@ namespace {
 constexpr std::size_t kLargeBatch = 1'024;
 constexpr int kDumpTries =
     20; // another writer can interrupt a dump; only a permanent one interrupts this many
+/// Elements of ours that the smallest part of a dump has room for.
+constexpr std::size_t kInOnePart = 8;
 
-/// Whether some stand twice: the kernel gave the table of a hash set another size between two parts of the dump,
-/// which counts on by number, so others may be missing. A generation does not tell of it.
-bool has_twice(const std::vector<wire::RawElement>& elements) {
-  std::unordered_set<std::string_view> keys;
+using Keys = std::unordered_set<std::string_view>;
+
+std::string_view key_of(const wire::RawElement& element) {
+  return {reinterpret_cast<const char*>(element.key.data()), element.key.size()};
+}
+
+/// Their keys, which point into `elements`; of those that stand twice one stays.
+Keys drop_twice(std::vector<wire::RawElement>& elements) {
+  Keys keys;
   keys.reserve(elements.size());
-  return !std::all_of(elements.begin(), elements.end(), [&](const wire::RawElement& element) {
-    return keys.emplace(reinterpret_cast<const char*>(element.key.data()), element.key.size()).second;
-  });
+  std::erase_if(elements,
+                [&](const wire::RawElement& element) { return !keys.insert(key_of(element)).second; });
+  return keys;
 }
 
 Error commit_error(const std::string& table, int code) {
@@ -91,18 +98,16 @@ Result<void> Nftables::transact(const Batch& batch, const std::string& table, bo
 }
 
 template<class Collect>
-Result<int> Nftables::dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect,
-                           const std::function<bool()>& is_whole) {
+Result<int> Nftables::dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect) {
   Result<int> code = EINTR;
   for (int tries = 0; tries < kDumpTries && code && *code == EINTR; ++tries) {
     collect(nullptr);
     code = socket_.dump(request(socket_.next_sequence()), collect);
-    if (code && *code == 0 && !is_whole()) code = EINTR;
   }
   return code;
 }
 
-Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& table, const std::string& set) {
+Result<std::vector<wire::RawElement>> Nftables::list_once(const std::string& table, const std::string& set) {
   std::vector<wire::RawElement> found;
   const auto code =
       dump([&](std::uint32_t sequence) { return wire::encode_element_dump(table, set, sequence); },
@@ -111,12 +116,41 @@ Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& tabl
                found.clear();
              else
                wire::parse_elements(message, found);
-           },
-           [&] { return !wire::grant_set_named(set) || !has_twice(found); });
+           });
   if (!code) return tl::unexpected(code.error());
   if (*code != 0)
     return tl::unexpected(
         system::system_error(fmt::format("list set {} of table inet {}", set, table), *code, ""));
+  return found;
+}
+
+Result<std::vector<wire::RawElement>> Nftables::elements(const std::string& table, const std::string& set) {
+  auto found = list_once(table, set);
+  const auto grants = wire::grant_set_named(set);
+  const bool in_parts = grants && grants->set != GrantSet::range; // which is no hash set
+  if (!in_parts || !found || found->size() <= kInOnePart) return found;
+  auto before = drop_twice(*found);
+  for (int tries = 0; tries < kDumpTries; ++tries) {
+    auto again = list_once(table, set);
+    if (!again) return again;
+    const auto listed = again->size();
+    auto keys = drop_twice(*again);
+    std::vector<GrantKey> lacking;
+    for (const auto& element : *found)
+      if (const auto key = wire::decode_grant_key(element.key, grants->set))
+        if (!keys.contains(key_of(element))) lacking.push_back(*key);
+    auto there = find(table, lacking);
+    if (!there) return there;
+    const bool agrees = there->empty() && listed == again->size() &&
+                        std::all_of(keys.begin(), keys.end(), [&](auto key) { return before.contains(key); });
+    for (auto& element : *there) {
+      keys.insert(key_of(element));
+      again->push_back(std::move(element));
+    }
+    found = std::move(again);
+    before = std::move(keys);
+    if (agrees) break;
+  }
   return found;
 }
 

@@ -30,7 +30,10 @@ class Nftables {
   /// table has another owner). `refused` then has the changes that the kernel named, some of them or none:
   /// the batch may be tried again without these.
   Result<void> commit(const Batch& batch, const std::string& table, std::vector<Refused>* refused = nullptr);
-  /// Errors: ENOENT when table or set is missing.
+  /// Of a grant set all that stayed in it while it was read. The kernel sends a large hash set in parts and counts on by
+  /// number: what it throws out between two parts (elements that ended, every gc-interval) or another size of the
+  /// table makes it skip others, and no generation tells. So the set is listed until two listings agree, and what one
+  /// lacks is asked for by its key. Errors: ENOENT when table or set is missing.
   Result<std::vector<wire::RawElement>> elements(const std::string& table, const std::string& set);
   /// Of these elements, which are of one set and family, the ones that are there. A dump of a large set takes
   /// quadratic time in the kernel (nft_rhash_walk begins anew for every 32 KiB); this does not.
@@ -52,11 +55,10 @@ class Nftables {
   explicit Nftables(NetlinkSocket socket) : socket_(std::move(socket)) {}
   Result<void> transact(const Batch& batch, const std::string& table, bool removals_there,
                         std::vector<Refused>* refused);
-  /// Again while a change overtakes it, or what came is not whole. `collect(nullptr)`: it begins anew.
+  /// Again while a change overtakes it. `collect(nullptr)`: it begins anew.
   template<class Collect>
-  Result<int> dump(
-      const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect,
-      const std::function<bool()>& is_whole = [] { return true; });
+  Result<int> dump(const std::function<wire::Bytes(std::uint32_t)>& request, Collect&& collect);
+  Result<std::vector<wire::RawElement>> list_once(const std::string& table, const std::string& set);
 
   NetlinkSocket socket_;
 };

@@ -43,6 +43,15 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return all;
 }
 
+/// What a command reads: the bytes and then the end, or nothing.
+system::Fd input_of(const std::string& bytes) {
+  std::array<int, 2> pipe{};
+  if (bytes.empty() || ::pipe2(pipe.data(), O_CLOEXEC) != 0) return system::Fd(::open("/dev/null", O_RDWR));
+  const system::Fd writes(pipe[1]); // they fit into the pipe: PIPE_BUF
+  [[maybe_unused]] const auto written = ::write(writes.get(), bytes.data(), bytes.size());
+  return system::Fd(pipe[0]);
+}
+
 /// Behind the fork: becomes the command, with nothing of ours but its stderr.
 [[noreturn]] void become(RunRequest request, pid_t runner) {
   sigset_t none;
@@ -52,8 +61,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (::getppid() != runner) ::_exit(127);
-  const int null = ::open("/dev/null", O_RDWR);
-  ::dup2(null, STDIN_FILENO);
+  ::dup2(input_of(request.input).get(), STDIN_FILENO);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
   ::close_range(STDERR_FILENO + 1, ~0U, 0);
   for (const auto& [resource, most] : kLimits) {

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "system/event_loop.hpp"
 
+#include <sys/syscall.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <ctime>
 
@@ -32,6 +37,14 @@ std::chrono::nanoseconds wall_clock() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   return Seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+}
+
+bool is_clock_synchronised() {
+  // By number: glibc takes clock_adjtime instead, which our unit denies. Only the state of the clock is wanted, so the
+  // layout, which differs with the size of time_t, does not matter: `modes` is the first in both, and 0.
+  alignas(timex) std::array<std::byte, 2 * sizeof(timex)> state{};
+  const auto status = ::syscall(SYS_adjtimex, state.data());
+  return status >= 0 && status != TIME_ERROR;
 }
 
 Watch EventLoop::watch(int fd, Watch::Ready ready) {

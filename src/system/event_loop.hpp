@@ -24,6 +24,8 @@ namespace knock::system {
 Instant monotonic_now();
 /// CLOCK_REALTIME, to compare with times that the kernel gives by it.
 std::chrono::nanoseconds wall_clock();
+/// Whether the kernel calls it synchronised now. Source: adjtimex(2).
+bool is_clock_synchronised();
 
 /// A descriptor (borrowed) in a loop, as long as this lives. It may end at any time, also inside of its own callback;
 /// from then on the callback is not called. Requires: the loop outlives it.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
@@ -13,7 +14,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -29,15 +29,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct FileRead {
-  std::string text;
-  Access access;
-};
+/// "user nobody (65534)"
+std::string user_text(uid_t uid) {
+  const auto* known = ::getpwuid(uid);
+  return known == nullptr ? fmt::format("user {}", uid) : fmt::format("user {} ({})", known->pw_name, uid);
+}
 
-std::string advice_for(int code, const std::string& path) {
+/// Root without the right to overrule modes, as the daemon has been left, is told the owner.
+std::string unless_root(const std::string& line) {
+  if (::geteuid() == 0) return "it is to be root's: " + line;
+  return group_id(kOurUser) ? "run it as root, or: " + line : std::string("run it as root");
+}
+
+tl::unexpected<Error> cannot_read(const std::string& path, int code) {
+  return tl::unexpected(system_error("cannot be read", code, reading_advice(code, path)));
+}
+
+} // namespace
+
+std::string owner_line(const std::string& path, bool directory) {
+  if (group_id(kOurUser))
+    return fmt::format("sudo chown root:{0} {1} && sudo chmod {2} {1}", kOurUser, path,
+                       directory ? "0750" : "0640");
+  const auto* self = ::getpwuid(::geteuid());
+  return fmt::format("sudo chown {0} {1} && sudo chmod {2} {1}",
+                     self == nullptr ? std::to_string(::geteuid()) : std::string(self->pw_name), path,
+                     directory ? "0700" : "0600");
+}
+
+std::string reading_advice(int code, const std::string& path) {
   switch (code) {
-  case EACCES:
-    return fmt::format("run it as root, or: sudo chown root:{0} {1} && sudo chmod 0640 {1}", kOurUser, path);
+  case EACCES: return unless_root(owner_line(path, false));
   case ENOENT: return "write it (see /usr/share/doc/knockgate/examples), or name another file";
   case EISDIR: return "name a file in it";
   case EFBIG: return fmt::format("keep it below {} KiB", kMaxFile >> 10U);
@@ -45,12 +67,11 @@ std::string advice_for(int code, const std::string& path) {
   }
 }
 
-tl::unexpected<Error> cannot_read(const std::string& path, int code) {
-  return tl::unexpected(system_error("cannot be read", code, advice_for(code, path)));
+std::string listing_advice(int code, const std::string& path) {
+  return code == EACCES ? unless_root(owner_line(path, true)) : reading_advice(code, path);
 }
 
-/// A link is judged by what it points at: the descriptor is asked, never the name.
-Result<FileRead> read_whole(const std::string& path, std::size_t most = kMaxFile) {
+Result<FileRead> read_whole(const std::string& path, std::size_t most) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   struct stat about {};
   if (!fd || ::fstat(fd.get(), &about) != 0) return cannot_read(path, errno);
@@ -69,63 +90,6 @@ Result<FileRead> read_whole(const std::string& path, std::size_t most = kMaxFile
   return read;
 }
 
-struct Loading {
-  std::vector<ConfigText> texts;
-  std::map<std::string, Access> access;
-  std::vector<Finding> findings;
-
-  void refuse(const std::string& path, std::string text, std::string advice) {
-    findings.push_back({Finding::Level::error, {path, 0, 0}, std::move(text), std::move(advice)});
-  }
-
-  void read(const std::string& path, ConfigText::Part part) {
-    auto file = read_whole(path);
-    if (!file) return refuse(path, file.error().what, file.error().advice);
-    access[path] = file->access;
-    texts.push_back({path, std::move(file->text), part});
-  }
-
-  /// *.toml in order of their names, as a shell would list them.
-  void read_directory(const fs::path& directory, ConfigText::Part part) {
-    std::error_code error;
-    std::vector<std::string> paths;
-    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-      const auto name = at->path().filename().string();
-      if (!name.starts_with('.') && name.ends_with(".toml")) paths.push_back(at->path().string());
-    }
-    if (error && error.value() != ENOENT)
-      refuse(directory.string(), "cannot be listed: " + error.message(),
-             advice_for(error.value(), directory.string()));
-    std::sort(paths.begin(), paths.end());
-    for (const auto& path : paths) read(path, part);
-  }
-};
-
-ConfigText::Part part_of(const std::string& path) {
-  std::error_code error;
-  const auto directory = fs::absolute(path, error).lexically_normal().parent_path().filename();
-  if (directory == "doors.d") return ConfigText::Part::doors;
-  return directory == "users.d" ? ConfigText::Part::users : ConfigText::Part::main;
-}
-
-void judge_secrets(const ParsedConfig& parsed, Loading& loading) {
-  const auto ours = group_id(kOurUser);
-  for (const auto& path : parsed.secret_files) {
-    const auto& access = loading.access[path];
-    const auto why = exposure(access, ::geteuid(), ours);
-    if (why.empty()) continue;
-    if (access.owner != 0 && access.owner != ::geteuid())
-      loading.refuse(path, why, fmt::format("sudo chown root {0} && sudo chmod 0600 {0}", path));
-    else if (access.owner == 0 && ours)
-      loading.refuse(path, why,
-                     fmt::format("sudo chown root:{0} {1} && sudo chmod 0640 {1}", kOurUser, path));
-    else
-      loading.refuse(path, why, fmt::format("chmod 0600 {}", path));
-  }
-}
-
-} // namespace
-
 Result<std::string> read_file(const std::string& path, std::size_t most) {
   auto read = read_whole(path, most);
   if (read) return std::move(read->text);
@@ -133,34 +97,26 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
   return tl::unexpected(std::move(read.error()));
 }
 
-ParsedConfig load_config(const std::string& path, std::optional<std::uint64_t> seed) {
-  Loading loading;
-  const auto part = part_of(path);
-  loading.read(path, part);
-  if (part == ConfigText::Part::main && !loading.texts.empty()) {
-    const auto beside = fs::path(path).parent_path();
-    loading.read_directory(beside / "doors.d", ConfigText::Part::doors);
-    loading.read_directory(beside / "users.d", ConfigText::Part::users);
-  }
-  auto parsed = parse_config(loading.texts, seed);
-  judge_secrets(parsed, loading);
-  if (parsed.config && !parsed.config->control.write_group.empty() &&
-      !group_id(parsed.config->control.write_group))
-    loading.findings.push_back({Finding::Level::error, parsed.config->control.write_group_place,
-                                fmt::format("there is no group \"{}\"", parsed.config->control.write_group),
-                                "sudo groupadd it, or name another"});
-  if (!loading.findings.empty()) parsed.config.reset();
-  parsed.findings.insert(parsed.findings.begin(), loading.findings.begin(), loading.findings.end());
-  return parsed;
+std::string intrusion(const Access& access, uid_t self, bool closely) {
+  if ((access.mode & 02U) != 0)
+    return fmt::format("anybody may write into it (mode {:04o}), and so let himself in", access.mode);
+  if (closely && (access.mode & 020U) != 0)
+    return fmt::format("its group {} may write into it (mode {:04o}), and so let itself in", access.group,
+                       access.mode);
+  if (closely && access.owner != 0 && access.owner != self)
+    return fmt::format("it belongs to {}, where root is expected{}", user_text(access.owner),
+                       self == 0 ? std::string() : " or " + user_text(self));
+  return {};
 }
 
 std::string exposure(const Access& access, uid_t self, std::optional<gid_t> ours) {
   if (access.owner != 0 && access.owner != self)
-    return fmt::format("it holds a knock and belongs to user {}, neither root nor you", access.owner);
+    return fmt::format("it holds a secret and belongs to {}, where root is expected{}",
+                       user_text(access.owner), self == 0 ? std::string() : " or " + user_text(self));
   if ((access.mode & 07U) != 0)
-    return fmt::format("it holds a knock and others may use it (mode {:04o})", access.mode);
+    return fmt::format("it holds a secret and others may use it (mode {:04o})", access.mode);
   if ((access.mode & 070U) != 0 && access.group != ours)
-    return fmt::format("it holds a knock and its group {} may use it (mode {:04o})", access.group,
+    return fmt::format("it holds a secret and its group {} may use it (mode {:04o})", access.group,
                        access.mode);
   return {};
 }
@@ -194,7 +150,7 @@ std::vector<std::string> closed_to(const std::string& user, const std::vector<st
 
 Result<void> write_file_atomically(const std::string& path, std::string_view text, mode_t mode,
                                    std::optional<gid_t> group) {
-  std::string draft = path + ".XXXXXX"; // no glob for *.nft or *.toml takes it
+  std::string draft = path + ".draft-XXXXXX"; // no glob for *.nft or *.toml takes it
   const Fd fd(::mkostemp(draft.data(), O_CLOEXEC));
   if (!fd) return tl::unexpected(system_error("write " + path));
   const auto fail = [&]() -> Result<void> {
@@ -226,6 +182,15 @@ Result<void> write_in_place(const std::string& path, std::string_view text) {
                        ::pwrite(fd.get(), text.data(), text.size(), 0) == size &&
                        ::ftruncate(fd.get(), size) == 0 && ::fsync(fd.get()) == 0;
   return written ? Result<void>{} : tl::unexpected(system_error("write " + path));
+}
+
+Result<void> make_directories(const std::string& path, mode_t mode) {
+  for (auto at = path.find('/', 1);; at = path.find('/', at + 1)) {
+    const auto part = path.substr(0, at);
+    if (::mkdir(part.c_str(), mode) != 0 && errno != EEXIST)
+      return tl::unexpected(system_error("make directory " + part));
+    if (at == std::string::npos) return {};
+  }
 }
 
 Result<void> remove_file(const std::string& path) {

@@ -77,6 +77,10 @@ std::array<std::uint8_t, 16> random_key() {
   return key;
 }
 
+void fill_random(std::span<std::uint8_t> bytes) {
+  KNOCK_ASSERT(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+}
+
 void pause(Millis span) {
   ::poll(nullptr, 0, static_cast<int>(span.count()));
 }

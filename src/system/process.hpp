@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ std::optional<Fd> inherited_socket();
 
 /// 16 bytes nobody can guess, for hashes that hostile sources must not steer.
 std::array<std::uint8_t, 16> random_key();
+/// Bytes nobody can guess, for keys.
+void fill_random(std::span<std::uint8_t> bytes);
 /// Changes with every boot: monotonic times of another boot mean nothing. Under our unit it is a credential,
 /// since /proc/sys is hidden there. Known from nowhere, it is one nobody had before: no old time is believed.
 std::string boot_id();

@@ -78,6 +78,15 @@ Bytes encode_nflog_settings(std::uint16_t group, std::uint32_t sequence, const N
   return std::move(writer).take();
 }
 
+Bytes encode_nflog_copy(std::uint16_t group, std::uint32_t copy_bytes) {
+  MessageWriter writer(kConfigBytes);
+  auto* message = begin(writer, group, 0);
+  message->nlmsg_flags = NLM_F_REQUEST;
+  nflog_attr_put_cfg_mode(message, NFULNL_COPY_PACKET, copy_bytes);
+  writer.finish(message);
+  return std::move(writer).take();
+}
+
 NflogDatagram parse_nflog(std::span<const std::byte> datagram, std::vector<Logged>& out) {
   constexpr auto kPacketType = static_cast<std::uint16_t>(NFNL_SUBSYS_ULOG << 8U | NFULNL_MSG_PACKET);
   NflogDatagram result;

@@ -31,6 +31,8 @@ struct NflogSettings {
 };
 
 Bytes encode_nflog_bind(std::uint16_t group, std::uint32_t sequence);
+/// How much of each packet is reported. Without an ack: it would be read by who reads the reports.
+Bytes encode_nflog_copy(std::uint16_t group, std::uint32_t copy_bytes);
 Bytes encode_nflog_settings(std::uint16_t group, std::uint32_t sequence, const NflogSettings& settings);
 
 struct NflogDatagram {

@@ -70,7 +70,7 @@ std::array<std::byte, 40> syn_bytes(unsigned port) {
 void packet(benchmark::State& state) {
   PacketPath path(kTestWords, kTestKey);
   path.follow(Setup(state.range(0), 0).policy);
-  std::vector<Completed> completed;
+  std::vector<Record> completed;
   auto bytes = syn_bytes(static_cast<unsigned>(state.range(1)));
   std::mt19937 random{1};
   std::uint32_t number = 0;
@@ -84,8 +84,43 @@ void packet(benchmark::State& state) {
   benchmark::DoNotOptimize(path.take_counts());
 }
 
+/// A datagram of 1,372 bytes to a port with so many words, from a source that never knocked. `kind` 0: no door has a word;
+/// 1: bytes at random; 2: bytes that begin words all the time.
+void payload(benchmark::State& state) {
+  std::vector<Sequence> doors;
+  for (std::int64_t i = 0; i < state.range(0); ++i) {
+    doors.push_back(sequence("d" + std::to_string(i), {}));
+    const Port port{Protocol::udp, 5'000};
+    const auto word = std::string(24, 'a') + std::to_string(i) + "!";
+    doors.back().steps = {{state.range(1) == 0 ? PacketKind{port} : PacketKind{port, 0, {}, word}},
+                          {{{Protocol::udp, static_cast<std::uint16_t>(10'000 + i)}}}};
+  }
+  PacketPath path(kTestWords, kTestKey);
+  path.follow(*Policy::compile(doors, Millis{30'000}));
+  std::vector<std::byte> bytes(1'400);
+  std::mt19937 random{1};
+  for (auto& byte : bytes) byte = state.range(1) == 2 ? std::byte{'a'} : static_cast<std::byte>(random());
+  bytes[0] = std::byte{0x45};
+  bytes[1] = std::byte{0};
+  bytes[2] = bytes[24] = std::byte{0x05};
+  bytes[3] = std::byte{0x78};
+  bytes[6] = bytes[7] = std::byte{0};
+  bytes[9] = std::byte{17};
+  bytes[22] = std::byte{0x13};
+  bytes[23] = std::byte{0x88};
+  bytes[25] = std::byte{0x64};
+  std::vector<Record> records;
+  path.wake(kNow, std::chrono::nanoseconds{0});
+  for (auto _ : state) {
+    const auto source = static_cast<std::uint32_t>(random()) | 0x80U;
+    std::memcpy(bytes.data() + 12, &source, sizeof source);
+    path.read(bytes, std::chrono::nanoseconds{0}, records);
+  }
+}
+
 } // namespace
 
+BENCHMARK(payload)->ArgNames({"words", "kind"})->ArgsProduct({{1, 10'000}, {0, 1, 2}});
 BENCHMARK(packet)->ArgNames({"doors", "port"})->ArgsProduct({{1, 10'000}, {65'000, 1}});
 BENCHMARK(miss)->ArgNames({"doors", "sources"})->ArgsProduct({{1, 10'000}, {0, 10'000, 100'000, 1'000'000}});
 BENCHMARK(first_step)->ArgNames({"doors", "sources"})->ArgsProduct({{1, 10'000}, {0, 10'000, 1'000'000}});

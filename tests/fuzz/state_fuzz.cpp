@@ -6,6 +6,7 @@
 #include <knock/last_good.hpp>
 #include <knock/ledger.hpp>
 #include <knock/result.hpp>
+#include <knock/stamps.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                  ports->size());
   if (const auto last = parse_last_good(text))
     KNOCK_ASSERT(parse_last_good(encode_last_good(*last)).value().texts.size() == last->texts.size());
+  (void)parse_ceilings(text);
+  (void)parse_stamp_file(std::as_bytes(std::span(text)), text.size() < 44 ? text : text.substr(8, 36));
   Ledger ledger({});
   const std::vector<Element> elements{
       {{*parse_address("192.0.2.1"), {}}, Seconds{5}, std::string(text), {}, {}}};

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -17,7 +18,9 @@
 #include <string>
 
 #include "engine/engine.hpp"
+#include "stolen_keys.hpp"
 #include "system/event_loop.hpp"
+#include "system/memory.hpp"
 #include "system/sandbox.hpp"
 
 #include <knock/packet.hpp>
@@ -28,8 +31,8 @@ namespace {
 using namespace system;
 using namespace netlink;
 
-Completed grant_of(std::string_view door, std::string_view source) {
-  Completed grant;
+Record grant_of(std::string_view door, std::string_view source) {
+  Record grant;
   grant.door = door_id(door);
   grant.source = *parse_address(source);
   return grant;
@@ -38,23 +41,40 @@ Completed grant_of(std::string_view door, std::string_view source) {
 void send_bytes(const void* bytes, std::size_t size) {
   ::send(kEnginePair, bytes, size, MSG_NOSIGNAL);
 }
-std::vector<std::byte> records(const std::vector<Completed>& grants) {
+std::vector<std::byte> records(const std::vector<Record>& grants) {
   std::vector<std::byte> datagram;
   for (const auto& grant : grants) encode(grant, datagram);
   return datagram;
 }
-void ask(const std::vector<Completed>& grants) {
+void ask(const std::vector<Record>& grants) {
   const auto datagram = records(grants);
   send_bytes(datagram.data(), datagram.size());
 }
+
+StolenKeys stolen;
 
 /// Orders are taken, pings answered: only what it asks for is wrong. Returns whether the keeper is still
 /// there.
 bool obey(EnginePage& page, int flags) {
   Order order;
-  const auto size = ::recv(kEnginePair, &order, sizeof order, flags);
+  iovec part{&order, sizeof order};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const auto size = ::recvmsg(kEnginePair, &message, flags | MSG_CMSG_CLOEXEC);
   if (size < 0) return true;
+  Fd descriptor;
+  if (const auto* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    descriptor = Fd(fd);
+  }
   if (size == sizeof order && order.kind == Order::Kind::ping) page.answered = order.value;
+  if (size == sizeof order && order.kind == Order::Kind::keys)
+    if (const auto image = read_sealed(descriptor.get(), kMaxImage)) stolen.take(*image);
   return size == sizeof order;
 }
 
@@ -93,13 +113,12 @@ void misbehave(EnginePage& page, unsigned port) {
       ask({grant_of("ssh", source)});
     return;
   case 1013: return ask({grant_of("ssh", "203.0.113.1"), grant_of("ssh", "2001:db8:f::1")});
-  case 1014: return send_bytes(records({honest}).data(), kCompletedBytes - 1);
+  case 1014: return send_bytes(records({honest}).data(), kRecordBytes - 1);
   case 1015: return ask(std::vector(kMaxRecords + 1, honest));
   case 1016: return send_bytes("", 0);
   case 1017:
     for (int i = 0; i < 1'000'000 / static_cast<int>(kMaxRecords); ++i) {
-      std::vector<Completed> grants(kMaxRecords,
-                                    grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
+      std::vector<Record> grants(kMaxRecords, grant_of(i % 2 == 0 ? "nosuchdoor" : "ssh", "2001:db8:f::1"));
       ask(grants);
       obey(page, MSG_DONTWAIT);
     }
@@ -113,11 +132,20 @@ void misbehave(EnginePage& page, unsigned port) {
     for (;;) ::pause();
   case 1023: {
     auto datagram = records({honest, honest});
-    datagram[kCompletedBytes] = std::byte{2}; // the kind of the second one
+    datagram[kRecordBytes] = std::byte{9}; // the kind of the second one
     return send_bytes(datagram.data(), datagram.size());
   }
   case 1022: shout(); return ask({grant_of("ssh", "203.0.113.66")});
   default: break;
+  }
+  if (const auto forged = stolen.records(port); !forged.empty()) {
+    constexpr std::size_t kAtOnce = 32;
+    for (std::size_t i = 0; i < forged.size(); i += kAtOnce) {
+      std::vector<std::byte> datagram;
+      for (std::size_t k = i; k < std::min(forged.size(), i + kAtOnce); ++k) encode(forged[k], datagram);
+      send_bytes(datagram.data(), datagram.size());
+    }
+    return;
   }
   const auto result = try_call(port);
   std::fprintf(stderr, "hostile %u: %s\n", port, result < 0 ? std::strerror(errno) : "done");
@@ -137,7 +165,10 @@ int run_engine(std::uint16_t first_group, std::uint32_t) {
   const auto reports = loop.watch(reader.fd(), [&](Instant) {
     while (const auto logged = reader.receive()) {
       if (!*logged) break;
-      for (const auto& one : **logged) misbehave(*page, parse_packet(one.payload).packet.port);
+      for (const auto& one : **logged) {
+        const auto packet = parse_packet(one.payload).packet;
+        if (!stolen.capture(packet)) misbehave(*page, packet.port);
+      }
     }
   });
   while (!ended && loop.wait({})) {

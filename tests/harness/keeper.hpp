@@ -34,6 +34,12 @@ inline std::string door_text(std::string_view name, unsigned base, std::string_v
   return text + "knock = [" + port("tcp", 0) + ", " + port("udp", 7) + ", " + port("tcp", 3) + ", " +
          port("udp", 5) + "]\n";
 }
+/// A closing knock for the door before it; `base` as in door_text.
+inline std::string close_text(unsigned base) {
+  const auto port = [&](unsigned more) { return "/" + std::to_string(base + more) + "\""; };
+  return "close_knock = [\"udp" + port(1) + ", \"tcp" + port(9) + ", \"udp" + port(4) + ", \"tcp" + port(6) +
+         "]\n";
+}
 inline const std::string kSshDoor =
     door_text("ssh", 7'100, "opens = [\"tcp/22\"]\nfor = \"30s\"\nmax = \"5m\"");
 inline const std::string kWebDoor =
@@ -59,8 +65,14 @@ inline std::uint64_t open(Ledger& ledger, const GrantRequest& asked, Instant now
   return plan.after.back().id;
 }
 
-inline Completed completed(std::string_view door, const Address& source = kClient) {
-  return {door_id(door), source, 0};
+inline Record completed(std::string_view door, const Address& source = kClient) {
+  return {RecordKind::knock, door_id(door), source, 0};
+}
+inline Record closing(std::string_view door, const Address& source = kClient) {
+  return {RecordKind::closing, door_id(door), source, 0};
+}
+inline Record scan(const Address& source) {
+  return {RecordKind::scan, {}, source, 0};
 }
 
 using Values = std::map<std::string, std::string, std::less<>>;

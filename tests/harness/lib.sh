@@ -35,9 +35,9 @@ trap 'exit 1' INT TERM
 in_ns() { local ns=$1; shift; ip netns exec "$RUN-$ns" "$@"; }
 fail() { echo "FAILED (${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}): $*"; exit 1; }
 ok() { echo "ok  $*"; }
-# Runs a command until it succeeds, at most 25 seconds (times SLOW).
+# Runs a command until it succeeds, at most 60 seconds (times SLOW): sanitized, on a busy machine.
 await() {
-  local end=$((SECONDS + 25 * SLOW))
+  local end=$((SECONDS + 60 * SLOW))
   until "$@" >/dev/null 2>&1; do
     [ $SECONDS -lt $end ] || fail "never became true: $*"
     sleep 0.02
@@ -82,7 +82,8 @@ serve() { # NS PORT: a TCP service that greets, over both families
 }
 
 # Whether a connection comes about at once and the service greets; what starts the service may be slow on a busy machine.
-reaches() { [ -n "$(in_ns "$1" timeout $((20 * SLOW)) socat -u "TCP:$(at "$2" "$3"),connect-timeout=$SLOW" STDOUT 2>/dev/null)" ]; }
+greeting() { in_ns "$1" timeout $((20 * SLOW)) socat -u "TCP:$(at "$2" "$3"),connect-timeout=$SLOW" STDOUT 2>/dev/null; }
+reaches() { [ -n "$(greeting "$@")" ]; }
 refused() { ! in_ns "$1" timeout 1 nc -z -w 1 "$2" "$3" 2>/dev/null; }
 opens() { reaches "$@" || fail "$1 does not reach $2 port $3"; }
 stays_closed() { refused "$@" || fail "$1 reaches $2 port $3"; }
@@ -99,7 +100,7 @@ config() {
 start() {
   ip netns exec "$RUN-router" knockgated --config "$TMP/knockgate.toml" 2>>"$TMP/log" &
   DAEMON=$!
-  in_ns router knockctl wait --timeout $((10 * SLOW))s || fail "the daemon does not start"
+  in_ns router knockctl wait --timeout $((120 * SLOW))s || fail "the daemon does not start"
 }
 # Children of the daemon in their roles; empty when there is none.
 engine() { pgrep -P "$DAEMON" -f -- '--engine'; }

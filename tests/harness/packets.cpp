@@ -29,6 +29,7 @@
 #include <thread>
 
 #include "raw_packet.hpp"
+#include "rough_line.hpp"
 
 namespace {
 
@@ -193,6 +194,62 @@ int knock(const Address& first, const Address& host, std::uint32_t count, double
   return 0;
 }
 
+/// Knocks over a rough line, another one each 5 ms; a stray goes to port 9. `gap_ms`: from step to step.
+int rough_knocks(const Address& first, const Address& host, std::uint32_t count, std::uint32_t gap_ms,
+                 const std::vector<Target>& steps) {
+  struct Packet {
+    std::chrono::microseconds at;
+    std::uint32_t knock;
+    std::size_t step;
+  };
+  std::mt19937 draw{23};
+  std::vector<Packet> packets;
+  for (std::uint32_t i = 0; i < count; ++i)
+    for (const auto& [at, step] : rough::line(steps.size(), std::chrono::milliseconds(gap_ms), draw))
+      packets.push_back({at + i * 5ms, i, step});
+  std::stable_sort(packets.begin(), packets.end(),
+                   [](const Packet& a, const Packet& b) { return a.at < b.at; });
+  const Road road(host);
+  const auto start = Clock::now();
+  for (const auto& [at, knock, step] : packets) {
+    std::this_thread::sleep_until(start + at);
+    const bool stray = step == rough::Arrival::kStray;
+    const auto number = static_cast<std::uint32_t>(stray ? 63 : step);
+    road.send(nth(first, knock), stray ? Target{IPPROTO_TCP, 9} : steps[step],
+              static_cast<std::uint16_t>(20'000 + number), Shape{.sequence = knock * 64 + number});
+  }
+  return 0;
+}
+
+/// All ports in order, `rounds` times, from `sources` in turns, with these TCP flags; 20,000 packets a second.
+int sweep(const Address& first, const Address& host, std::uint32_t sources, std::uint32_t rounds,
+          std::uint8_t flags) {
+  const Road road(host);
+  Pace pace(20'000);
+  std::uint32_t number = 0;
+  for (std::uint32_t round = 0; round < rounds; ++round)
+    for (std::uint32_t port = 1; port <= 65'535; ++port) {
+      pace.wait();
+      ++number;
+      road.send(nth(first, number % sources), {IPPROTO_TCP, static_cast<std::uint16_t>(port)},
+                static_cast<std::uint16_t>(1'024 + number % 60'000),
+                Shape{.flags = flags, .sequence = number});
+    }
+  return 0;
+}
+
+/// Echo requests of all sizes that a frame of 1,500 holds, `rounds` times.
+int pings(const Address& source, const Address& host, std::uint32_t rounds) {
+  const Road road(host);
+  Pace pace(2'000);
+  for (std::uint32_t round = 0; round < rounds; ++round)
+    for (std::size_t size = 0; size <= 1'400; ++size) {
+      pace.wait();
+      road.send(source, {protocol_of("icmp"), 0}, static_cast<std::uint16_t>(size), Shape{.payload = size});
+    }
+  return 0;
+}
+
 int spray(const Address& first, const Address& host, double rate, const std::vector<Target>& steps) {
   const Road road(host);
   Pace pace(rate);
@@ -279,8 +336,10 @@ int main(int argc, char** argv) {
     for (; at < words.size(); ++at) steps.push_back(step_of(words[at]));
     return steps;
   };
-  if (words.size() < 4) {
-    std::fputs("usage: packets ask|many|send|knock|doors|spray|enter|race SOURCE TARGET ...\n", stderr);
+  if (words.size() < 3) {
+    std::fputs(
+        "usage: packets ask|many|send|knock|doors|rough|sweep|pings|spray|enter|race SOURCE TARGET ...\n",
+        stderr);
     return 2;
   }
   const auto source = address_of(words[0].c_str());
@@ -299,6 +358,9 @@ int main(int argc, char** argv) {
   }
   if (verb == "knock" || verb == "doors")
     return knock(source, host, number(2), number(3), verb == "doors" ? 1 : 0, steps_from(4));
+  if (verb == "rough") return rough_knocks(source, host, number(2), number(3), steps_from(4));
+  if (verb == "sweep") return sweep(source, host, number(2), number(3), static_cast<std::uint8_t>(number(4)));
+  if (verb == "pings") return pings(source, host, number(2));
   if (verb == "spray") return spray(source, host, number(2), steps_from(3));
   if (verb == "enter")
     return enter(source, host, number(2), static_cast<std::uint16_t>(number(3)), steps_from(4));

@@ -11,10 +11,10 @@
 namespace knock {
 
 inline Step tcp_step(unsigned port) {
-  return {{Protocol::tcp, static_cast<std::uint16_t>(port)}};
+  return {{{Protocol::tcp, static_cast<std::uint16_t>(port)}}};
 }
 inline Token tcp(unsigned port) {
-  return token_of(tcp_step(port));
+  return token_of(tcp_step(port).kind.port);
 }
 
 inline Sequence sequence(std::string name, const std::vector<unsigned>& ports) {

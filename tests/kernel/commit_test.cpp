@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which elements of a batch the kernel refuses, in tables made by nft: each case in a network namespace.
+// Which elements of a batch the kernel refuses, and which of them are read back, in tables made by nft: each case in a
+// network namespace.
 #include "netlink/nftables.hpp"
 
 #include <algorithm>
@@ -105,4 +106,36 @@ TEST_CASE("a table or set that is missing names no element") {
   nft("delete table inet t");
   CHECK(world.refused({put(GrantSet::open, "203.0.113.1", 22)}).empty());
   CHECK(world.ours.commit({put(GrantSet::open, "203.0.113.1", 22)}, "t").error().code == ENOENT);
+}
+
+TEST_CASE("elements that stay are all listed while the kernel throws out those that ended") {
+  if (!enter_namespace()) return;
+  nft("table inet t {\n"
+      "  set open4 { type ipv4_addr . inet_proto . inet_service; flags timeout; size 65535; }\n"
+      "}\n");
+  auto ours = *Nftables::open();
+  Batch lasting;
+  for (std::uint16_t port = 1; port <= 1'000; ++port)
+    lasting.push_back(put(GrantSet::open, "203.0.113.1", port));
+  REQUIRE(ours.commit(lasting, "t"));
+  std::size_t listings = 0, lacking = 0;
+  for (int round = 1; round <= 8;
+       ++round) { // a collection each second, and a listing is under way in most of them
+    Batch passing;
+    for (std::uint16_t port = 1; port <= 1'000; ++port) {
+      passing.push_back(put(GrantSet::open, "198.51.100.1", port));
+      passing.back().timeout = Millis{100 + port};
+    }
+    REQUIRE(ours.commit(passing, "t"));
+    for (bool passes = true; passes; ++listings) {
+      const auto found = *ours.elements("t", "open4");
+      const auto stay = std::count_if(found.begin(), found.end(), [](const wire::RawElement& element) {
+        return element.key.front() == std::byte{203};
+      });
+      if (stay != 1'000) ++lacking;
+      passes = found.size() > 1'000;
+    }
+  }
+  MESSAGE(listings, " listings");
+  CHECK(lacking == 0);
 }

@@ -42,7 +42,7 @@ write "$MAIN" 644 <<<"$DOOR"; refused_with "world-readable" 'error: .*others may
 write "$MAIN" <<<"$DOOR
 [door.nas]
 opens = [\"tcp/445\"]
-knock = [\"tcp/7143\", \"udp/12899\", \"tcp/4021\", \"udp/33710\"]"; refused_with "same sequence" 'door nas has the same knock as door ssh'
+knock = [\"tcp/7143\", \"udp/12899\", \"tcp/4021\", \"udp/33710\"]"; refused_with "same sequence" 'door nas has the same steps as door ssh'
 write "$MAIN" <<<"${DOOR/tcp\/4021/tcp/22}"; refused_with "a guarded knock port" 'tcp/22 is guarded by door ssh'
 write "$MAIN" <<<"$DOOR
 for = \"2h\"
@@ -54,7 +54,7 @@ table = \"inet filter\"
 trust = [\"lan0\"]
 $DOOR"; refused_with "gate keys in embed" 'error: .*trust'
 write "$MAIN" <<<"$DOOR
-kn1 = true"; refused_with "a later key" 'toml:4:7: error: .*not in this version'
+device_knock = true"; refused_with "a later key" 'toml:4:16: error: .*not in this version'
 write "$MAIN" <<<'[door.x
 opens = '; refused_with "no TOML" 'toml:1:[0-9]+: error: no TOML'
 write "$MAIN" <<<"[limits]

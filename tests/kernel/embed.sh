@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Embed: the sets and two chains inside the admin's own table.
 . "$(dirname "$0")/../harness/lib.sh"
+. "$(dirname "$0")/../harness/clients.sh"
 
 world
 serve router 22
@@ -96,3 +97,43 @@ in_ns router nft add element inet filter range4 '{ 203.0.113.0-203.0.113.255 . t
 await refused intruder $R4 22
 expect '.grants == [] and .gate.loaded'
 ok "an element without an end is listed and can be closed; one of many sources goes"
+
+# Pings: who accepts or answers them before knockgate_knocks is asked hides them from it.
+stop
+config <<<'[door.ssh]
+opens = ["tcp/22"]
+for = "10m"
+within = "60s"
+knock = ["icmp/len=42", "icmp:\"Passw0rd\"", "icmp/len=42"]
+[door.six]
+opens = ["tcp/22"]
+for = "10m"
+within = "60s"
+knock = ["icmp6:\"Passw0rd\" x3"]
+[door.mark]
+opens = ["tcp/4242"]
+knock = ["udp/4243"]'
+knockctl template embed >"$TMP/embed.nft"
+reload_admin() { { echo 'flush ruleset'; ruleset | sed "$1"; } | in_ns router nft -f -; }
+ping_knocks() {
+  ping_one client $R4 -s 42
+  ping_one client $R4 -p "$(hex Passw0rd)"
+  ping_one client $R4 -s 42
+  in_ns client ping -n -q -c 3 -i 0.2 -p "$(hex Passw0rd)" $R6 >/dev/null # the second one is of a connection
+}
+reload_admin 's/^ *tcp dport 80 accept/    meta l4proto { icmp, icmpv6 } accept\n&/'
+start
+ping_knocks
+for target in $R4 $R6; do is_heard client $target; done
+expect '.grants == []'
+reload_admin 's/^ *ct state established.*/    icmp type echo-request jump knockgate_knocks\n    icmpv6 type echo-request jump knockgate_knocks\n&/; s/^ *tcp dport 80 accept/    meta l4proto { icmp, icmpv6 } accept\n&/'
+await status .gate.loaded
+in_ns client ping -n -q -c 1 -W $((2 * SLOW)) $R4 >/dev/null || fail "a ping is not answered"
+ping_knocks
+await status '[.grants[].door] == ["ssh", "six"]'
+opens client $R4 22
+opens client $R6 22
+stays_closed intruder $R4 22
+in_ns client ping -n -q -c 3 -i 0.2 -p "$(hex Passw0rd)" $R6 >"$TMP/ping"
+grep -q '3 received' "$TMP/ping" || fail "$(cat "$TMP/ping")"
+ok "pings knock where his table asks knockgate_knocks before it takes them, and are answered"

@@ -10,9 +10,7 @@ for port in 443 444 22; do serve lan $port; done
 chatter lan 2200
 for port in 22 8443 8446 2222; do serve router $port; done
 declare -A FROM=([$R4]=203.0.113.9 [$R6]=2001:db8:9::9) SET=([$R4]=4 [$R6]=6) INNER=([$R4]=192.0.2.20 [$R6]=2001:db8:20::20)
-greets() { # NS ADDRESS PORT GREETED-PORT
-  in_ns "$1" timeout $((2 * SLOW)) nc -w "$SLOW" "$2" "$3" </dev/null 2>/dev/null | grep -qx "hello from $4"
-}
+greets() { [ "$(greeting "$1" "$2" "$3")" = "hello from $4" ]; } # NS ADDRESS PORT GREETED-PORT
 ended() { count_logged "^(expire|close) door=$1 source=$2 "; }
 forwards() { # TARGET PORT
   in_ns router nft list map inet knockgate forward${SET[$1]} | grep -q "${FROM[$1]} \. tcp \. $2 .*comment"
@@ -25,7 +23,7 @@ web() { # PORT-OF-TARGET
 forward = { "tcp/8443" = ["192.0.2.20:$1", "[2001:db8:20::20]:$1"] }
 knock = ["udp/7001"]
 within = "1s"
-for = "$((6 * SLOW))s"
+for = "$((8 * SLOW))s"
 TOML
 }
 ends() {
@@ -51,12 +49,12 @@ uses = 1
 forward = { "tcp/8447" = ["192.0.2.20:2200", "[2001:db8:20::20]:2200"] }
 knock = ["udp/7005"]
 within = "1s"
-for = "2s"
+for = "5s"
 [door.cut]
 forward = { "tcp/8448" = ["192.0.2.20:2200", "[2001:db8:20::20]:2200"] }
 knock = ["udp/7006"]
 within = "1s"
-for = "2s"
+for = "5s"
 flows = "cut"
 TOML
 }
@@ -200,7 +198,7 @@ ok "a new target is led to by a new knock; \"any\" opens ports and forwards"
 
 # Killed and started again.
 thrice() {
-  web 443 | sed "s/^for = .*/for = \"$((8 * SLOW))s\"/"
+  web 443 | sed "s/^for = .*/for = \"$((15 * SLOW))s\"/"
   cat <<TOML
 [door.thrice]
 forward = { "tcp/8444" = ["192.0.2.20:444", "[2001:db8:20::20]:444"] }
@@ -309,14 +307,14 @@ run_close = ["$TMP/bye", "$OUT/ports"]
 cooldown = "0s"
 knock = ["udp/7011"]
 within = "1s"
-for = "2s"
+for = "5s"
 [door.only]
 run = ["/bin/true"]
 run_close = ["$TMP/bye", "$OUT/only"]
 cooldown = "0s"
 knock = ["udp/7012"]
 within = "1s"
-for = "$((5 * SLOW))s"
+for = "$((12 * SLOW))s"
 TOML
 ctl reload --now >/dev/null
 for target in $R4 $R6; do

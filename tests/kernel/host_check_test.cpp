@@ -86,6 +86,75 @@ TEST_CASE("a door that forwards is told when the kernel does not, by family") {
   CHECK(lines(opens).empty());
 }
 
+TEST_CASE("what drops pings or odd flags before they are seen is told, and what drops others is not") {
+  if (!enter_router()) return;
+  auto config = kFour;
+  config.doors[0].forwards.clear();
+  config.doors[0].opens = {{Protocol::tcp, 80}};
+  config.doors[0].knock = {{{echo_request(Protocol::icmp), 0, {}, "Passw0rd"}},
+                           {{echo_request(Protocol::icmp6)}},
+                           {{{Protocol::tcp, 7143}, kTcpFin}},
+                           {{{Protocol::tcp, 7144}, kTcpAck}}};
+  const auto chain = [](const std::string& rule) {
+    nft(("table inet early {}; flush table inet early; table inet early { chain p { type filter hook "
+         "prerouting priority "
+         "-160; policy accept; " +
+         rule + "; }\n }")
+            .c_str());
+  };
+  const auto told = [&](const std::string& rule) {
+    chain(rule);
+    const auto found = lines(config);
+    REQUIRE(found.size() <= 1);
+    if (found.empty()) return std::string();
+    const auto begin = found[0].find("wants knocks ") + 13;
+    return found[0].substr(begin, found[0].find(", but") - begin);
+  };
+  CHECK(told("icmp type echo-request drop") == "icmp:\"Passw0rd\"");
+  CHECK(told("icmpv6 type echo-request drop") == "icmp6");
+  CHECK(told("icmp type echo-reply drop") == "");
+  CHECK(told("meta l4proto { icmp, icmpv6 } drop") == "icmp6 icmp:\"Passw0rd\"");
+  CHECK(told("ct state invalid drop") == "tcp/7143:fin");
+  CHECK(told("tcp flags & (fin | syn | rst | ack) == fin drop") == "tcp/7143:fin");
+  CHECK(told("tcp dport 7144 tcp flags ack drop") == "tcp/7144:ack");
+}
+
+TEST_CASE("a step where this host listens is told, once; one on lo alone is not") {
+  HostFacts facts;
+  std::istringstream tcp(
+      "  sl  local_address rem_address   st\n"
+      "   0: 00000000:1BE7 00000000:0000 0A 0\n   1: 0100007F:0FB5 00000000:0000 0A 0\n"
+      "   2: 00000000:1BE8 00000000:0000 01 0\n   3: 00000000:zz 00000000:0000 0A 0\n   4: 0:1 0:0 0A\n");
+  read_listeners(tcp, Protocol::tcp, facts);
+  std::istringstream udp6("   0: 00000000000000000000000000000000:3263 0:0 07 0\n"
+                          "   1: 00000000000000000000000001000000:83AE 0:0 07 0\n");
+  read_listeners(udp6, Protocol::udp, facts);
+  if constexpr (std::endian::native == std::endian::little)
+    CHECK(facts.listening == std::set<Port>{{Protocol::tcp, 7143}, {Protocol::udp, 12899}});
+  auto config = kFour;
+  config.doors[0].knock = {{{{Protocol::tcp, 7143}}}, {{{Protocol::tcp, 7143}}}, {{{Protocol::udp, 33710}}}};
+  const auto found = check_host(config, facts);
+  const auto told = std::count_if(found.begin(), found.end(),
+                                  [](const Finding& one) { return one.name == finding::kOpenStep; });
+  CHECK(told == 1);
+}
+
+TEST_CASE("a service where signed packets come to is told, while a door takes them") {
+  HostFacts facts;
+  facts.listening = {{Protocol::udp, 17'022}, {Protocol::tcp, 17'022}};
+  auto config = kFour;
+  const auto told = [&] {
+    const auto found = check_host(config, facts);
+    return std::count_if(found.begin(), found.end(),
+                         [](const Finding& one) { return one.name == finding::kKn1Port; });
+  };
+  CHECK(told() == 0);
+  config.doors[0].kn1 = true;
+  CHECK(told() == 1);
+  config.kn1.ports = {{Protocol::udp, 17'023}};
+  CHECK(told() == 0);
+}
+
 TEST_CASE("a chain at hook forward that drops is named, until it accepts what DNAT turned") {
   if (!enter_router()) return;
   nft(kDrops);

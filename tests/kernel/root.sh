@@ -39,6 +39,8 @@ refused_save 78 'error: '
 door <<<"$FOUR_STEPS"
 rm "$TMP/doors.d/tss.toml"
 ctl reload >/dev/null
+ctl reload >"$TMP/said" # the same once more: of the boot file there is nothing to tell
+! grep -q "$BOOT_FILE" "$TMP/said" || fail "the boot file is told again: $(cat "$TMP/said")"
 ok "the boot file is of the configuration that runs, or is not written"
 
 # --- a socket of somebody else's, and a daemon that turned evil

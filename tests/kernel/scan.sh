@@ -72,6 +72,35 @@ scan $R4 $NMAP; ok "nmap -p- in random order, ten times"
 scan $R4 python3 "$TMP/sweep.py" falling; ok "descending, ten times"
 scan $R6 python3 "$TMP/sweep.py" subnet; ok "each packet from another address of one /64, ten times"
 
+# From a hundred sources in turns, and by what is no port scan: FIN, and pings of all sizes.
+in_ns client packets sweep 198.51.100.1 $R4 100 2 2
+expect '.grants == []'
+await never status '.tracker.attempts > 0'
+until honest_now $R4; do sleep 0.1; done
+ok "two sweeps by a hundred sources in turns open nothing; an honest knock does"
+cat >>"$TMP/knockgate.toml" <<'TOML'
+[door.fin]
+opens = ["tcp/8022"]
+knock = ["tcp/30002:fin", "tcp/40002:fin", "tcp/50002:fin"]
+[door.pings]
+opens = ["tcp/8023"]
+knock = ["icmp/len=100", "icmp/len=200", "icmp/len=300"]
+TOML
+ctl reload --now >/dev/null
+before=$(ctl --json status | jq .counters.opened)
+in_ns client packets sweep 203.0.113.9 $R4 1 4 1
+in_ns client packets pings 203.0.113.9 $R4 4
+expect ".counters.opened == $before and .grants == []"
+ok "four sweeps of FIN and of pings of all sizes open nothing"
+fins() { in_ns client hping3 -q -c 1 -F -p $1 $R4 >/dev/null 2>&1 || true; }
+fins_open() { for port in 30002 40002 50002; do fins $port; done; status '[.grants[].door] == ["fin"]'; }
+until fins_open; do sleep 0.1; done
+ctl close --all >/dev/null
+pings_open() { for size in 100 200 300; do in_ns client ping -q -c 1 -W 1 -s $size $R4 >/dev/null; done; status '[.grants[].door] == ["pings"]'; }
+until pings_open; do sleep 0.1; done
+ctl close --all >/dev/null
+ok "honest ones of such steps open"
+
 # The same with strays that nobody reports must open, or all this proves nothing. (Our own chain would come back.)
 in_ns router nft -f - <<<'table inet blind { chain before_stray { type filter hook input priority filter - 11; tcp dport != 22 drop; }; }'
 opened=0

@@ -9,6 +9,9 @@ AS="setpriv --reuid $USER_ID --regid $USER_ID --clear-groups --no-new-privs --in
 world
 serve router 22
 chmod 711 "$TMP"
+mkdir -m 755 "$TMP/bin" # the build may be where only root comes
+cp "$(command -v knockgated)" "$(command -v knockctl)" "$TMP/bin/"
+PATH="$TMP/bin:$PATH"
 mkdir -m 700 "$TMP/state"; mkdir -m 755 "$TMP/run"; chown $USER_ID "$TMP/state" "$TMP/run"
 KNOCKGATE_SOCKET="$TMP/run/control.sock"
 cat >"$TMP/touch" <<SH

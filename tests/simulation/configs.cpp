@@ -17,37 +17,53 @@ std::string knock(unsigned base) {
                      base + 5);
 }
 
+/// And to close it again; behind the door's text.
+std::string closing(unsigned base) {
+  return fmt::format("close_knock = [\"udp/{}\", \"tcp/{}\", \"udp/{}\"]\n", base + 1, base + 9, base + 4);
+}
+
 std::string door(std::string_view name, unsigned base, std::string_view rest) {
   return fmt::format("[door.{}]\n{}{}\n", name, base == 0 ? "" : knock(base), rest);
 }
 
-const std::string kSsh = door("ssh", 7100, "opens = [\"tcp/22\"]\nfor = \"30s\"\nmax = \"5m\"");
-const std::string kMoved = door("ssh", 7100, "opens = [\"tcp/2022\"]\nfor = \"30s\"\nmax = \"5m\"");
+const std::string kSsh =
+    door("ssh", 7100, "opens = [\"tcp/22\"]\nfor = \"30s\"\nmax = \"5m\"") + closing(7100);
+const std::string kMoved =
+    door("ssh", 7100, "opens = [\"tcp/2022\"]\nfor = \"30s\"\nmax = \"5m\"") + closing(7100);
 const std::string kIdleSsh =
     door("ssh", 7100, "opens = [\"tcp/22\"]\nclose = \"on-idle\"\nidle = \"15s\"\nmax = \"3m\"");
 const std::string kSshOff = door("ssh", 7100, "enabled = false\nopens = [\"tcp/22\"]");
-const std::string kAdm = door("adm", 7120, "opens = [\"tcp/22\", \"tcp/443\"]\nfor = \"2m\"\nmax = \"10m\"");
+const std::string kAdm =
+    door("adm", 7120, "opens = [\"tcp/22\", \"tcp/443\"]\nfor = \"2m\"\nmax = \"10m\"") + closing(7120);
 const std::string kIdle =
-    door("idle", 7140, "opens = [\"tcp/443\"]\nclose = \"on-idle\"\nidle = \"20s\"\nmax = \"4m\"");
+    door("idle", 7140, "opens = [\"tcp/443\"]\nclose = \"on-idle\"\nidle = \"20s\"\nmax = \"4m\"") +
+    closing(7140);
 const std::string kDisc =
     door("disc", 7160,
-         "opens = [\"tcp/25\"]\nclose = \"on-disconnect\"\nlinger = \"5s\"\nfor = \"15s\"\nmax = \"5m\"");
-const std::string kUses = door("uses", 7180, "opens = [\"tcp/993\"]\nuses = 2\nfor = \"60s\"\nmax = \"5m\"");
+         "opens = [\"tcp/25\"]\nclose = \"on-disconnect\"\nlinger = \"5s\"\nfor = \"15s\"\nmax = \"5m\"") +
+    closing(7160);
+const std::string kUses =
+    door("uses", 7180, "opens = [\"tcp/993\"]\nuses = 2\nfor = \"60s\"\nmax = \"5m\"") + closing(7180);
 const std::string kUse2 = door("use2", 7200, "opens = [\"tcp/993\"]\nuses = 1\nfor = \"90s\"\nmax = \"5m\"");
 const std::string kNet =
-    door("net", 7220, "opens = [\"udp/53\"]\ngrant = [\"/24\", \"/64\"]\nfor = \"40s\"\nmax = \"5m\"");
+    door("net", 7220, "opens = [\"udp/53\"]\ngrant = [\"/24\", \"/64\"]\nfor = \"40s\"\nmax = \"5m\"") +
+    closing(7220);
 const std::string kFwd =
-    door("fwd", 7240, "forward = { \"tcp/8443\" = \"192.0.2.20:443\" }\nfor = \"30s\"\nmax = \"5m\"");
+    door("fwd", 7240, "forward = { \"tcp/8443\" = \"192.0.2.20:443\" }\nfor = \"30s\"\nmax = \"5m\"") +
+    closing(7240);
 const std::string kCut =
     door("cut", 7260, "opens = [\"tcp/9090\"]\nflows = \"cut\"\nfor = \"45s\"\nmax = \"5m\"");
 const std::string kRun = door("run", 7280,
                               "opens = [\"tcp/25\"]\nrun = [\"/bin/true\"]\nrun_close = [\"/bin/true\"]\n"
-                              "cooldown = \"5s\"\nfor = \"20s\"\nmax = \"5m\"");
+                              "cooldown = \"5s\"\nfor = \"20s\"\nmax = \"5m\"") +
+                         closing(7280);
 const std::string kBare =
-    door("bare", 7300, "run = [\"/bin/true\"]\nrun_close = [\"/bin/true\"]\nfor = \"25s\"\nmax = \"5m\"");
+    door("bare", 7300, "run = [\"/bin/true\"]\nrun_close = [\"/bin/true\"]\nfor = \"25s\"\nmax = \"5m\"") +
+    closing(7300);
 const std::string kLong = door("long", 0, "opens = [\"tcp/22\"]\nfor = \"10m\"\nmax = \"2h\"");
 // With one, or cut by the other: both hold udp/53, which is asked for.
-const std::string kMosh = door("mosh", 7340, "opens = [\"udp/40-140\"]\nfor = \"40s\"\nmax = \"5m\"");
+const std::string kMosh =
+    door("mosh", 7340, "opens = [\"udp/40-140\"]\nfor = \"40s\"\nmax = \"5m\"") + closing(7340);
 const std::string kRtp = door("rtp", 7360,
                               "opens = [\"udp/50-150\", \"tcp/5060\"]\nclose = \"on-disconnect\"\n"
                               "linger = \"5s\"\nfor = \"20s\"\nmax = \"5m\"");

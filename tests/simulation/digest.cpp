@@ -50,6 +50,9 @@ void Digest::add(const StaticSets& sets) {
     add(left ? static_cast<std::uint64_t>(left->count()) : 0);
   }
   for (const auto& port : sets.knocks) add(number_of(port));
+  for (const auto protocol : sets.pings) add(static_cast<std::uint64_t>(protocol));
+  for (const auto& port : sets.kn1) add(number_of(port));
+  add(sets.kn1_icmp ? 1 : 0);
 }
 
 void Digest::add(const keeper::Steps& steps) {

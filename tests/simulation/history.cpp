@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "devices.hpp"
+
 namespace knock::simulation {
 namespace {
 
@@ -17,16 +19,17 @@ struct Weight {
   std::uint32_t weight;
 };
 constexpr std::array kWeights{
-    Weight{Kind::pass, 300},     Weight{Kind::stall, 6},     Weight{Kind::knock, 180},
-    Weight{Kind::stranger, 6},   Weight{Kind::open, 30},     Weight{Kind::close, 20},
-    Weight{Kind::reload, 16},    Weight{Kind::edit, 2},      Weight{Kind::confirm, 8},
-    Weight{Kind::off, 3},        Weight{Kind::on, 14},       Weight{Kind::status, 6},
-    Weight{Kind::save, 6},       Weight{Kind::syn, 120},     Weight{Kind::answer, 60},
-    Weight{Kind::data, 60},      Weight{Kind::end, 50},      Weight{Kind::disturb, 16},
-    Weight{Kind::meanwhile, 8},  Weight{Kind::off_alone, 3}, Weight{Kind::list, 3},
-    Weight{Kind::lose, 4},       Weight{Kind::fail, 6},      Weight{Kind::fail_look, 3},
-    Weight{Kind::disk_full, 2},  Weight{Kind::deaf, 1},      Weight{Kind::kill, 3},
-    Weight{Kind::kill_after, 5}, Weight{Kind::start, 6},     Weight{Kind::reboot, 1}};
+    Weight{Kind::pass, 300},    Weight{Kind::stall, 6},     Weight{Kind::knock, 180},
+    Weight{Kind::closing, 40},  Weight{Kind::scan, 2},      Weight{Kind::stranger, 6},
+    Weight{Kind::open, 30},     Weight{Kind::close, 20},    Weight{Kind::reload, 16},
+    Weight{Kind::edit, 2},      Weight{Kind::confirm, 8},   Weight{Kind::off, 3},
+    Weight{Kind::on, 14},       Weight{Kind::status, 6},    Weight{Kind::save, 6},
+    Weight{Kind::syn, 120},     Weight{Kind::answer, 60},   Weight{Kind::data, 60},
+    Weight{Kind::end, 50},      Weight{Kind::disturb, 16},  Weight{Kind::meanwhile, 8},
+    Weight{Kind::off_alone, 3}, Weight{Kind::list, 3},      Weight{Kind::lose, 4},
+    Weight{Kind::fail, 6},      Weight{Kind::fail_look, 3}, Weight{Kind::disk_full, 2},
+    Weight{Kind::deaf, 1},      Weight{Kind::kill, 3},      Weight{Kind::kill_after, 5},
+    Weight{Kind::start, 6},     Weight{Kind::reboot, 1}};
 
 constexpr std::uint32_t total(const auto& weights) {
   std::uint32_t sum = 0;
@@ -34,9 +37,12 @@ constexpr std::uint32_t total(const auto& weights) {
   return sum;
 }
 
-Kind draw_kind(Draw& draw) {
-  auto at = draw.below(total(kWeights));
-  for (const auto& one : kWeights) {
+constexpr std::array kSigned{Weight{Kind::packet, 40}, Weight{Kind::again, 30}, Weight{Kind::forged, 4},
+                             Weight{Kind::users, 6}, Weight{Kind::clock, 3}};
+
+Kind draw_kind(Draw& draw, std::span<const Weight> weights = kWeights) {
+  auto at = draw.below(total(weights));
+  for (const auto& one : weights) {
     if (at < one.weight) return one.kind;
     at -= one.weight;
   }
@@ -52,6 +58,9 @@ std::uint32_t draw_ms(Draw& draw) {
 constexpr std::array kErrors{EPERM, ENFILE, ENOBUFS, ENOMEM, EAGAIN};
 constexpr std::uint32_t kForeignKinds = 11; // without off_alone, an event of its own
 
+constexpr std::array<std::uint32_t, 9> kSigning{0, 1, 2,  3, 4,
+                                                7, 9, 10, 11}; // doors that take signed packets
+
 void draw_words(Draw& draw, Event& event) {
   const auto source = [&] { return draw.below(static_cast<std::uint32_t>(sources().size())); };
   const auto door = [&] { return draw.below(static_cast<std::uint32_t>(kDoors.size())); };
@@ -64,6 +73,11 @@ void draw_words(Draw& draw, Event& event) {
     event.b = source();
     event.c = draw.one_in(3) ? 1 + draw.below(200) : 0;
     break;
+  case Kind::closing:
+    event.a = door();
+    event.b = source();
+    break;
+  case Kind::scan: event.b = source(); break;
   case Kind::stranger: event.a = draw.below(3); break;
   case Kind::close:
     event.a = draw.one_in(6) ? 2 : draw.below(2);
@@ -107,6 +121,21 @@ void draw_words(Draw& draw, Event& event) {
     break;
   case Kind::fail_look: event.a = draw.one_in(2) ? EPERM : ENOBUFS; break;
   case Kind::kill_after: event.a = draw.below(4); break;
+  case Kind::packet:
+  case Kind::forged:
+    event.a = draw.below(kDevices);
+    event.b = draw.one_in(8) ? door() : kSigning[(2 * event.a + draw.below(3)) % kSigning.size()];
+    event.c = static_cast<std::uint32_t>(draw.next());
+    break;
+  case Kind::again:
+    event.a = draw.below(draw.one_in(3) ? 40 : 3);
+    event.b = draw.one_in(3) ? draw.below(1 + kDevices) : 0;
+    break;
+  case Kind::users:
+    event.a = draw.one_in(2) ? 0 : draw.below(kUserFiles);
+    event.b = draw.below(4) != 0 ? 1 : 0;
+    break;
+  case Kind::clock: event.a = draw.below(kClocks); break;
   default: break;
   }
 }
@@ -126,8 +155,20 @@ constexpr std::array<std::string_view, kForeignKinds> kForeignNames{"deletes the
                                                                     "deletes a guarded port",
                                                                     "loads what was listed",
                                                                     "flush ruleset and what was listed"};
-constexpr std::array<std::string_view, 8> kStepNames{"Bind",     "Instruct", "Dismiss", "Listen",
-                                                     "Remember", "Load",     "Unload",  "Commit"};
+constexpr std::array<std::string_view, 10> kStepNames{"Bind",     "Instruct", "Rekey", "Dismiss", "Listen",
+                                                      "Remember", "Mark",     "Load",  "Unload",  "Commit"};
+static_assert(kStepNames.size() == std::variant_size_v<keeper::Step>);
+
+constexpr std::array<std::string_view, kClocks> kClockNames{
+    "right and known to be", "unknown", "an hour ahead", "an hour behind", "ten minutes behind"};
+
+std::string packet_text(std::uint32_t device, std::uint32_t door, std::uint32_t drawn) {
+  constexpr std::array<std::string_view, 3> kOps{"open", "refresh", "close"};
+  const auto [op, age, elsewhere, unbound, ttl] = packet_words(drawn);
+  return fmt::format("{}: {} {}{}{}{}{}", sender(device).label, kOps[op], kDoors[door],
+                     age == 0 ? "" : fmt::format(", {} s old", age), elsewhere ? ", bound elsewhere" : "",
+                     unbound ? ", unbound" : "", ttl == 0 ? "" : fmt::format(", for {} s", ttl));
+}
 
 std::string text_of(const Event& event) {
   const auto [kind, wakes, a, b, c] = event;
@@ -135,6 +176,8 @@ std::string text_of(const Event& event) {
   case Kind::pass: return fmt::format("{} ms pass", a);
   case Kind::stall: return fmt::format("{} ms pass, the keeper gets no time", a);
   case Kind::knock: return fmt::format("knock door={} source={}", kDoors[a], source_text(b));
+  case Kind::closing: return fmt::format("closing knock door={} source={}", kDoors[a], source_text(b));
+  case Kind::scan: return fmt::format("source={} is a scanner", source_text(b));
   case Kind::stranger: return fmt::format("record of an unhonest engine, kind {}", a);
   case Kind::open: return fmt::format("knockctl open {} {} for={}s", kDoors[a], source_text(b), c);
   case Kind::close:
@@ -182,6 +225,13 @@ std::string text_of(const Event& event) {
   case Kind::kill_after: return fmt::format("SIGKILL after {} steps of the next round", a);
   case Kind::start: return "the daemon starts";
   case Kind::reboot: return "reboot";
+  case Kind::packet: return "signed packet of " + packet_text(a, b, c);
+  case Kind::again:
+    return fmt::format("the signed packet {} before the last again{}", a,
+                       b == 0 ? "" : ", from " + to_string(home_of(b - 1)));
+  case Kind::forged: return fmt::format("the engine forges, in the way {}: {}", c % 4, packet_text(a, b, c));
+  case Kind::users: return fmt::format("users.d become {}{}", a, b == 0 ? "" : ", and knockctl tells");
+  case Kind::clock: return fmt::format("the wall clock: {}", kClockNames[a]);
   }
   return {};
 }
@@ -199,9 +249,18 @@ std::string to_string(const Event& event) {
   return text_of(event) + (event.wakes || event.kind == Kind::pass ? "" : " (no round behind it)");
 }
 
+PacketWords packet_words(std::uint32_t drawn) {
+  constexpr std::array<std::uint32_t, 8> kOps{0, 0, 0, 0, 0, 1, 2, 2};
+  constexpr std::array<int, 8> kAges{0, 0, 0, 0, 0, 100, -20, 300};
+  constexpr std::array<std::uint32_t, 4> kTtls{0, 0, 40, 600};
+  const auto bits = [&](unsigned from, unsigned count) { return drawn >> from & ((1U << count) - 1); };
+  return {kOps[bits(0, 3)], kAges[bits(3, 3)], bits(6, 3) == 6, bits(6, 3) == 7, kTtls[bits(9, 2)]};
+}
+
 History draw_history(std::uint64_t seed, std::size_t events) {
   Draw draw{seed};
-  History history{seed, 0, !draw.one_in(3), draw.one_in(4), {}};
+  History history{seed, 0, !draw.one_in(3), draw.one_in(4), seed % 4 == 2, {}};
+  Draw of_signed{~seed}; // so that the others stay what they were
   history.config = draw.one_in(2) ? 0 : draw.below(static_cast<std::uint32_t>(configs().size()));
   // Some histories are calm, so that what takes minutes gets them.
   const bool calm = draw.one_in(3);
@@ -213,6 +272,26 @@ History draw_history(std::uint64_t seed, std::size_t events) {
     event.wakes = !draw.one_in(4);
     draw_words(draw, event);
     history.events.push_back(event);
+    if (!history.signs || of_signed.one_in(3) || history.events.size() == events) continue;
+    const auto add = [&](Kind kind) {
+      auto& more = history.events.emplace_back();
+      more.kind = kind;
+      more.wakes = !of_signed.one_in(4);
+      draw_words(of_signed, more);
+    };
+    if (!of_signed.one_in(20)) {
+      add(draw_kind(of_signed, kSigned));
+      continue;
+    }
+    // A crash or a boot around a packet; then its copy comes.
+    const bool boots = of_signed.one_in(4);
+    const bool within = !boots && of_signed.one_in(2);
+    if (within) add(Kind::kill_after);
+    add(Kind::packet);
+    if (!within) add(boots ? Kind::reboot : Kind::kill);
+    if (boots && of_signed.one_in(2)) add(Kind::clock);
+    add(Kind::start);
+    history.events.push_back({Kind::again, true, 0, 0, 0});
   }
   return history;
 }

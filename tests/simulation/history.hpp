@@ -30,6 +30,8 @@ struct Event {
     pass,     ///< a ms; rounds run when they are due
     stall,    ///< a ms in which no round runs
     knock,    ///< at door a by source b
+    closing,  ///< the closing knock of door a, which it may lack, by source b
+    scan,     ///< source b is ignored as a scanner
     stranger, ///< a record that no honest engine sends: a which
     open,     ///< door a to source b, for c seconds; 0: as the door says
     close,    ///< a 0: door b, behind the last `foreign`; 1: the grant b; 2: all; of source c - 1
@@ -57,6 +59,12 @@ struct Event {
     kill_after, ///< a steps of the next list
     start,
     reboot,
+    // only where `signs`
+    packet, ///< of device a, at door b; c: Said
+    again,  ///< the signed packet a before the last, from home of device b - 1; 0: from where it came
+    forged, ///< a packet of device a, at door b, altered in the way c by an engine that turned
+    users,  ///< users.d become a; b 1: and the daemon is told
+    clock,  ///< the wall clock is set: a which
   };
   Kind kind = Kind::pass;
   bool wakes = true; ///< a round runs right behind it
@@ -70,10 +78,12 @@ struct History {
   std::uint32_t config = 0; ///< it begins with
   bool resizes = true;      ///< Straw::resizes
   bool embed = false;       ///< in the admin's own table
+  bool signs = false;       ///< doors take signed packets, too
   std::vector<Event> events{};
 };
 History draw_history(std::uint64_t seed, std::size_t events);
 
+inline constexpr std::uint32_t kClocks = 5; ///< what `clock` sets
 inline constexpr std::array<std::string_view, 15> kDoors{"ssh",  "adm",  "idle", "disc", "uses",
                                                          "use2", "net",  "fwd",  "cut",  "run",
                                                          "bare", "long", "any",  "mosh", "rtp"};
@@ -89,6 +99,15 @@ const std::vector<Address>& sources();
 const Address& own_address();
 /// What the files may say; one of them is no config.
 const std::vector<std::shared_ptr<const ParsedConfig>>& configs(bool embed = false);
+/// What a signed packet asks for, as Event::c says it.
+struct PacketWords {
+  std::uint32_t op = 0;   ///< 0: open, 1: refresh, 2: close
+  int age = 0;            ///< seconds; its clock is behind by so many
+  bool elsewhere = false; ///< it is bound to another address than its own
+  bool unbound = false;
+  std::uint32_t ttl = 0; ///< seconds; 0: as the door says
+};
+PacketWords packet_words(std::uint32_t drawn);
 /// What `disturb` and `meanwhile` do.
 Foreign foreign_of(const Event& event, Instant now);
 

@@ -8,11 +8,13 @@
 ///   outlives   no element outlives its promise
 ///   lost       what was promised stays, unless its end, a hand, another process or a reload took it
 ///   cut        the end of one owner's grant does not end another's
+///   closed     a closing knock ends what its source holds of that door, and nothing else
 ///   came-back  what was taken back stays closed until it is asked for anew
 ///   trial      an unconfirmed port is not guarded for good
 ///   guard      what shall be guarded is, and comes back when it was removed; off is off
 ///   off        root's off without the daemon guards nothing behind one wake-up, until an `on` that was typed later
 ///   listed     what others added, and is not to go, is on the screen as it stands, and can be closed
+///   stamp, removed, until   of signed packets: laws_signed.hpp
 ///   told       each request has one answer, and it is true; each knock opens, extends, or is counted
 ///   rest       the rounds come to rest
 ///   same       the same history gives the same bytes
@@ -28,6 +30,7 @@
 #include <knock/open_grant.hpp>
 #include <knock/status.hpp>
 
+#include "laws_signed.hpp"
 #include "straw.hpp"
 
 namespace knock::simulation {
@@ -44,6 +47,7 @@ struct Owner {
   Address source{}; ///< the first address of a prefix
   std::uint16_t source_port = 0;
   Port port = kNoPort; ///< session: each connection is an owner
+  std::string by = "-";
   auto operator<=>(const Owner&) const = default;
 };
 std::string to_string(const Owner& owner);
@@ -52,6 +56,7 @@ struct Promise {
   enum class State : std::uint8_t { asked, open, over };
   State state = State::asked;
   std::vector<GrantKey> keys{};
+  std::vector<GrantKey> asked_keys{}; ///< beside them, by a configuration that may judge; it may refuse
   std::uint64_t id = 0;
   Instant asked{};
   Instant told{};   ///< open at least until then
@@ -68,6 +73,8 @@ struct Promise {
   bool heard = false;       ///< and the keeper was told so
   bool doubted = false;     ///< it may be gone: events were lost. It stands, or is told closed
   bool close_asked = false; ///< a request waits that may close it
+  bool knocked = false;     ///< a closing knock waits that may
+  bool to_close = false;    ///< and it is the last word
   bool used = false;        ///< a packet came in since it was asked for, or since its end moved last
   Instant last{};           ///< that packet
   bool adopted = false;     ///< at a start since
@@ -105,6 +112,9 @@ class Laws {
   };
   void let_in(const Address& source, Port port, const Passed& passed, Instant now);
   void added(const Change& element, const Straw& straw);
+  /// An engine that turned makes this of a device that signs.
+  void forged(const Kn1Record& record) { signed_.forged(record); }
+  void clock_set(const Straw& straw) { signed_.clock_set(straw); }
   /// No round runs from `since` to now: what ended a moment before is asked for late.
   void stalled(Instant since);
   /// A connection ended; the next round may hear it.
@@ -127,9 +137,15 @@ class Laws {
     bool exact = false; ///< all of these
   };
 
-  void ask(const Door& door, const Address& source, Via via, Millis open_for, Instant now);
+  void ask(const Door& door, Owner owner, Millis open_for, Instant now);
   void give_uses(const GrantKey& key, std::uint32_t uses);
-  void hear_knock(const Completed& record, const Config& config, bool off, Instant now);
+  void hear_records(const std::vector<Record>& records, const std::vector<const Config*>& configs, bool off,
+                    bool sure, Instant now);
+  void hear_knock(const Record& record, const Config& config, bool off, Instant now);
+  void hear_closing(const Record& record, const Door& door, bool sure);
+  void hear_signed(const std::vector<Kn1Record>& records, const std::vector<const Config*>& configs, bool off,
+                   Instant now);
+  void read_signed(std::string_view verb, const Owner& owner, const Config& config, const Straw& straw);
   void hear_open(const keeper::Asked& asked, const Config& config, Instant now);
   void hear_request(const keeper::Asked& asked, const Config& config, const Straw& straw, Instant now);
   static void take_terms(Promise& promise, const Door& door);
@@ -144,6 +160,11 @@ class Laws {
   // laws_check.cpp: the kernel against the book
   void check_elements(const Straw& straw);
   void check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw);
+  /// While none is judged, ends move all the same.
+  void follow_elements(const Straw& straw);
+  /// Returns whether it may end then.
+  [[nodiscard]] bool follow_end(Promise& promise, const GrantKey& key, Instant ends,
+                                const Straw& straw) const;
   /// Returns whether it is another's.
   bool check_foreign(const GrantKey& key, const Placed& placed, const Straw& straw);
   [[nodiscard]] bool is_shown(const GrantKey& key, const Placed& placed, Instant now) const;
@@ -155,6 +176,10 @@ class Laws {
   void check_promises(const Config& config, const Straw& straw);
   void check_promise(const Owner& owner, const Promise& promise, const Straw& straw);
   [[nodiscard]] bool is_shared(const Owner& owner, const GrantKey& key) const;
+  /// Whether a saved list that was loaded brought an element of it.
+  [[nodiscard]] bool is_listed(const Promise& promise) const;
+  /// Behind the closing knocks that do not wait any more.
+  void check_closed(bool off, const Straw& straw);
   void check_guard(const Config& config, bool off, const Straw& straw);
   void check_off(bool off, const Straw& straw);
   void check_foreign_closed(const Request& request, const Straw& straw);
@@ -165,6 +190,7 @@ class Laws {
   void check_trials(const Config& config, bool off, const Straw& straw);
 
   std::map<Owner, Promise> book_;
+  SignedLaws signed_;
   std::map<std::pair<Address, Port>, std::int64_t> uses_left_; ///< at most
   std::set<std::pair<Address, Port>> silent_uses_;             ///< spent by a connection that was known
   struct Added {
@@ -176,6 +202,7 @@ class Laws {
   std::optional<std::int64_t> off_alone_;             ///< by root, when
   std::vector<Instant> breaks_;                       ///< of the last minute
   std::set<GrantKey> taken_over_;                     ///< of these, by a start that found them
+  std::set<GrantKey> listed_;                         ///< of these, by a saved list that was loaded
   std::map<std::pair<Address, Port>, Instant> ended_; ///< when the end of the last was heard
   std::set<GrantKey> connected_;                      ///< connections that ever were
   std::map<Port, Instant> trials_;                    ///< ports guarded until then
@@ -186,6 +213,8 @@ class Laws {
   std::set<GrantKey> untold_; ///< connections that go on: the daemon was killed between its load and its word
   struct {
     std::int64_t silent = 0;        ///< that opened nothing, as far as was told
+    std::int64_t closing = 0;       ///< counted where the kernel refused them, and only there
+    std::int64_t scans = 0;         ///< to be told
     std::uint64_t refused = 0;      ///< counted until then
     std::optional<Instant> since{}; ///< they wait
     bool unsure = false;            ///< off, or sums instead of lines
@@ -193,17 +222,18 @@ class Laws {
     std::uint32_t lines = 0; ///< in this second
   } knocks_;                 ///< since they were last compared
   struct {
-    Instant trouble{};       ///< something failed last
-    Instant started{};       ///< the daemon; it knows of no connection that ended before
-    Instant broke{};         ///< another process broke the table last
-    Instant off{};           ///< root turned it off alone last
-    bool off_heard = false;  ///< and the keeper woke up since
-    bool off_whole = false;  ///< it took the table away
-    Instant unheard{};       ///< another process did something last, and nobody listened
-    bool flows_lost = false; ///< events, since the last rest
-    bool lost = false;       ///< and it was not seen whole since
-    bool loaded = false;     ///< the boot file, by another process, while nobody listened
-    bool changed = true;     ///< there is something to look at
+    Instant trouble{};                   ///< something failed last
+    Instant started{};                   ///< the daemon; it knows of no connection that ended before
+    Instant broke{};                     ///< another process broke the table last
+    Instant off{};                       ///< root turned it off alone last
+    std::optional<Instant> off_learnt{}; ///< and the keeper heard of it
+    bool off_heard = false;              ///< and the keeper woke up since
+    bool off_whole = false;              ///< it took the table away
+    Instant unheard{};                   ///< another process did something last, and nobody listened
+    bool flows_lost = false;             ///< events, since the last rest
+    bool lost = false;                   ///< and it was not seen whole since
+    bool loaded = false;                 ///< the boot file, by another process, while nobody listened
+    bool changed = true;                 ///< there is something to look at
   } lately_;
   std::optional<Violation> broken_;
 };

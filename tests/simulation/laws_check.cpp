@@ -46,6 +46,16 @@ bool is_within(const Address& source, const GrantKey& key) {
   return masked(source, length) == key.source;
 }
 
+Owner owner_of(const OpenGrant& said, const GrantKey& key) {
+  return {said.door, said.via, key.source, key.source_port, key.set == GrantSet::session ? key.port : kNoPort,
+          said.by};
+}
+
+/// So much longer than it was promised may an element stand.
+Millis grace_of(const GrantKey& key) {
+  return key.set == GrantSet::forward ? kForwardOutlives + kRounding : kRounding;
+}
+
 bool has_connection(const Promise& promise, const Straw& straw) {
   return std::any_of(
       straw.connections.alive.begin(), straw.connections.alive.end(), [&](const Connection& one) {
@@ -65,12 +75,18 @@ void Laws::rest(const Config& config, bool off, const Straw& straw,
     for (const auto& [ticket, waits] : waiting_)
       if (waits.at + kPatience < straw.now)
         return breach("told", fmt::format("{} has no answer", waits.asked.request.verb));
+  check_closed(off, straw);
   if (!std::exchange(lately_.changed, false)) return;
   lately_.flows_lost = false;
   // Off, or where nothing is guarded, an element means nothing; what still stands then is judged when it does.
   const bool guards = straw.table && !straw.table->guarded_now(straw.now).empty();
   shown_ = foreign_.empty() ? std::vector<StatusGrant>{} : shown();
-  if (!off && (guards || any_enabled(config))) check_elements(straw);
+  if (!off && (guards || any_enabled(config)))
+    check_elements(straw);
+  else
+    follow_elements(straw);
+  if (!off && !is_hurt(straw.now) && !is_unheard(straw) && straw.is_whole() && foreign_.empty())
+    if (auto broken = signed_.check(config, straw)) breach(broken->first, broken->second);
   if (!off) check_promises(config, straw); // what others do is not heeded then
   check_guard(config, off, straw);
   removals_heard_.clear();
@@ -85,13 +101,11 @@ void Laws::check_elements(const Straw& straw) {
 }
 
 void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now, const Straw& straw) {
-  const auto grace = key.set == GrantSet::forward ? kForwardOutlives + kRounding : kRounding;
-  if (key.set == GrantSet::forward && placed.ends <= now + grace) return; // of nobody any more
+  if (key.set == GrantSet::forward && placed.ends <= now + grace_of(key)) return; // of nobody any more
   if (check_foreign(key, placed, straw)) return;
   const auto said = parse_comment(placed.comment);
   if (!said) return breach("let-in", fmt::format("{} has no owner: {}", text_of(key), placed.comment));
-  const Owner owner{said->door, said->via, key.source, key.source_port,
-                    key.set == GrantSet::session ? key.port : kNoPort};
+  const auto owner = owner_of(*said, key);
   const auto found = book_.find(owner);
   if (untold_.contains(key)) return;
   // Of very many sessions that begin at once, the last have no line; of very many that end neither.
@@ -113,17 +127,35 @@ void Laws::check_element(const GrantKey& key, const Placed& placed, Instant now,
   if (std::find(promise.keys.begin(), promise.keys.end(), key) == promise.keys.end() && !promise.vague)
     return breach("let-in", what + ", not promised");
   if (promise.state == Promise::State::over)
-    return breach(promise.why == "hand" || promise.why == "foreign" ? "came-back" : "outlives",
+    return breach(promise.why == "hand" || promise.why == "knock" || promise.why == "foreign" ? "came-back"
+                                                                                              : "outlives",
                   what + ", closed by " + promise.why);
   if (lingers(promise, straw))
     promise.bound =
         std::min(promise.bound, std::max(*last_end(promise) + kSilence + promise.linger, promise.arrive));
-  if (placed.ends <= promise.bound + grace) return;
-  if (!may_go_on(promise, placed.ends - (grace - kRounding), straw))
-    return breach("outlives", fmt::format("{}, promised for {} ms", what, ms(now, promise.bound)));
-  promise.bound = std::max(promise.bound, placed.ends - grace);
+  if (!follow_end(promise, key, placed.ends, straw))
+    breach("outlives", fmt::format("{}, promised for {} ms", what, ms(now, promise.bound)));
+}
+
+bool Laws::follow_end(Promise& promise, const GrantKey& key, Instant ends, const Straw& straw) const {
+  const auto grace = grace_of(key);
+  if (ends <= promise.bound + grace) return true;
+  if (!may_go_on(promise, ends - (grace - kRounding), straw)) return false;
+  promise.bound = std::max(promise.bound, ends - grace);
   if (promise.close == Close::on_idle) // once for what came until then
-    promise.used = promise.last + kRounding >= placed.ends - (grace - kRounding) - promise.idle;
+    promise.used = promise.last + kRounding >= ends - (grace - kRounding) - promise.idle;
+  return true;
+}
+
+void Laws::follow_elements(const Straw& straw) {
+  if (!straw.table) return;
+  for (const auto& set : straw.table->sets)
+    if (set)
+      for (const auto& [key, placed] : set->placed) {
+        const auto said = parse_comment(placed.comment);
+        const auto found = said ? book_.find(owner_of(*said, key)) : book_.end();
+        if (found != book_.end()) (void)follow_end(found->second, key, placed.ends, straw);
+      }
 }
 
 bool Laws::check_foreign(const GrantKey& key, const Placed& placed, const Straw& straw) {
@@ -141,13 +173,15 @@ bool Laws::check_foreign(const GrantKey& key, const Placed& placed, const Straw&
     breach("listed", text_of(key) + " of another hand is not on the screen as it stands");
   if (!ours) return true;
   if (placed.ends == kNever) breach("outlives", text_of(key) + " is taken for ours, and has no end");
-  if (taken_over_.contains(key) || key.set == GrantSet::uses) return true;
+  if (taken_over_.contains(key) || untold_.contains(key) || key.set == GrantSet::uses) return true;
   const bool owned = std::any_of(book_.begin(), book_.end(), [&](const auto& entry) {
     const auto& keys = entry.second.keys;
     return entry.second.state != Promise::State::over &&
            std::find(keys.begin(), keys.end(), key) != keys.end();
   });
-  if (!owned) breach("came-back", text_of(key) + " was put by another process, for nobody");
+  // Put in the moment in which an element of another hand went, it stands in its place: listed, to be closed.
+  if (!owned && !is_shown(key, placed, straw.now))
+    breach("came-back", text_of(key) + " was put by another process, for nobody");
   return true;
 }
 
@@ -155,7 +189,7 @@ bool Laws::is_shown(const GrantKey& key, const Placed& placed, Instant now) cons
   constexpr Millis kSlack{2'000};
   const auto port = key.set == GrantSet::range ? knock::to_string(range_of(key)) : knock::to_string(key.port);
   return std::any_of(shown_.begin(), shown_.end(), [&](const StatusGrant& one) {
-    if (one.source != knock::to_string(key.source) ||
+    if (one.via != "foreign" || one.source != knock::to_string(key.source) ||
         std::find(one.ports.begin(), one.ports.end(), port) == one.ports.end())
       return false;
     if (placed.ends == kNever || !one.left_ms) return placed.ends == kNever && !one.left_ms;
@@ -167,10 +201,11 @@ bool Laws::is_shown(const GrantKey& key, const Placed& placed, Instant now) cons
 void Laws::check_foreign_closed(const Request& waits, const Straw& straw) {
   const auto& request = waits.asked.request;
   if (request.find("source") || (!request.find("all") && request.find("what") != "foreign")) return;
-  if (is_hurt(straw.now) || is_unheard(straw)) return;
+  if (is_hurt(straw.now) || is_unheard(straw) || !straw.is_whole()) return; // off, it stays broken
   std::erase_if(foreign_, [&](const auto& entry) {
     const auto& [key, added] = entry;
     if (added.at >= waits.at || parse_comment(added.comment)) return false;
+    if (key.set == GrantSet::forward) return false; // it lets nobody in, is not listed, and ends by itself
     const auto* placed = straw.table ? straw.table->find(key, straw.now) : nullptr;
     if (placed != nullptr && placed->comment == added.comment)
       breach("told", text_of(key) + " was answered closed, and stands");
@@ -230,6 +265,11 @@ bool Laws::is_shared(const Owner& owner, const GrantKey& key) const {
   });
 }
 
+bool Laws::is_listed(const Promise& promise) const {
+  return std::any_of(promise.keys.begin(), promise.keys.end(),
+                     [&](const GrantKey& key) { return listed_.contains(key); });
+}
+
 /// While something fails, or the table is gone, what was promised may be missing: the guard has its own law.
 void Laws::check_promises(const Config& config, const Straw& straw) {
   const bool unheard = !straw.bindings.events.empty() || straw.bindings.overran;
@@ -275,6 +315,17 @@ void Laws::check_promise(const Owner& owner, const Promise& promise, const Straw
                               ms(now, until),
                               placed == nullptr ? std::string("is gone")
                                                 : fmt::format("ends in {} ms", ms(now, placed->ends))));
+  }
+}
+
+/// What the kernel did not take is told, and was no closing knock.
+void Laws::check_closed(bool off, const Straw& straw) {
+  if (knocks_.since) return; // they wait
+  const bool judged = !off && straw.is_whole() && !is_hurt(straw.now);
+  for (auto& [owner, promise] : book_) {
+    if (promise.to_close && judged && promise.state == Promise::State::open && !promise.vague)
+      breach("closed", to_string(owner) + " is open behind a closing knock");
+    promise.knocked = promise.to_close = false;
   }
 }
 
@@ -367,10 +418,14 @@ void Laws::disturbed(Straw& straw, bool alive) {
     off_alone_ = others.off;
     lately_.off = straw.now;
     lately_.off_heard = false;
+    lately_.off_learnt.reset();
     lately_.off_whole = others.off_whole;
     lately_.changed = knocks_.unsure = true;
   }
-  for (const auto& element : others.put) added(element, straw);
+  for (const auto& element : others.put) {
+    added(element, straw);
+    listed_.insert(element.key);
+  }
   if (others.removed.empty() && !others.broke && !others.loaded) return;
   lately_.changed = true;
   if (alive && !straw.bindings.listens) lately_.unheard = straw.now;
@@ -415,16 +470,20 @@ void Laws::stalled(Instant since) {
 }
 
 void Laws::count(std::uint64_t refused, bool waits, Instant now) {
+  signed_.rest(waits);
   if (waits) {
     if (!knocks_.since) knocks_.since = now;
     if (*knocks_.since + kPatience < now) breach("told", "knocks wait, and are neither opened nor refused");
     return;
   }
   const auto counted = static_cast<std::int64_t>(refused - knocks_.refused);
-  if (counted != knocks_.silent && !knocks_.unsure)
+  if (knocks_.scans != 0 && !knocks_.unsure)
+    breach("told", fmt::format("of {} scanners there is no line", knocks_.scans));
+  const bool fits = counted >= knocks_.silent && counted <= knocks_.silent + knocks_.closing;
+  if (!fits && !knocks_.unsure)
     breach("told", fmt::format("{} of the knocks and openings by hand opened nothing, and {} are counted",
                                knocks_.silent, counted));
-  knocks_.silent = 0;
+  knocks_.silent = knocks_.closing = knocks_.scans = 0;
   knocks_.refused = refused;
   knocks_.since.reset();
   knocks_.unsure = knocks_.lines >= kAuditLines && now - knocks_.lines_begun < Seconds{2};
@@ -452,15 +511,23 @@ void Laws::started(const Straw& straw, const Config& config) {
       there = there && placed != nullptr;
       any = any || placed != nullptr;
       if (placed != nullptr) promise.arrive = std::max(promise.arrive, placed->ends);
+      if (said && listed_.contains(key) && foreign_.contains(key)) // one end for all of its ports
+        promise.bound = std::max(promise.bound, std::min(placed->ends, said->cap));
       if (said && foreign_.contains(key)) promise.told = std::min({promise.told, placed->ends, said->cap});
       const bool counted = placed != nullptr && placed->traffic.packets != 0;
       promise.used = promise.used || counted;
       promise.counted = promise.counted || counted;
-      named = named && said && said->door == owner.door && said->via == owner.via && !foreign_.contains(key);
+      named = named && said && said->door == owner.door && said->via == owner.via && said->by == owner.by &&
+              !foreign_.contains(key);
     }
     promise.came = promise.came || has_connection(promise, straw);
     if (there && named) continue;
-    const bool due = promise.told > straw.now && promise.state == Promise::State::open && !promise.used;
+    const auto ended = last_end(promise);
+    const bool hung_up = promise.close == Close::on_disconnect && promise.came && ended &&
+                         !has_connection(promise, straw) &&
+                         (*ended == Instant::max() || *ended + promise.linger <= straw.now);
+    const bool due =
+        promise.told > straw.now && promise.state == Promise::State::open && !promise.used && !hung_up;
     if (!there && due && !promise.vague && !promise.removed && !promise.doubted && !lately_.lost)
       breach("lost", to_string(owner) + " went in a crash");
     promise.vague = true;
@@ -493,6 +560,7 @@ void Laws::started(const Straw& straw, const Config& config) {
   }
   for (const auto& [key, ends] : foreign_)
     if (straw.table && straw.table->find(key, straw.now) != nullptr) taken_over_.insert(key);
+  signed_.follow(config);
   lately_.started = straw.now;
   if (off_alone_) off_alone_ = 0; // any `on` that this daemon hears
   lately_.loaded = false;
@@ -500,11 +568,13 @@ void Laws::started(const Straw& straw, const Config& config) {
 }
 
 void Laws::rebooted() {
+  signed_.rebooted();
   book_.clear();
   uses_left_.clear();
   silent_uses_.clear();
   foreign_.clear();
   taken_over_.clear();
+  listed_.clear();
   connected_.clear();
   ended_.clear();
   waiting_.clear();
@@ -512,6 +582,7 @@ void Laws::rebooted() {
   knocks_ = {};
   for (auto& [port, until] : trials_) until = {};
   lately_.trouble = lately_.broke = lately_.off = {};
+  lately_.off_learnt.reset();
   breaks_.clear();
 }
 

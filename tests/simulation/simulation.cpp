@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "devices.hpp"
 #include "digest.hpp"
 
 namespace knock::simulation {
@@ -21,12 +22,16 @@ constexpr std::size_t kMostRounds = 120; // that follow each other at once
 /// The world, the keeper in it, and the book.
 class Player {
  public:
-  Player(const History& history, bool tell) : tell_(tell) {
+  Player(const History& history, bool tell) : tell_(tell), files_{history.embed, history.signs} {
     straw_.now = Instant{Seconds{1'000}};
     straw_.resizes = history.resizes;
     straw_.embed = history.embed;
     if (history.embed) straw_.load_admins();
-    straw_.disk.config = configs(history.embed)[history.config];
+    straw_.disk.config = files_.text(history.config);
+    Ceilings known; // who has no clock was heard of before
+    for (std::uint32_t at = 0; at < kDevices; ++at)
+      if (sender(at).counter) known.keys[sender(at).keys.kid] = {};
+    if (history.signs) straw_.disk.ceilings = encode_ceilings(known);
     straw_.connections.here = own_address();
   }
   void play(const Event& event);
@@ -39,9 +44,16 @@ class Player {
   void round();
   void rounds();
   void one_round();
-  void knock(std::string_view door, const Address& source);
+  void knock(std::string_view door, const Address& source, RecordKind kind = RecordKind::knock);
   void request(std::string verb, std::map<std::string, std::string, std::less<>> values = {});
   void reload(const Event& event);
+  void packet(const Event& event);
+  void again(const Event& event);
+  void forge(const Event& event);
+  void edit_users(const Event& event);
+  void set_clock(std::uint32_t which);
+  Kn1Record packet_of(const Event& event);
+  void hear(const Kn1Record& record);
   void send(const Address& source, std::uint16_t source_port, Port port, bool syn);
   void use_connection(const Event& event);
   void fault(const Event& event);
@@ -51,7 +63,18 @@ class Player {
   void save();
   [[nodiscard]] bool is_off() const { return machine_->state().kept.memory.off_since.has_value(); }
 
+  /// What the files say: doors in one of their ways, users in another.
+  struct Files {
+    bool embed = false, signs = false;
+    std::uint32_t config = 0, users = 0;
+    std::shared_ptr<const ParsedConfig> text(std::uint32_t of_doors) {
+      config = of_doors;
+      return signs ? files(embed, config, users) : configs(embed)[config];
+    }
+  };
+
   bool tell_;
+  Files files_;
   Straw straw_;
   Laws laws_;
   Digest digest_;
@@ -60,6 +83,8 @@ class Player {
   std::optional<Instant> next_;
   std::uint64_t last_ticket_ = 0;
   std::size_t rounds_ = 0;
+  std::vector<Kn1Record> sent_; // signed packets
+  std::uint64_t stamps_ = 0;    // how many were made; and the counter of who has no clock
 };
 
 void Player::start() {
@@ -127,7 +152,7 @@ void Player::rounds() {
   std::uint64_t refused = 0;
   for (const auto& [reason, count] : machine_->state().tally.refused) refused += count;
   const auto& work = machine_->state().work;
-  laws_.count(refused, !work.completed.empty() || !work.jobs.empty(), straw_.now);
+  laws_.count(refused, !work.completed.empty() || !work.kn1.empty() || !work.jobs.empty(), straw_.now);
   laws_.rest(machine_->config(), is_off(), straw_,
              [&] { return keeper::status_of(machine_->state(), {}, straw_.now, straw_.wall()).grants; });
 }
@@ -144,12 +169,9 @@ void Player::pass(Instant until) {
   straw_.now = until;
 }
 
-void Player::knock(std::string_view door, const Address& source) {
+void Player::knock(std::string_view door, const Address& source, RecordKind kind) {
   if (!machine_ || !straw_.bindings.engine) return;
-  Completed record;
-  record.door = door_id(door);
-  record.source = source;
-  pending_.completed.push_back(record);
+  pending_.completed.push_back({kind, kind == RecordKind::scan ? DoorId{} : door_id(door), source, 0});
 }
 
 void Player::request(std::string verb, std::map<std::string, std::string, std::less<>> values) {
@@ -158,10 +180,70 @@ void Player::request(std::string verb, std::map<std::string, std::string, std::l
 }
 
 void Player::reload(const Event& event) {
-  straw_.disk.config = configs(straw_.embed)[event.a];
+  straw_.disk.config = files_.text(event.a);
   if (event.b == 0) return request("reload");
   if (event.b == 2) return request("reload", {{"now", "1"}});
   request("reload", {{"confirm", fmt::format("{}s", event.c)}});
+}
+
+Kn1Record Player::packet_of(const Event& event) {
+  const auto& from = sender(event.a);
+  const auto words = packet_words(event.c);
+  const auto& door = kDoors[event.b];
+  Asks asks{door, kn1::Op::open, {}, Seconds{words.ttl}};
+  if (words.op == 0 && (door == "run" || door == "bare")) asks.op = kn1::Op::run;
+  if (words.op == 1) asks.op = kn1::Op::refresh;
+  if (words.op == 2) asks.op = kn1::Op::close;
+  if (!words.unbound) asks.src = words.elsewhere ? sources().back() : home_of(event.a);
+  const auto now = static_cast<std::int64_t>(straw_.clock().now);
+  const auto stamp = from.counter ? 0 : now - words.age * std::int64_t{1'000'000'000};
+  return sealed(from, asks, static_cast<std::uint64_t>(stamp) + ++stamps_, home_of(event.a));
+}
+
+void Player::hear(const Kn1Record& record) {
+  if (machine_ && straw_.bindings.engine) pending_.kn1.push_back(record);
+}
+
+void Player::packet(const Event& event) {
+  sent_.push_back(packet_of(event));
+  hear(sent_.back());
+}
+
+/// A copy of another address: of what is bound to none, it would be the one that opens.
+void Player::again(const Event& event) {
+  if (event.a >= sent_.size()) return;
+  auto record = sent_[sent_.size() - 1 - event.a];
+  const bool unbound = record.head.kid == sender(2).keys.kid;
+  if (event.b != 0 && !unbound) record.source = home_of(event.b - 1);
+  hear(record);
+}
+
+/// Of a device that signs, without its key: another door, another client, another time, another device.
+void Player::forge(const Event& event) {
+  auto record = packet_of(event);
+  if (sender(event.a).keys.mode != kn1::Mode::signed_key) return;
+  const auto at = event.c / 4 % 8;
+  switch (event.c % 4) {
+  case 0: record.plain.bytes[at] ^= 1U; break;
+  case 1: record.head.e[at] ^= 1U; break;
+  case 2: record.head.kid = sender(event.a == 0 ? 3 : 0).keys.kid; break;
+  default: record.plain.bytes[record.plain.size - 1 - at] ^= 1U; break;
+  }
+  laws_.forged(record);
+  hear(record);
+}
+
+void Player::edit_users(const Event& event) {
+  files_.users = event.a;
+  straw_.disk.config = files_.text(files_.config);
+  if (event.b != 0) request("users-read");
+}
+
+void Player::set_clock(std::uint32_t which) {
+  constexpr std::array<std::int64_t, kClocks> kAhead{0, 0, 3'600, -3'600, -600};
+  laws_.clock_set(straw_);
+  straw_.clock_good = which != 1;
+  if (which != 1) straw_.clock_ahead = kAhead.at(which);
 }
 
 void Player::send(const Address& source, std::uint16_t source_port, Port port, bool syn) {
@@ -252,6 +334,8 @@ void Player::play(const Event& event) {
     straw_.now += Millis{event.a};
     break;
   case Kind::knock: knock(kDoors[event.a], source); break;
+  case Kind::closing: knock(kDoors[event.a], source, RecordKind::closing); break;
+  case Kind::scan: knock({}, source, RecordKind::scan); break;
   case Kind::stranger:
     knock(event.a == 0 ? "nowhere" : "ssh", event.a == 1   ? own_address()
                                             : event.a == 2 ? *parse_address("127.0.0.1")
@@ -276,7 +360,7 @@ void Player::play(const Event& event) {
     break;
   }
   case Kind::reload: reload(event); break;
-  case Kind::edit: straw_.disk.config = configs(straw_.embed)[event.a]; break;
+  case Kind::edit: straw_.disk.config = files_.text(event.a); break;
   case Kind::confirm:
     if (event.a == 1)
       request("confirm", {{"anyway", "1"}});
@@ -313,6 +397,11 @@ void Player::play(const Event& event) {
     straw_.now = Instant{Seconds{10}};
     laws_.rebooted();
     return;
+  case Kind::packet: packet(event); break;
+  case Kind::again: again(event); break;
+  case Kind::forged: forge(event); break;
+  case Kind::users: edit_users(event); break;
+  case Kind::clock: set_clock(event.a); break;
   default: fault(event); break;
   }
   if (event.wakes) round();

@@ -11,6 +11,8 @@
 namespace knock::simulation {
 namespace {
 
+constexpr std::int64_t kBoot = 1'790'000'000; // of the epoch; when time began
+
 template<class T>
 constexpr std::size_t kind_of = keeper::Step(T{}).index();
 
@@ -53,6 +55,9 @@ keeper::Seen Straw::look(const keeper::Ask& ask) {
     if (!connections.lives(flow)) seen.gone.push_back(flow);
   if (ask.config) seen.config = *disk.config;
   if (ask.memory) seen.memory = keeper::MemorySeen{disk.unconfirmed, disk.off, disk.last_good};
+  if (ask.stamps) seen.stamps = keeper::StampsSeen{stamps, disk.ceilings, {}};
+  if (ask.stamps && disk.ceilings_error != 0)
+    seen.stamps->value().ceilings_error = error_of(disk.ceilings_error);
   if (ask.boot_file) {
     if (disk.boot_file)
       seen.boot_file = *disk.boot_file;
@@ -92,6 +97,8 @@ int Straw::act(const keeper::Step& step, keeper::Outcome& outcome) {
   if (const auto* listen = std::get_if<keeper::Listen>(&step)) return act(*listen, outcome);
   if (const auto* remember = std::get_if<keeper::Remember>(&step)) return act(*remember);
   if (const auto* load = std::get_if<keeper::Load>(&step)) return act(*load, outcome);
+  if (const auto* mark = std::get_if<keeper::Mark>(&step)) return act(*mark);
+  if (const auto* rekey = std::get_if<keeper::Rekey>(&step)) return act(*rekey);
   if (const auto* unload = std::get_if<keeper::Unload>(&step)) return act(*unload);
   if (const auto* commit = std::get_if<keeper::Commit>(&step)) return act(*commit, outcome);
   bindings.groups.reset();
@@ -126,12 +133,28 @@ int Straw::act(const keeper::Listen& listen, keeper::Outcome& outcome) {
 int Straw::act(const keeper::Remember& remember) {
   if (disk.error != 0) return std::exchange(disk.error, 0);
   using File = keeper::Remember::File;
-  if (remember.file == File::off && remember.text.empty() && !disk.off.empty() && disk.off != remember.over)
-    return ECANCELED;
+  if (remember.file == File::off && !disk.off.empty() && disk.off != remember.over)
+    return remember.text.empty() ? ECANCELED : 0; // as RealWorld
   (remember.file == File::off           ? disk.off
    : remember.file == File::unconfirmed ? disk.unconfirmed
+   : remember.file == File::ceilings    ? disk.ceilings
                                         : disk.last_good) = remember.text;
   return 0;
+}
+
+int Straw::act(const keeper::Mark& mark) {
+  if (!stamps) stamps.emplace();
+  stamps->good_since = mark.good_since;
+  for (const auto& one : mark.marks) {
+    std::erase_if(stamps->marks, [&](const StampMark& other) { return other.slot == one.slot; });
+    stamps->marks.push_back(one);
+  }
+  return 0;
+}
+
+int Straw::act(const keeper::Rekey& rekey) {
+  keys = Kn1Keys::decode(rekey.keys);
+  return keys ? 0 : EINVAL;
 }
 
 /// As Gate::load. libnftables names no element, and the error is EINVAL for whatever it is.
@@ -187,7 +210,8 @@ int Straw::act(const keeper::Commit& commit, keeper::Outcome& outcome) {
 
 void Straw::hear(keeper::Heard& heard) {
   heard.now = now;
-  heard.wall = wall();
+  heard.wall = static_cast<std::int64_t>(clock().now / 1'000'000'000);
+  heard.clock = clock();
   heard.off = disk.off;
   if (std::exchange(bindings.overran, false)) {
     heard.disturbances.emplace_back();
@@ -271,8 +295,13 @@ bool Straw::is_whole() const {
 }
 
 std::int64_t Straw::wall() const {
-  constexpr std::int64_t kBoot = 1'790'000'000;
   return kBoot + std::chrono::floor<Seconds>(now.time_since_epoch()).count();
+}
+
+WallClock Straw::clock() const {
+  const auto ran = earlier_boots + std::chrono::floor<Millis>(now.time_since_epoch());
+  const Millis shown = Seconds{kBoot + clock_ahead} + ran;
+  return {static_cast<Stamp>(std::chrono::nanoseconds(shown).count()), clock_good};
 }
 
 std::int64_t Straw::stamp() {
@@ -282,14 +311,18 @@ std::int64_t Straw::stamp() {
 
 void Straw::kill() {
   bindings = {};
+  keys.reset();
   connections.listen(false);
   faults = {};
   killed_ = true;
 }
 
 void Straw::reboot() {
+  stamps.reset();
   kill();
   stamped_ = 0;
+  earlier_boots += std::chrono::floor<Millis>(now.time_since_epoch());
+  clock_good = false;
   boot += '+';
   table.reset();
   connections.alive.clear();

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include <knock/kn1_keys.hpp>
+
 #include "straw_flows.hpp"
 #include "straw_table.hpp"
 
@@ -53,6 +55,8 @@ struct Disk {
   std::string unconfirmed{};
   std::string off{};
   std::string last_good{};
+  std::string ceilings{};
+  int ceilings_error = 0;                       ///< errno of reading them
   std::shared_ptr<const ParsedConfig> config{}; ///< the files, as they would be parsed now
   std::optional<std::string> boot_file{};       ///< its text
   Saved saved{};                                ///< what it says; no config: there is none
@@ -109,6 +113,7 @@ class Straw : public keeper::World {
   /// Milliseconds of the epoch, as a command that is typed now notes them: no two the same.
   std::int64_t stamp();
   [[nodiscard]] std::int64_t wall() const;
+  [[nodiscard]] WallClock clock() const;
   /// `nft list ruleset > file`.
   void list();
   /// A daemon starts.
@@ -121,6 +126,11 @@ class Straw : public keeper::World {
   Disk disk{};
   Faults faults{};
   Bindings bindings{};
+  std::optional<StampRun> stamps{}; ///< kn1.run: it ends with the boot
+  std::optional<Kn1Keys> keys{};    ///< of the engine
+  std::int64_t clock_ahead = 0;     ///< seconds; of the wall clock
+  bool clock_good = true;           ///< and it is known to be right
+  Millis earlier_boots{};           ///< so long they ran
   struct {
     std::vector<GrantKey> removed{};   ///< elements deleted, while their set stayed
     bool broke = false;                ///< table, set, rules or what is guarded
@@ -138,6 +148,8 @@ class Straw : public keeper::World {
   int act(const keeper::Instruct& instruct);
   int act(const keeper::Listen& listen, keeper::Outcome& outcome);
   int act(const keeper::Remember& remember);
+  int act(const keeper::Mark& mark);
+  int act(const keeper::Rekey& rekey);
   int act(const keeper::Load& load, keeper::Outcome& outcome);
   int act(const keeper::Unload& unload);
   int act(const keeper::Commit& commit, keeper::Outcome& outcome);

@@ -218,7 +218,9 @@ TEST_CASE("steps stop at the first failure, and at a kill; others act between tw
   CHECK(torn.done == 1);
   CHECK(torn.error->code == ENOENT);
   world.straw.faults.kill_after = 1;
-  CHECK(world.straw.carry_out({keeper::Remember{keeper::Remember::File::off, "", world.straw.disk.off}, remember}).done == 1);
+  CHECK(world.straw
+            .carry_out({keeper::Remember{keeper::Remember::File::off, "", world.straw.disk.off}, remember})
+            .done == 1);
   CHECK(world.straw.killed());
   CHECK(world.straw.disk.off.empty());
 }

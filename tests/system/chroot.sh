@@ -30,7 +30,7 @@ build_in_chroot() { # SCRIPT WORD [NAME=VALUE...]
   cp "$KNOCKGATE_BUILD/deb/$here"/knockgate_*.{dsc,orig.tar.gz,debian.tar.xz} "$chroot/build/"
   chroot "$chroot" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "${@:3}" \
     sh -ec "cd /build && dpkg-source -x ./*.dsc s && cd s && $1" "$2" >"$out/build.log" 2>&1 ||
-    { grep -E 'error|FAILED|Failed|dh_' "$out/build.log" | tail -n 30; fail "no package for $2"; }
-  mv "$chroot/build"/*.deb "$chroot/build"/*.changes "$out/"
+    { grep -E ' error:|^FAILED|Failed|dh_' "$out/build.log" | tail -n 30; fail "no package for $2"; }
+  find "$chroot/build" -maxdepth 1 '(' -name '*.deb' -o -name '*.changes' ')' -exec mv -t "$out" {} +
   rm -rf "$chroot/build"
 }

@@ -101,6 +101,6 @@ tr -d - </proc/sys/kernel/random/uuid >"$LAB/root/etc/machine-id" # a first boot
 
 install_service() { # what is built, with its units
   cmake -S "$SOURCE" -B "$TMP/build" -DBUILD_TESTING=OFF -DKNOCKGATE_UNITDIR=/usr/lib/systemd/system >"$TMP/log" 2>&1 || fail "$(cat "$TMP/log")"
-  cp "$KNOCKGATE_BUILD/knockgated" "$KNOCKGATE_BUILD/knockctl" "$TMP/build/"
+  cp "$KNOCKGATE_BUILD/knockgated" "$KNOCKGATE_BUILD/knockctl" "$KNOCKGATE_BUILD/knockgate" "$TMP/build/"
   DESTDIR="$LAB/root" cmake --install "$TMP/build" --prefix /usr >/dev/null
 }

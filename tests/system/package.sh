@@ -1,18 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The package as a router's admin meets it, on a booted Debian, with nothing of the build tree: installed, the first five
-# minutes over one ssh session, firewall reloads, upgrade, power cuts, bad files, removal, purge.   Usage: package.sh SUITE
+# minutes over one ssh session, firewall reloads, upgrade, power cuts, bad files, removal, purge. And the package of the client,
+# beside it and alone.   Usage: package.sh SUITE
 SUITE=$1
 DEB=$(echo "$KNOCKGATE_BUILD/deb/$SUITE"/knockgate_*.deb)
-[ -e "$DEB" ] || { echo "skip: no package for $SUITE (tests/system/build-packages)"; exit 77; }
+CLIENT_DEB=$(echo "$KNOCKGATE_BUILD/deb/$SUITE"/knockgate-client_*.deb)
+[ -e "$DEB" ] && [ -e "$CLIENT_DEB" ] || { echo "skip: no package for $SUITE (tests/system/build-packages)"; exit 77; }
 # What it depends on, of alternatives the first; apt finds nothing to fetch then.
 INCLUDE=$(dpkg-deb -f "$DEB" Depends | sed 's/([^)]*)//g; s/|[^,]*//g' | tr -d ' '),
 MORE=openssh-server,bash-completion,zsh,fish
 . "$(dirname "$0")/machine.sh"
 
 mkdir -p "$LAB/root/var/cache/packages"
-cp "$DEB" "$LAB/root/var/cache/packages/"
-PACKAGE=/var/cache/packages/${DEB##*/}
+cp "$DEB" "$CLIENT_DEB" "$LAB/root/var/cache/packages/"
+PACKAGE=/var/cache/packages/${DEB##*/} CLIENT=/var/cache/packages/${CLIENT_DEB##*/}
 root() { inside env DEBIAN_FRONTEND=noninteractive bash -ec "$1"; }
 try() { root "$1" >"$TMP/said" 2>&1 || { cat "$TMP/said"; fail "as root on the router: $1"; }; }
 refuse() { ! root "$1" >"$TMP/said" 2>&1 || { cat "$TMP/said"; fail "succeeds: $1"; }; }
@@ -72,10 +74,11 @@ owner '_knockgate:knockgate 660' /run/knockgate/control.sock
 owner 'root:_knockgate 1775' /run/knockgate
 inside getent passwd _knockgate-run >/dev/null || fail "no user for commands"
 expect '.state == "idle" and .config.doors == 0 and .warnings == []'
-inside man -w knockgated knockctl knockgate.toml knockgate-json >/dev/null 2>&1 || inside sh -c 'ls /usr/share/man/man[1578]/knock*' >/dev/null || fail "no man pages"
+inside man -w knockgated knockctl knockgate.toml knockgate-users knockgate-json knockgate-kn1 >/dev/null 2>&1 || inside sh -c 'ls /usr/share/man/man[1578]/knock*' >/dev/null || fail "no man pages"
+for file in knockgate/nft/kn1.nft doc/knockgate/kn1-vectors.txt; do inside test -s /usr/share/$file || fail "no $file"; done
 main=$(state_of knockgated.service MainPID)
 [ "$(inside awk '$1 == "CapBnd:" {print $2}' "/proc/$main/status")" = 0000000000001000 ] || fail "more than CAP_NET_ADMIN"
-for unit in knockgated:13 knockgate-runner:20; do
+for unit in knockgated:15 knockgate-runner:20; do
   inside systemd-analyze security --no-pager --threshold="${unit#*:}" "${unit%:*}.service" >"$TMP/said" || fail "more exposed than ${unit#*:}: $(tail -n 1 "$TMP/said")"
 done
 opens client $R4 22
@@ -108,13 +111,13 @@ expect '.config.boot_file == "ok" and .config.doors == 1 and ([.warnings[].code]
 ok "the first five minutes: over one ssh session, which lives through each step; then nobody without the knock, on IPv4 and IPv6"
 
 completes() { # SHELL COMMAND WORD
-  root "$2" >"$TMP/said" 2>&1; grep -qw -- "$3" "$TMP/said" || { cat "$TMP/said"; fail "$1 does not complete $3"; }
+  root "$2" >"$TMP/said" 2>&1 || true; grep -qw -- "$3" "$TMP/said" || { cat "$TMP/said"; fail "$1 does not complete $3"; }
 }
 completes bash '. /usr/share/bash-completion/bash_completion; . /usr/share/bash-completion/completions/knockctl
   COMP_WORDS=(knockctl open s) COMP_CWORD=2 COMP_LINE="knockctl open s" COMP_POINT=15; _knockctl; echo "${COMPREPLY[@]}"' ssh
 completes bash '. /usr/share/bash-completion/bash_completion; . /usr/share/bash-completion/completions/knockctl
   COMP_WORDS=(knockctl close ssh 2001 :) COMP_CWORD=4 COMP_LINE="knockctl close ssh 2001:" COMP_POINT=24; _knockctl; echo "${COMPREPLY[@]}"' db8:9::9
-completes zsh 'zsh -fc "autoload -U compinit; compinit -u; whence -w _knockctl"' function
+completes zsh 'zsh -fc "autoload -U compinit; compinit -u -D; whence -w _knockctl"' function
 completes fish 'fish -c "complete -C \"knockctl close \""' ssh
 ok "bash, zsh and fish complete doors and what is open"
 
@@ -143,6 +146,39 @@ for text in 'opens = "nothing"' 'knok = 1'; do
 done
 ok "kill -9: restarted, grants kept; two wrong files: refused, the old configuration stays"
 
+# --- users: what knockctl and the daemon keep of signed packets. A counter has its ceiling before its first packet.
+USERS='/etc/knockgate/kn1.key /etc/knockgate/users.d/alice.toml /etc/knockgate/users.d/alice.pc.toml /var/lib/knockgate/kn1.ceiling'
+users() { root "sha256sum $USERS; stat -c %i /run/knockgate/kn1.run"; }
+! inside test -e /run/knockgate/kn1.run || fail "no door takes signed packets, and there is a kn1.run"
+try 'echo "kn1 = true" >>/etc/knockgate/doors.d/ssh.toml; systemctl reload knockgated
+  knockctl invite alice/pc --door ssh --host '$R4' --psk --clock none --no-qr'
+said '^KNOCKGATE:'
+# shellcheck disable=SC2086
+await inside ls $USERS /run/knockgate/kn1.run
+for file in kn1.key users.d/alice.toml users.d/alice.pc.toml; do owner 'root:_knockgate 640' /etc/knockgate/$file; done
+for file in /var/lib/knockgate/kn1.ceiling /run/knockgate/kn1.run; do owner '_knockgate:_knockgate 600' $file; done
+
+# --- the client, on another machine (a namespace, in the same root), as nobody
+grep -o '^KNOCKGATE:[A-Z2-7]*' "$TMP/said" >"$LAB/root/tmp/line"
+dpkg-deb -I "$CLIENT_DEB" | grep -E '^ .*(preinst|postinst|prerm|postrm|triggers|conffiles)' && fail "the client's package does something when it is installed"
+dpkg-deb -f "$CLIENT_DEB" Depends | grep -E 'nft|netfilter|mnl|seccomp|pcap|qrencode|systemd' && fail "the client depends on what a router needs"
+install_it "$CLIENT"
+chown nobody "$LAB/root/tmp/line"
+install -d -o nobody "$LAB/root/tmp/nobody"
+knockgate() { in_ns "$1" chroot --userspec=nobody:nogroup "$LAB/root" env -i HOME=/tmp/nobody PATH=/usr/bin:/bin knockgate "${@:2}" </dev/null; } # NS WORD...
+types_as_nobody() { knockgate intruder "$@" >"$TMP/said" 2>&1 || { cat "$TMP/said"; fail "as nobody: knockgate $*"; }; }
+stays_closed intruder $R4 22
+types_as_nobody join /tmp/line --name home
+types_as_nobody open home ssh
+said '^ssh open at 203\.0\.113\.1 '
+logs_in intruder $R4 || fail "not open for the client"
+expect 'any(.grants[]; .by == "alice/pc" and .door == "ssh")'
+types_as_nobody close home
+stays_closed intruder $R4 22
+[ "$(grants)" = "$held" ] || fail "the client closes what is not its own: $(grants)"
+ok "knockgate-client: joins by the line of invite, opens and closes, as nobody; its package depends on nothing of the router's"
+known=$(users)
+
 # --- upgrade: the same, one revision on, with another knockgate.toml
 dpkg-deb -R "$DEB" "$TMP/next"
 sed -i 's/^Version: .*/&.1/' "$TMP/next/DEBIAN/control"
@@ -157,6 +193,7 @@ active && [ "$(grants)" = "$held" ] || fail "grants after the upgrade: $(grants)
 inside grep -q '^trust = \["lan0"\]' /etc/knockgate/knockgate.toml || fail "the edited file is gone"
 owner 'root:_knockgate 770' /etc/knockgate/doors.d
 logs_in client $R4 || fail "closed by the upgrade"
+[ "$(users)" = "$known" ] || fail "after the upgrade $(users), not $known"
 [ "$(inside cat /var/lib/knockgate/format)" = 1 ] || fail "the state does not say its format"
 try 'cp /var/lib/knockgate/format /root/format; echo 99 >/var/lib/knockgate/format'
 refuse "dpkg -i $PACKAGE"
@@ -165,7 +202,7 @@ active || fail "a refused downgrade ends the daemon"
 try 'cat /root/format >/var/lib/knockgate/format; dpkg-statoverride --remove /etc/knockgate/doors.d'
 install_it "$PACKAGE"
 [ "$(grants)" = "$held" ] || fail "grants after the downgrade: $(grants)"
-ok "upgrade: grants, the edited file and an admin's own modes stay; a downgrade below newer state is refused in words"
+ok "upgrade: grants, users and keys, the edited file and an admin's own modes stay; a downgrade below newer state is refused in words"
 
 try 'echo "no nft" >/etc/knockgate/nftables.d/knockgate.nft; dpkg-trigger --by-package=nftables /usr/sbin/nft; dpkg --configure -a'
 try 'nft -c -f /etc/knockgate/nftables.d/knockgate.nft'
@@ -239,6 +276,7 @@ install_it "$PACKAGE"
 active || fail "installed again, and not active"
 expect '.state == "enforcing" and (.gate.guarded | map(.port) | index("tcp/22") != null)'
 stays_closed intruder $R4 22
+[ "$(users | grep /)" = "$(grep / <<<"$known")" ] || fail "remove takes users, keys or counts: $(users)"
 ok "remove: reachable, also behind a reload of nftables and a boot; installed again it guards as before"
 
 try 'knockctl template embed >/etc/nftables.d-knockgate-embed.nft
@@ -259,10 +297,28 @@ try 'nft -f /etc/nftables.conf'
 opens intruder $R4 22
 ok "remove in embed mode: reachable, and the admin's own file loads"
 
-try 'apt-get purge -qy knockgate; rm /etc/nftables.d-knockgate-embed.nft'
-left=$(inside find / -xdev -name '*knockgate*' ! -path '/proc/*' ! -path '/var/cache/packages/*' ! -path '/var/log/*' ! -path '/tmp/*')
+root 'knockgate --version' | grep -q . || fail "remove takes the client, too"
+try 'apt-get purge -qy knockgate knockgate-client; rm /etc/nftables.d-knockgate-embed.nft'
+everything() { inside find / -xdev -name '*knockgate*' ! -path '/proc/*' ! -path '/var/cache/packages/*' ! -path '/var/log/*' ! -path '/tmp/*'; }
+left=$(everything)
 [ -z "$left" ] || fail "purge leaves: $left"
+! inside test -e /run/knockgate || fail "purge leaves: $(inside ls -la /run/knockgate)"
 ! inside systemctl list-unit-files --no-legend 'knock*' | grep -q . || fail "units are left"
 install_it "$PACKAGE"
 expect '.state == "idle"'
 ok "purge leaves nothing; installed again it is new"
+
+try 'apt-get purge -qy knockgate nftables libnftables1 libnftnl11'
+install_it "$CLIENT"
+root 'knockgate --version' | grep -q . || fail "no knockgate"
+for file in man/man1/knockgate.1.gz man/man5/knockgate.profile.5.gz doc/knockgate-client/examples/home.toml; do inside test -s /usr/share/$file || fail "no $file"; done
+completes bash '. /usr/share/bash-completion/bash_completion; . /usr/share/bash-completion/completions/knockgate
+  COMP_WORDS=(knockgate co) COMP_CWORD=1 COMP_LINE="knockgate co" COMP_POINT=12; _knockgate; echo "${COMPREPLY[@]}"' connect
+completes zsh 'zsh -fc "autoload -U compinit; compinit -u -D; whence -w _knockgate"' function
+completes fish 'fish -c "complete -C \"knockgate co\""' connect
+try 'install -D /usr/share/doc/knockgate-client/examples/home.toml /tmp/.config/knockgate/home.toml && HOME=/tmp knockgate list'
+said 'alice/laptop'
+try 'apt-get purge -qy knockgate-client'
+left=$(everything)
+[ -z "$left" ] || fail "purge of the client leaves: $left"
+ok "the client alone, on a machine without nftables: runs, with pages and completions; purge leaves nothing"

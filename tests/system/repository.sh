@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The apt repository that packaging/build-deb makes: two suites, signed by a throw-away key. The apt of this machine, and that
-# of each chroot of build-packages, fetches the package from it with README's kind of entry; what was changed it refuses.
+# of each chroot of build-packages, fetches both packages from it with README's kind of entry; what was changed it refuses.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 fail() { echo "FAILED: $*"; [ ! -e "$scratch/said" ] || cat "$scratch/said"; exit 1; }
@@ -9,8 +9,8 @@ skip() { echo "skip: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root"
 for tool in apt-ftparchive gpg apt-get; do command -v $tool >/dev/null || skip "no $tool (packaging/prepare package)"; done
 here=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
-deb=$(echo "$KNOCKGATE_BUILD/deb/$here"/knockgate_*.deb)
-[ -e "$deb" ] || skip "no package (tests/system/build-packages $here)"
+debs=("$KNOCKGATE_BUILD/deb/$here"/knockgate{,-client}_*.deb)
+[ -e "${debs[1]}" ] || skip "no package (tests/system/build-packages $here)"
 
 scratch=$(mktemp -d)
 export GNUPGHOME=$scratch/keyring
@@ -27,13 +27,13 @@ make_key 'Another <another@example.com>'
 key=$(fingerprint site@example.com)
 
 repo=$scratch/repo
-"$top/packaging/build-deb" --repo "$repo" "$deb" >"$scratch/said" 2>&1 && fail "made without a key"
+"$top/packaging/build-deb" --repo "$repo" "${debs[@]}" >"$scratch/said" 2>&1 && fail "made without a key"
 grep -q -- '--key' "$scratch/said" || fail "not said that it wants a key"
-"$top/packaging/build-deb" --repo "$repo" --key 0000000000000000000000000000000000000000 "$deb" >"$scratch/said" 2>&1 && fail "made with a key that nobody has"
+"$top/packaging/build-deb" --repo "$repo" --key 0000000000000000000000000000000000000000 "${debs[@]}" >"$scratch/said" 2>&1 && fail "made with a key that nobody has"
 [ ! -e "$repo" ] || fail "refused, and yet something is made"
 for suite in bookworm trixie; do
-  packages=("$KNOCKGATE_BUILD/deb/$suite"/knockgate_*.deb)
-  [ -e "${packages[0]}" ] || packages=("$deb")
+  packages=("$KNOCKGATE_BUILD/deb/$suite"/knockgate{,-client}_*.deb)
+  [ -e "${packages[1]}" ] || packages=("${debs[@]}")
   "$top/packaging/build-deb" --repo "$repo" --key "$key" --suite $suite "${packages[@]}" >"$scratch/said" 2>&1 || fail "no repository of $suite"
 done
 gpg --batch --list-packets "$repo/knockgate.gpg" >"$scratch/said"
@@ -62,8 +62,8 @@ END
   local options=(-o APT::Sandbox::User=root -o "Dir::State=$seen/state" -o "Dir::State::status=$seen/status" -o "Dir::Cache=$seen/cache"
     -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$seen/etc/sources.list.d" -o "Dir::Etc::preferencesparts=$seen/etc/preferences.d")
   # shellcheck disable=SC2016
-  inside env -C "$seen/got" LC_ALL=C sh -c 'apt-get -q --error-on=any "$@" update && apt-get -q "$@" download knockgate' apt "${options[@]}" "$@" >"$scratch/said" 2>&1 || return
-  cmp -s "$at"/got/knockgate_*.deb "$at/repo/pool/$suite"/knockgate_*.deb || fail "another package is fetched"
+  inside env -C "$seen/got" LC_ALL=C sh -c 'apt-get -q --error-on=any "$@" update && apt-get -q "$@" download knockgate knockgate-client' apt "${options[@]}" "$@" >"$scratch/said" 2>&1 || return
+  diff -rq "$at/got" "$at/repo/pool/$suite" || fail "other packages are fetched"
 }
 refuses() { # SUITE WORDS-OF-APT
   if apt "$1"; then fail "apt takes it: $3"; fi

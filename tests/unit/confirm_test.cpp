@@ -48,7 +48,7 @@ Unconfirmed on_trial(std::vector<Port> ports) {
 
 TEST_CASE("unconfirmed ports survive a restart, and end with the boot") {
   Unconfirmed ports = on_trial({kSsh, kWeb});
-  ports[kWeb].opening = Opening{*parse_address("2001:db8::9"), "web", true, 7};
+  ports[kWeb].opening = CameIn{*parse_address("2001:db8::9"), "web", true, 7};
   ports[{Protocol::udp, 53}] = {.until = Instant{7s}};
   const auto text = encode_unconfirmed(ports, "boot-a");
   CHECK(text == "tcp/22 110000 boot-a 99000 1000\ntcp/80 110000 boot-a 99000 1000 2001:db8::9 web hand 7\n"
@@ -115,6 +115,16 @@ TEST_CASE("a port that no knock opens is proven by hand, until one of its doors 
   CHECK(doors_to_prove(config, kWeb).front()->name == "any");
   config.doors.back().enabled = false;
   CHECK(doors_to_prove(config, kWeb).front()->name == "web");
+}
+
+TEST_CASE("a door that signed packets open is proven by one, not by hand") {
+  auto config = two_doors();
+  config.doors[1].kn1 = true;
+  auto ports = on_trial({kWeb});
+  CHECK(note_opening(ports, config, grant("web", {kWeb}, Via::hand), kNow));
+  CHECK_FALSE(is_proven(config, kWeb, ports.at(kWeb)));
+  CHECK(note_opening(ports, config, grant("web", {kWeb}, Via::kn1), kNow));
+  CHECK(is_proven(config, kWeb, ports.at(kWeb)));
 }
 
 TEST_CASE("an opening counts for its own ports, and while their trial lasts") {

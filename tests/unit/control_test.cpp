@@ -2,6 +2,7 @@
 #include <knock/command_line.hpp>
 #include <knock/control.hpp>
 #include <knock/nearest.hpp>
+#include <knock/verb_parts.hpp>
 #include <knock/verbs.hpp>
 
 #include <doctest/doctest.h>
@@ -151,8 +152,12 @@ TEST_CASE("the table of verbs serves both sides: what help says, and what right 
   for (const auto& verb : kVerbs) {
     CAPTURE(verb.name);
     CHECK(find_verb(verb.name) == &verb);
-    CHECK(help.find(fmt::format("\n  {} {}", verb.name, verb.usage)) != std::string::npos);
-    CHECK(help.find(verb.what) != std::string::npos);
+    const bool fits = verb.name.size() + verb.usage.size() < 40;
+    CHECK(help.find(fmt::format("\n  {} {}", verb.name, fits ? verb.usage : "...")) != std::string::npos);
+    CHECK(help.find(fmt::format(" {}\n", verb.what)) != std::string::npos);
+    const bool has_parts = std::any_of(kVerbParts.begin(), kVerbParts.end(),
+                                       [&](const VerbPart& part) { return part.verb == verb.name; });
+    CHECK((has_parts || help_text(verb.name).find(verb.usage) != std::string::npos));
     CHECK((verb.what.find("(root)") != verb.what.npos) == (verb.right == Right::root));
     const std::vector<const char*> typed{verb.name.data()};
     CHECK_FALSE(parse_command_line(typed).failure);
@@ -161,6 +166,23 @@ TEST_CASE("the table of verbs serves both sides: what help says, and what right 
   CHECK(find_verb("open")->right == Right::write);
   CHECK(find_verb("wait")->right == Right::read);
   CHECK_FALSE(find_verb("check")->asked);
+}
+
+TEST_CASE("an option that may stand several times keeps them all") {
+  const auto parse = [](std::vector<const char*> words) { return parse_command_line(words); };
+  const auto parsed = parse({"invite", "alice/laptop", "--door", "ssh", "--door=nas", "--host=router.example",
+                             "--psk", "--openings", "3", "--password-fd=3", "--clock", "none", "--qr"});
+  CHECK_FALSE(parsed.failure);
+  CHECK(parsed.line.doors == std::vector<std::string>{"ssh", "nas"});
+  CHECK(parsed.line.hosts == std::vector<std::string>{"router.example"});
+  CHECK(parsed.line.psk);
+  CHECK(parsed.line.openings == "3");
+  CHECK(parsed.line.password_fd == "3");
+  CHECK(parsed.line.clock == "none");
+  CHECK(parsed.line.qr);
+  CHECK(parse({"invite", "alice", "--door"}).failure->text == "--door needs a value");
+  CHECK(parse({"open", "ssh", "192.0.2.1", "--door", "x"}).failure->text == "open takes no --door");
+  CHECK(parse({"user", "add", "alice", "more"}).failure->text == "user add takes no more");
 }
 
 TEST_CASE("each verb has a help of its own, with one example that it takes itself") {
@@ -178,6 +200,40 @@ TEST_CASE("each verb has a help of its own, with one example that it takes itsel
   CHECK(help_text("statsu") == help_text());
   CHECK(parse({"close", "--all", "--cut"}).line.cut);
   CHECK(parse({"status", "--ids"}).line.ids);
+}
+
+TEST_CASE("each part of a verb has a usage and an example of its own, and takes no other part's options") {
+  const auto parse = [](std::vector<const char*> words) { return parse_command_line(words); };
+  const auto misused = [&](std::vector<const char*> words) {
+    return to_string(misused_part(parse(words).line));
+  };
+  for (const auto& part : kVerbParts) {
+    CAPTURE(part.verb);
+    CAPTURE(part.name);
+    const auto* verb = find_verb(part.verb);
+    REQUIRE(verb != nullptr);
+    CHECK(verb->usage.find(part.name) != std::string_view::npos);
+    const auto help = help_text(part.verb, part.name);
+    CHECK(help.starts_with(fmt::format("usage: knockctl {} {}", part.verb, part.name)));
+    CHECK(help.find(fmt::format("\nexample: {}\n", part.example)) != std::string::npos);
+    CHECK(part.example.find(fmt::format("knockctl {}", part.verb)) != std::string_view::npos);
+    CHECK(help_text(part.verb).find(fmt::format("knockctl {} {}", part.verb, part.name)) !=
+          std::string::npos);
+    CHECK(misused({part.verb.data(), part.name.data()}).find(part.example) != std::string::npos);
+    for (auto usage = part.usage; usage.find("--") != usage.npos;) { // the verb's usage has them all
+      usage.remove_prefix(usage.find("--"));
+      CHECK(verb->usage.find(usage.substr(0, usage.find_first_of(" ]"))) != std::string_view::npos);
+      usage.remove_prefix(2);
+    }
+  }
+  CHECK(misused({"user"}) == "user what?; one of: add list show remove; knockctl user --help");
+  CHECK(misused({"user", "lsit"}) == "user takes no lsit; did you mean list?");
+  CHECK(misused({"device", "add"}) ==
+        "usage: knockctl device add LINE; for example: sudo knockctl device add KNOCKGATE:AFF55ROINU6K...");
+  CHECK(parse({"user", "list", "--door", "ssh"}).failure->text == "user list takes no --door");
+  CHECK_FALSE(parse({"user", "add", "alice", "--door", "ssh"}).failure);
+  CHECK_FALSE(parse({"device", "rotate", "a/b", "--grace", "0s"}).failure);
+  CHECK(parse({"user", "add", "--help"}).line.words == std::vector<std::string>{"add"});
 }
 
 TEST_CASE("nearest finds a typing slip, and nothing where nothing is near") {

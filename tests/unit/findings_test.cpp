@@ -35,7 +35,7 @@ const std::string kOther = "\"udp/12899\", \"tcp/7143\", \"udp/33710\", \"tcp/40
 TEST_CASE("names of findings are words of their own") {
   const std::set<std::string_view> names(kFindings.begin(), kFindings.end());
   CHECK(names.size() == kFindings.size());
-  for (const auto name : names) CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz46-") == name.npos);
+  for (const auto name : names) CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz146-") == name.npos);
 }
 
 TEST_CASE("a finding that is accepted by its name is gone, others stay") {
@@ -83,11 +83,47 @@ TEST_CASE("a knock that another one begins with opens both doors: said once, whe
   CHECK(found[1] == "k.toml:9:9: warning: the knock of door a begins with that of door c: it opens both "
                     "[knock-prefix]; begin one of them with another step (door a is at k.toml:1:7)");
   CHECK(lines(door("a", kFour) + door("b", kOther)).empty());
-  CHECK(lines(door("a", kFour + ", \"tcp/7001\"") + door("b", kFour, "enabled = false\n")).empty());
+  CHECK(lines(door("a", kFour + ", \"tcp/17001\"") + door("b", kFour, "enabled = false\n")).empty());
   // One before many that begin with it: the nearest is named, once.
   const auto many =
-      lines(door("a", kFour + ", \"tcp/7001\"") + door("b", kFour + ", \"tcp/7002\"") + door("c", kFour));
+      lines(door("a", kFour + ", \"tcp/17001\"") + door("b", kFour + ", \"tcp/17002\"") + door("c", kFour));
   CHECK(many.size() == 1);
+}
+
+TEST_CASE("a knock that holds another one, or another's closing knock, is told") {
+  const auto held =
+      lines(door("a", "\"tcp/7143\", \"tcp/24021\", \"udp/12899\", \"udp/33710\", \"tcp/4021\"") +
+            door("b", kFour.substr(0)));
+  CHECK(held.empty()); // in another order
+  const auto inside = lines(door("a", "\"udp/24021\", " + kFour) + door("b", kFour));
+  REQUIRE(inside.size() == 1);
+  CHECK(inside[0].find("the knock of door a holds the knock of door b: it opens b, too [knock-prefix]") !=
+        std::string::npos);
+  const auto closes =
+      lines(door("a", kFour) + door("b", kOther, "close_knock = [\"tcp/7143\", \"udp/12899\"]\n"));
+  REQUIRE(closes.size() == 1);
+  CHECK(closes[0].find("the knock of door a holds the close_knock of door b: it closes b, too") !=
+        std::string::npos);
+  const auto any =
+      lines(door("a", kFour) + door("b", "\"udp/33710\", \"udp/12899\", \"tcp/7143\"", "order = \"any\"\n"));
+  CHECK(std::any_of(any.begin(), any.end(),
+                    [](const std::string& line) { return line.find("it opens b, too") != line.npos; }));
+}
+
+TEST_CASE("a held knock is told whatever its strays; with pauses only what begins another is held") {
+  const auto inside =
+      lines(door("a", "\"tcp/7143\", \"udp/24021\", \"udp/12899\", \"tcp/4021\", \"udp/33710\"") +
+            door("b", kFour, "strays = 0\n"));
+  REQUIRE(inside.size() == 1);
+  CHECK(inside[0].find("it opens b, too") != std::string::npos);
+  const auto paused = [](const std::string& pause) {
+    const auto found =
+        lines(door("a", "\"tcp/17143 x2\", \"pause 1s\", \"tcp/24021\", \"tcp/4021\"") +
+              door("b", "\"tcp/17143\", \"pause " + pause + "\", \"tcp/24021\"", "within = \"60s\"\n"));
+    return std::count_if(found.begin(), found.end(),
+                         [](const std::string& line) { return line.find("knock-prefix") != line.npos; });
+  };
+  CHECK(paused("20s") == 0);
 }
 
 TEST_CASE("words that knockd would replace are named, and what to read instead") {
@@ -114,4 +150,12 @@ TEST_CASE("a check is one JSON document, with every finding") {
   CHECK(bad["doors"].is_null());
   CHECK(bad["error"]["line"] == 2);
   CHECK(bad["findings"][0]["level"] == "error");
+}
+
+TEST_CASE("a finding is one line, whatever the file is called") {
+  Finding finding{
+      Finding::Level::error, {"users.d/a\nready by=evil\x1b[31m.toml", 1, 2}, "no TOML", "chmod it\n"};
+  CHECK(to_string(finding) == "users.d/a\\x0aready by=evil\\x1b[31m.toml:1:2: error: no TOML; chmod it\\x0a");
+  CHECK(to_string(Failure{ExitCode::usage, "usage", {}, "\"a\nb\" is no name", ""}) ==
+        "\"a\\x0ab\" is no name");
 }

@@ -131,7 +131,7 @@ Rounds started(const std::string& text = kSshDoor) {
   return rounds;
 }
 
-Heard knocks(std::vector<Completed> records) {
+Heard knocks(std::vector<Record> records) {
   Heard heard;
   heard.completed = std::move(records);
   return heard;
@@ -454,6 +454,152 @@ TEST_CASE("a knock that a limit refuses starts no command, and takes no start fr
   rounds.round();
   REQUIRE(rounds.said.runs.size() == 1);
   CHECK(rounds.said.runs[0].request.event == "close");
+}
+
+/// Doors with a closing knock: two of one port, one of a prefix, one with commands.
+const std::string kClosingDoors =
+    kSshDoor + close_text(7'100) +
+    door_text("adm", 7'200, "opens = [\"tcp/22\", \"tcp/443\"]\nfor = \"1m\"") + close_text(7'200) +
+    door_text("net", 7'300, "opens = [\"tcp/25\"]\ngrant = [\"/24\", \"/64\"]") + close_text(7'300) +
+    door_text("run", 7'400, "opens = [\"tcp/993\"]\nrun = [\"/bin/true\"]\nrun_close = [\"/bin/false\"]") +
+    close_text(7'400) + door_text("plain", 7'500, "opens = [\"tcp/995\"]");
+
+/// "ssh 203.0.113.9", sorted.
+std::vector<std::string> open_grants(const Rounds& rounds) {
+  std::vector<std::string> found;
+  for (const auto& [id, grant] : rounds.machine.ledger().grants())
+    found.push_back(fmt::format("{} {}", grant.door, to_string(grant.source)));
+  std::sort(found.begin(), found.end());
+  return found;
+}
+using Texts = std::vector<std::string>;
+
+TEST_CASE("a closing knock ends what its source holds of that door, and says why") {
+  auto rounds = started(kClosingDoors);
+  rounds.round(knocks({completed("ssh"), completed("adm"), completed("ssh", kOther), completed("net")}));
+  rounds.round(asks(asked(7, "open", {{"door", "ssh"}, {"source", "203.0.113.9"}})));
+  rounds.round(knocks({closing("ssh")}));
+  CHECK(rounds.has("close door=ssh source=203.0.113.9 ports=tcp/22 by=- via=knock id=1 "));
+  CHECK(rounds.has("close door=ssh source=203.0.113.9 ports=tcp/22 by=- via=hand "));
+  REQUIRE(rounds.said.lines.size() == 2);
+  for (const auto& line : rounds.said.lines) CHECK(line.text.ends_with(" reason=knock"));
+  CHECK(rounds.said.told.empty());
+  const auto* commit = step<Commit>(rounds.steps);
+  REQUIRE(commit != nullptr);
+  REQUIRE(commit->batch.size() == 1); // another door's grant holds it on
+  CHECK(commit->batch[0].key == GrantKey{kClient, kSsh});
+  CHECK(commit->batch[0].kind == Change::Kind::put);
+  CHECK(commit->batch[0].comment.starts_with("adm "));
+  CHECK(open_grants(rounds) == Texts{"adm 203.0.113.9", "net 203.0.113.0", "ssh 198.51.100.7"});
+  rounds.round(knocks({closing("adm")}));
+  CHECK(open_grants(rounds) == Texts{"net 203.0.113.0", "ssh 198.51.100.7"});
+  CHECK_FALSE(rounds.is_there({kClient, kSsh}));
+  rounds.round(knocks({completed("ssh")})); // and an honest knock opens again
+  CHECK(rounds.is_there({kClient, kSsh}));
+}
+
+TEST_CASE(
+    "a closing knock from anywhere in a prefix ends the grant that the prefix got, not the next one's") {
+  auto rounds = started(kClosingDoors);
+  rounds.round(knocks({completed("net"), completed("net", kOther), completed("net", address("2001:db8::9")),
+                       completed("net", address("2001:db8:0:1::9"))}));
+  rounds.round(knocks({closing("net", address("203.0.113.200"))}));
+  CHECK(rounds.has("close door=net source=203.0.113.0/24 "));
+  rounds.round(knocks({closing("net", address("2001:db8::77"))}));
+  CHECK(rounds.has("close door=net source=2001:db8::/64 "));
+  CHECK(open_grants(rounds) == Texts{"net 198.51.100.0", "net 2001:db8:0:1::"});
+}
+
+TEST_CASE("of a knock and a closing knock in one datagram the later counts") {
+  auto rounds = started(kClosingDoors);
+  rounds.round(knocks({completed("ssh"), closing("ssh")}));
+  CHECK(open_grants(rounds).empty());
+  REQUIRE(rounds.said.lines.size() == 2);
+  CHECK(rounds.said.lines[0].text.starts_with("open door=ssh "));
+  CHECK(rounds.said.lines[1].text.starts_with("close door=ssh "));
+  rounds.round(knocks({closing("ssh"), completed("ssh")}));
+  CHECK(open_grants(rounds) == Texts{"ssh 203.0.113.9"});
+  rounds.round(knocks({closing("ssh"), completed("ssh")}));
+  CHECK(rounds.said.lines.at(0).text.starts_with("close door=ssh "));
+  CHECK(rounds.said.lines.at(1).text.starts_with("open door=ssh "));
+  CHECK(rounds.is_there({kClient, kSsh}));
+}
+
+TEST_CASE("a closing knock that ends nothing changes nothing and says nothing") {
+  auto rounds = started(kClosingDoors);
+  rounds.round(knocks({completed("plain"), completed("adm"), completed("ssh", kOther)}));
+  SUBCASE("nothing is open of that door") {
+    rounds.round(knocks({closing("ssh")}));
+    CHECK(rounds.state().tally.refused.empty());
+  }
+  SUBCASE("the door has none") {
+    rounds.round(knocks({closing("plain")}));
+    CHECK(rounds.state().tally.refused == Counts{{"unknown_door", 1}});
+  }
+  CHECK(rounds.steps.empty());
+  CHECK(rounds.said.lines.empty());
+  CHECK(rounds.said.runs.empty());
+  CHECK(rounds.state().work.jobs.empty());
+  CHECK(open_grants(rounds).size() == 3);
+}
+
+TEST_CASE("off, a closing knock and a scanner are not heeded, and not remembered for on") {
+  auto rounds = started(kClosingDoors);
+  rounds.round(knocks({completed("ssh")}));
+  rounds.round(asks(asked(7, "off")));
+  (void)rounds.rest();
+  rounds.round(knocks({closing("ssh"), scan(kOther)}));
+  CHECK(rounds.said.lines.empty());
+  CHECK(rounds.state().tally.refused.empty());
+  rounds.round(asks(asked(8, "on")));
+  (void)rounds.rest();
+  CHECK(open_grants(rounds) == Texts{"ssh 203.0.113.9"});
+  rounds.round(knocks({closing("ssh")}));
+  CHECK(open_grants(rounds).empty());
+}
+
+TEST_CASE("a closing knock that the kernel refuses was none, and is told; the next one closes") {
+  auto rounds = started(kClosingDoors);
+  rounds.round(knocks({completed("ssh")}));
+  rounds.fails = {0, kRefused};
+  rounds.round(knocks({closing("ssh")}));
+  CHECK(open_grants(rounds) == Texts{"ssh 203.0.113.9"});
+  CHECK(rounds.has(kRefused.what));
+  CHECK(rounds.state().tally.refused == Counts{{"kernel", 1}});
+  rounds.round(knocks({closing("ssh")}));
+  CHECK(open_grants(rounds).empty());
+}
+
+TEST_CASE(
+    "a door's command for the end starts behind a closing knock, and behind the one for its beginning") {
+  auto rounds = started(kClosingDoors);
+  const auto events = [&] {
+    Texts found;
+    for (const auto& run : rounds.said.runs)
+      found.push_back(run.request.event + " " + run.request.argv.at(0));
+    return found;
+  };
+  SUBCASE("later") {
+    rounds.round(knocks({completed("run")}));
+    CHECK(events() == Texts{"open /bin/true"});
+    rounds.round(knocks({closing("run", kOther), closing("run")}));
+    CHECK(events() == Texts{"close /bin/false"});
+    CHECK(rounds.said.runs.at(0).request.source == "203.0.113.9");
+    CHECK(rounds.said.runs.at(0).request.via == "knock");
+    rounds.round(knocks({closing("run")}));
+    CHECK(rounds.said.runs.empty());
+  }
+  SUBCASE("in the same datagram") {
+    rounds.round(knocks({completed("run"), closing("run")}));
+    CHECK(events() == Texts{"open /bin/true", "close /bin/false"});
+  }
+  SUBCASE("by hands that ask at once") {
+    Heard heard;
+    heard.asked = {asked(7, "open", {{"door", "run"}, {"source", "203.0.113.9"}}),
+                   asked(8, "close", {{"all", "1"}})};
+    rounds.round(std::move(heard));
+    CHECK(events() == Texts{"open /bin/true", "close /bin/false"});
+  }
 }
 
 TEST_CASE("off takes the guard away, then is remembered; knocks are not judged until on") {
@@ -794,7 +940,7 @@ TEST_CASE("another's work: what ended by its time before the look was over is no
 TEST_CASE("of very many elements that others removed, knocks do not wait for all") {
   auto rounds = started("[limits]\ngrants = 20000\n" +
                         door_text("ssh", 7'100, "opens = [\"tcp/22\"]\ngrants = 20000\nfor = \"30s\""));
-  std::vector<Completed> records;
+  std::vector<Record> records;
   for (int i = 0; i < 10'000; ++i)
     records.push_back(completed("ssh", address(fmt::format("198.51.{}.{}", i / 250, 1 + i % 250))));
   rounds.round(knocks(records));
@@ -943,7 +1089,7 @@ TEST_CASE("ten thousand doors' sequences that one wake-up hears are one batch") 
   for (int i = 0; i < 10 && !rounds.machine.is_started(); ++i) rounds.round();
   REQUIRE(rounds.machine.is_started());
   (void)rounds.rest();
-  std::vector<Completed> records;
+  std::vector<Record> records;
   for (std::size_t i = 0; i < kDoors; ++i)
     records.push_back(
         completed(fmt::format("d{}", i), address(fmt::format("198.51.{}.{}", i / 250, 1 + i % 250))));

@@ -60,6 +60,17 @@ TEST_CASE("how to prove a door without a knock is by hand") {
   CHECK(plan.refusal->advice.starts_with("sudo knockctl open hand ADDRESS"));
 }
 
+TEST_CASE("how to prove a door that takes signed packets alone is by one") {
+  auto config = *kConfig;
+  for (auto& door : config.doors)
+    if (door.name == "hand") door.kn1 = true;
+  const auto plan = plan_confirm(config, {{kMail, on_trial(10min)}}, false, kStart);
+  REQUIRE(plan.refusal);
+  CHECK(plan.refusal->text.find("tcp/25 (door hand, by a signed packet)") != std::string::npos);
+  CHECK(plan.refusal->advice.find("knockgate open HOST hand") != std::string::npos);
+  CHECK(plan.refusal->advice.find("sudo knockctl open") == std::string::npos);
+}
+
 TEST_CASE("what was opened is guarded for good, and who came in is named") {
   const auto plan = plan_confirm(*kConfig, {{kSsh, proven("ssh", kSsh)}}, false, kStart);
   CHECK_FALSE(plan.refusal);

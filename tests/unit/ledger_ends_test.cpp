@@ -529,6 +529,18 @@ TEST_CASE("a grant without a port keeps its end in one element, and is adopted w
   CHECK(only(after).ports == std::vector{kNoPort});
 }
 
+TEST_CASE("a forward that leads nobody is not taken over: another's like it, later, is a stray") {
+  const GrantKey key{kClient, kWeb, GrantSet::forward};
+  Ledger ledger({});
+  ledger.adopt(
+      std::vector<Element>{{key, 1s, "", {}, {}}}, [](std::string_view) { return Terms{}; }, kStart);
+  CHECK(ledger.elements().empty());
+  const Element again{key, 60s, "fwd - knock 1000 1060", {}, {}};
+  const auto strays = look_for_strays(ledger, {&again, 1}, kStart + 5s);
+  REQUIRE(strays.right.batch.size() == 1);
+  CHECK(strays.right.batch[0].kind == Change::Kind::remove);
+}
+
 TEST_CASE(
     "a table is healed at once while it is calm; of two writers that fight ours waits, and never for long") {
   HealPace pace;

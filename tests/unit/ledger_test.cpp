@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <set>
 
 using namespace knock;
 using namespace std::chrono_literals;
@@ -115,6 +116,41 @@ TEST_CASE("two owners of one port: the element ends with the later, closing one 
   REQUIRE(plan.batch.size() == 1);
   CHECK(plan.batch[0].kind == Change::Kind::remove);
   CHECK(ledger.grants().empty());
+}
+
+TEST_CASE("a close by source means its own grants, and that of the prefix around it") {
+  Ledger ledger({});
+  auto subnet = request("203.0.113.0", "net");
+  subnet.prefix = 24;
+  auto other_subnet = request("198.51.100.0", "net");
+  other_subnet.prefix = 24;
+  auto subnet6 = request("2001:db8::", "net");
+  subnet6.prefix = 64;
+  auto session = request("203.0.113.9", "ssh");
+  session.via = Via::session;
+  session.source_port = 40'000;
+  open(ledger,
+       {request("203.0.113.9"), request("203.0.113.9", "nas"), subnet, other_subnet, session,
+        request("203.0.113.10"), request("203.0.113.0"), subnet6, request("2001:db8::9"),
+        request("2001:db8::")},
+       kStart);
+  const auto ids = [&](const char* source, std::optional<std::string> door = {}) {
+    std::set<std::uint64_t> found;
+    for (const auto* grant : matching(ledger.book(), {.door = std::move(door), .source = address(source)}))
+      found.insert(grant->id);
+    return found;
+  };
+  using Ids = std::set<std::uint64_t>;
+  CHECK(ids("203.0.113.9") == Ids{1, 2, 3, 5});
+  CHECK(ids("203.0.113.9", "ssh") == Ids{1, 5});
+  CHECK(ids("203.0.113.9", "net") == Ids{3});
+  CHECK(ids("203.0.113.200") == Ids{3});
+  CHECK(ids("203.0.113.0") == Ids{3, 7}); // a host like any other, not the whole prefix
+  CHECK(ids("203.0.114.9") == Ids{});
+  CHECK(ids("2001:db8::9") == Ids{8, 9});
+  CHECK(ids("2001:db8::a", "net") == Ids{8});
+  CHECK(ids("2001:db8::", "ssh") == Ids{10});
+  CHECK(ids("2001:db8:0:1::9") == Ids{});
 }
 
 TEST_CASE("two doors that open one port in one wake-up are one change: the later end") {
@@ -378,4 +414,41 @@ TEST_CASE("what is put anew begins with the narrow ranges: the kernel takes a wi
   REQUIRE(anew.size() == 3);
   CHECK(anew[1].key == narrow.key);
   CHECK(anew[2].key == there[1].key);
+}
+
+TEST_CASE("a comment says by which key a device opened, if there is room for it") {
+  OpenGrant grant;
+  grant.door = "ssh";
+  grant.by = "alice/laptop";
+  grant.via = Via::kn1;
+  grant.opened = kStart;
+  grant.cap = kStart + 60s;
+  grant.key = tag_of({{0xde, 0xc5, 0xc8, 0x6d, 1, 2, 3, 4}});
+  CHECK(comment_of(grant) == "ssh alice/laptop@dec5c8 kn1 1000 1060");
+  const auto read = parse_comment(comment_of(grant));
+  REQUIRE(read);
+  CHECK(read->by == "alice/laptop");
+  CHECK(read->key == "dec5c8");
+  CHECK(parse_comment("ssh alice/laptop kn1 1000 1060")->key.empty()); // of a version before
+  CHECK_FALSE(parse_comment("ssh alice/laptop@ kn1 1000 1060"));
+  CHECK_FALSE(parse_comment("ssh @dec5c8 kn1 1000 1060"));
+  grant.door = std::string(31, 'd');
+  grant.by = std::string(31, 'u') + "/" + std::string(31, 'p');
+  grant.set = GrantSet::uses;
+  grant.uses_left = 1'000'000;
+  CHECK(comment_of(grant).size() <= 128);
+  CHECK(parse_comment(comment_of(grant))->by == grant.by);
+}
+
+TEST_CASE("a grant is of the key that extended it last, but for one before a rotation") {
+  GrantRequest asked;
+  asked.via = Via::kn1;
+  asked.key = "aaaaaa";
+  const auto opened = wished(asked, nullptr, kStart);
+  CHECK(opened.key == "aaaaaa");
+  asked.key = "bbbbbb";
+  CHECK(wished(asked, &opened, kStart).key == "bbbbbb");
+  asked.old_key = true;
+  CHECK(wished(asked, &opened, kStart).key == "aaaaaa");
+  CHECK(wished(asked, nullptr, kStart).key == "bbbbbb");
 }

@@ -18,7 +18,7 @@ const Instant kStart{Seconds{1'000}};
 const std::string kCaptures = KNOCKGATE_CAPTURES;
 
 Step udp_step(std::uint16_t port) {
-  return {{Protocol::udp, port}};
+  return {{{Protocol::udp, port}}};
 }
 
 /// The doors of captures/knocks.py.
@@ -47,7 +47,7 @@ Replayed replay(const std::vector<capture::Packet>& packets, Instant::duration e
                 Instant::duration late = 0s) {
   PacketPath path(kTestWords, kTestKey);
   path.follow(policy());
-  std::vector<Completed> completed;
+  std::vector<Record> completed;
   completed.reserve(packets.size());
   const auto before = allocations;
   for (std::size_t from = 0, to = 0; from < packets.size(); from = to) {
@@ -62,13 +62,16 @@ Replayed replay(const std::vector<capture::Packet>& packets, Instant::duration e
   Replayed replayed;
   replayed.counts = path.take_counts();
   for (const auto& one : completed)
-    replayed.opened.push_back((one.door == door_id("ssh") ? "ssh " : "nas ") + to_string(one.source));
+    replayed.opened.push_back((one.kind == RecordKind::scan ? "scan "
+                               : one.door == door_id("ssh") ? "ssh "
+                                                            : "nas ") +
+                              to_string(one.source));
   return replayed;
 }
 
 /// What captures/knocks.py says of each packet.
-const std::vector<std::string> kOpened{"ssh 203.0.113.9", "ssh 198.51.100.7", "nas 2001:db8:1::10",
-                                       "nas 203.0.113.20"};
+const std::vector<std::string> kOpened{"ssh 203.0.113.9", "ssh 198.51.100.7", "scan 203.0.113.66",
+                                       "nas 2001:db8:1::10", "nas 203.0.113.20"};
 
 void check(const PacketCounts& counts, const PacketCounts& expected) {
   CHECK(counts.seen == expected.seen);
@@ -148,7 +151,7 @@ TEST_CASE("a packet without a stamp counts as of its wake-up, and time never goe
   const auto packets = packets_of("knocks.pcap"); // 0 to 3: SYN 7143, UDP 12899, a copy, SYN 4021
   PacketPath path(kTestWords, kTestKey);
   path.follow(policy());
-  std::vector<Completed> completed;
+  std::vector<Record> completed;
   const auto read = [&](std::size_t number, Instant::duration at,
                         std::optional<Instant::duration> stamp = {}) {
     path.wake(kStart + at, at);
@@ -184,7 +187,7 @@ TEST_CASE("it wants to be called while a source knocks, and not when none does")
   const auto packets = packets_of("knocks.pcap");
   PacketPath path(kTestWords, kTestKey);
   path.follow(policy());
-  std::vector<Completed> completed;
+  std::vector<Record> completed;
   CHECK_FALSE(path.sweep(kStart));
   path.wake(kStart, 0s);
   path.read(packets[0].bytes, {}, completed);
@@ -198,7 +201,7 @@ TEST_CASE("after a stall in which the clock of the attempts may have gone round 
   const auto packets = packets_of("knocks.pcap");
   PacketPath path(kTestWords, kTestKey);
   path.follow(policy());
-  std::vector<Completed> completed;
+  std::vector<Record> completed;
   path.wake(kStart, 0s);
   path.read(packets[0].bytes, {}, completed);
   path.read(packets[1].bytes, {}, completed);

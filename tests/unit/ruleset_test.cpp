@@ -184,7 +184,7 @@ TEST_CASE("a batch as text upserts what it puts, each kind of grant in its own s
 
 TEST_CASE("what embed mode looks for is what embed.nft says") {
   const auto shapes = embed_shapes();
-  CHECK(shapes.size() == 15);
+  CHECK(shapes.size() == 20);
   const auto text = *template_text("embed", {});
   for (const auto& shape : shapes) {
     CAPTURE(shape.name);

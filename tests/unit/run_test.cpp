@@ -24,6 +24,12 @@ RunRequest wake() {
 
 TEST_CASE("a request comes out as it went in, whatever its words hold") {
   CHECK(parse_run(encode(wake())) == wake());
+  auto sent = wake();
+  sent.by = "alice/laptop";
+  sent.input = std::string("\0a\n'$(id)\xff", 10);
+  CHECK(parse_run(encode(sent)) == sent);
+  sent.input = std::string(912, 'x');
+  CHECK(parse_run(encode(sent)) == sent);
 }
 
 TEST_CASE("what is no request is refused") {
@@ -55,6 +61,9 @@ TEST_CASE("what is no request is refused") {
   SUBCASE("an event nobody knows") {
     bad.event = "reboot";
   }
+  SUBCASE("more input than a door takes") {
+    bad.input = std::string(913, 'x');
+  }
   CHECK_FALSE(parse_run(encode(bad)));
 }
 
@@ -65,7 +74,7 @@ TEST_CASE("every part of a request is refused") {
     // Cut behind a word it is a shorter command, and a whole one.
     if (parsed) CHECK(encode(*parsed) == whole.substr(0, size));
   }
-  CHECK_FALSE(parse_run("2" + whole.substr(1)));
+  CHECK_FALSE(parse_run("1" + whole.substr(1)));
 }
 
 TEST_CASE("the environment is PATH and what is to know of the knock") {

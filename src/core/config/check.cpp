@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// All files together: what doors must not share, and the way through the rooms.
+// Doors among themselves: what they must not share.
 #include "parts.hpp"
+#include "steps.hpp"
 
 #include <algorithm>
 #include <array>
 #include <unordered_map>
 
 #include <fmt/format.h>
-#include <sodium/crypto_generichash.h>
 
 #include <knock/policy.hpp>
 
@@ -28,9 +28,16 @@ std::vector<const ReadDoor*> guarding(std::span<const ReadDoor> doors) {
 
 void check_names(Reader& in, std::span<const ReadDoor> doors) {
   std::unordered_map<std::uint64_t, const Door*> ids;
+  std::set<kn1::WireId> wires;
   for (const auto& read : doors) {
     const auto [first, fresh] = ids.try_emplace(static_cast<std::uint64_t>(read.door.id), &read.door);
-    if (fresh) continue;
+    if (fresh) {
+      if (!wires.insert(read.door.wire).second)
+        in.refuse(read.written->key_spot,
+                  fmt::format("door {} is called like another in signed packets", read.door.name),
+                  "rename it");
+      continue;
+    }
     const bool same = first->second->name == read.door.name;
     in.refuse(read.written->key_spot,
               same ? fmt::format("door {} stands twice, first at {}", one_line(read.door.name),
@@ -44,33 +51,25 @@ void check_names(Reader& in, std::span<const ReadDoor> doors) {
               fmt::format("write at most {}", kMaxDoors));
 }
 
+/// What only all sequences together show, as the engine will follow them.
 void check_sequences(Reader& in, std::span<const ReadDoor* const> doors) {
-  std::map<std::vector<Step>, const Door*> sequences;
-  for (const auto* read : doors) {
-    if (read->door.knock.empty()) continue;
-    const auto [first, fresh] = sequences.try_emplace(read->door.knock, &read->door);
-    if (!fresh)
-      in.refuse(read->written->find("knock")->spot,
-                fmt::format("door {} has the same knock as {}", read->door.name, named(*first->second)),
-                "change one of them");
-  }
-}
-
-void check_nodes(Reader& in, std::span<const ReadDoor* const> doors) {
-  std::size_t nodes = 0;
-  const ReadDoor* beyond = nullptr;
-  for (const auto* read : doors) {
-    nodes += most_nodes(read->door.knock.size(), read->door.reorder > Millis{0});
-    if (nodes > kMaxNodes && beyond == nullptr) beyond = read;
-  }
-  if (beyond == nullptr) return;
-  in.refuse(beyond->written->find("knock")->spot,
-            fmt::format("the sequences of all doors take {} nodes, {} is the most", nodes, kMaxNodes),
-            "write reorder = \"0s\": n steps then take n nodes, not 2n - 1");
+  std::vector<Sequence> sequences;
+  std::vector<const ReadDoor*> whose;
+  for (const auto* read : doors)
+    for (auto& sequence : sequences_of(read->door)) {
+      sequences.push_back(std::move(sequence));
+      whose.push_back(read);
+    }
+  const auto policy = Policy::compile(sequences, {});
+  if (policy) return;
+  const auto& [at, other, text, advice] = policy.error();
+  in.refuse(whose[at]->written->find(sequences[at].closes ? "close_knock" : "knock")->spot,
+            other ? fmt::format("door {} {} {}", sequences[at].name, text, named(whose[*other]->door)) : text,
+            advice);
 }
 
 /// Where door `read` names `port`.
-Spot spot_of(const ReadDoor& read, Port port) {
+Spot spot_where(const ReadDoor& read, Port port) {
   if (const auto* forward = read.written->find("forward"); forward != nullptr)
     if (const auto* entry = forward->find(to_string(port)); entry != nullptr) return entry->key_spot;
   const auto* opens = read.written->find("opens");
@@ -91,7 +90,7 @@ void check_forwards(Reader& in, std::span<const ReadDoor* const> doors) {
   const auto claim = [&](const ReadDoor& read, Port port, bool forwards) {
     const auto [first, fresh] = claims.try_emplace(port, Claim{&read.door, forwards});
     if (fresh || (!forwards && !first->second.forwards)) return;
-    in.refuse(spot_of(read, port),
+    in.refuse(spot_where(read, port),
               fmt::format("{} is {} by door {} and {} by {}", to_string(port), verb(forwards), read.door.name,
                           verb(first->second.forwards), named(*first->second.door)),
               "a forwarded port belongs to one door: remove it from one of them");
@@ -111,7 +110,7 @@ void check_flows(Reader& in, std::span<const ReadDoor* const> doors) {
       const auto [first, fresh] = firsts.try_emplace(port, &read->door);
       if (fresh || first->second->cut == read->door.cut) continue;
       const auto* own = read->written->find("flows");
-      in.refuse(own != nullptr ? own->spot : spot_of(*read, port),
+      in.refuse(own != nullptr ? own->spot : spot_where(*read, port),
                 fmt::format("door {} has flows = \"{}\" for {}, {} has \"{}\"", read->door.name,
                             flows(read->door), to_string(port), named(*first->second), flows(*first->second)),
                 "flows marks the port: write the same in both");
@@ -127,21 +126,20 @@ void check_guarded_knocks(Reader& in, std::span<const ReadDoor* const> doors) {
     for (const auto& forward : read->door.forwards) guards.try_emplace(forward.outer, &read->door);
   }
   for (const auto* read : doors)
-    for (std::size_t i = 0; i < read->door.knock.size(); ++i) {
-      const auto guard = guards.find(read->door.knock[i].port);
-      if (guard != guards.end())
-        in.refuse(read->written->find("knock")->items[i].spot,
-                  fmt::format("{} is guarded by {}", to_string(guard->first), named(*guard->second)),
-                  "knock at a port that no door opens or forwards");
+    for (const char* key : {"knock", "close_knock"}) {
+      const auto* knock = read->written->find(key);
+      if (knock == nullptr) continue;
+      for (const auto& item : knock->items) {
+        const auto step = parse_step(item.text);
+        const auto guard = step && step->kind ? guards.find(step->kind->port) : guards.end();
+        if (guard != guards.end())
+          in.refuse(item.spot,
+                    fmt::format("{} is guarded by {}", to_string(guard->first), named(*guard->second)),
+                    opens(read->door, guard->first)
+                        ? "leave it out: the port opens with the step before it, and is then used as always"
+                        : "knock at a port that no door opens or forwards");
+      }
     }
-}
-
-/// Whether a reader of this file could open a door.
-bool holds_secret(const Written& tree) {
-  const auto* doors = tree.find("door");
-  return doors != nullptr && std::any_of(doors->items.begin(), doors->items.end(), [](const Written& door) {
-           return door.find("knock") != nullptr || door.find("close_knock") != nullptr;
-         });
 }
 
 void check_pieces(Reader& in, const Door& door, const Written& written, std::size_t pieces) {
@@ -151,32 +149,12 @@ void check_pieces(Reader& in, const Door& door, const Written& written, std::siz
               "ranges are cut where those of other doors begin and end: write the same in all of them");
 }
 
-struct Reading {
-  ParsedConfig out;
-  Config config;
-  SetKeys seen;
-  std::vector<ReadDoor> doors;
-};
-
-void read_tree(Reader& in, const Written& tree, ConfigText::Part part, Reading& reading) {
-  for (const auto& item : tree.items) {
-    if (part == ConfigText::Part::users)
-      return in.refuse(item.key_spot, "users are not in this version", "empty or remove the file");
-    if (item.key != "door") {
-      read_section(in, item, reading.seen, reading.config);
-    } else if (in.is_table(item, "[door.NAME]")) {
-      for (const auto& door : item.items) reading.doors.push_back(read_door(in, door));
-    }
-  }
-}
-
 } // namespace
 
 void check_doors(Reader& in, std::span<const ReadDoor> doors, Mode mode) {
   check_names(in, doors);
   const auto live = guarding(doors);
   check_sequences(in, live);
-  check_nodes(in, live);
   check_guarded_knocks(in, live);
   check_forwards(in, live);
   check_flows(in, live);
@@ -262,86 +240,3 @@ void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone) {
 }
 
 } // namespace knock::grammar
-
-namespace knock {
-namespace {
-
-/// BLAKE2b. The length of each text goes along: what moves from one file to the next is another config.
-std::string hash_of(std::span<const ConfigText> texts) {
-  crypto_generichash_state state;
-  crypto_generichash_init(&state, nullptr, 0, crypto_generichash_BYTES);
-  const auto add = [&](std::string_view text) {
-    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  };
-  for (const auto& text : texts) {
-    add(fmt::format("{} {}\n", static_cast<int>(text.part), text.text.size()));
-    add(text.text);
-  }
-  std::array<unsigned char, crypto_generichash_BYTES> hash;
-  crypto_generichash_final(&state, hash.data(), hash.size());
-  std::string hex;
-  for (const auto byte : hash) hex += fmt::format("{:02x}", byte);
-  return hex;
-}
-
-} // namespace
-
-ParsedConfig parse_config(std::span<const ConfigText> texts, std::optional<std::uint64_t> seed) {
-  grammar::Reading reading;
-  reading.out.texts.assign(texts.begin(), texts.end());
-  auto& findings = reading.out.findings;
-  grammar::Reader in(findings);
-  std::vector<grammar::Written> trees;
-  trees.reserve(texts.size()); // doors point into them
-  bool with_gate = false;
-  for (const auto& text : texts) {
-    with_gate = with_gate || text.part == ConfigText::Part::main;
-    auto tree = grammar::parse_written(text);
-    if (!tree) {
-      findings.push_back(tree.error());
-      continue;
-    }
-    if (grammar::holds_secret(*tree)) reading.out.secret_files.push_back(text.file);
-    grammar::read_tree(in, trees.emplace_back(std::move(*tree)), text.part, reading);
-  }
-  grammar::check_sections(in, reading.seen, reading.config);
-  grammar::check_doors(in, reading.doors, reading.config.nft.mode);
-  if (findings.empty()) grammar::fill_grants(in, reading.doors, reading.seen, reading.config, !with_gate);
-  if (findings.empty()) grammar::cut_ranges(in, reading.doors);
-  if (findings.empty()) grammar::fill_any(in, reading.doors, !with_gate);
-  reading.out.state = reading.config.control.state;
-  if (!findings.empty()) return std::move(reading.out);
-  grammar::lint(findings, reading.config, reading.doors, with_gate, seed);
-  for (auto& read : reading.doors) reading.config.doors.push_back(std::move(read.door));
-  reading.config.hash = hash_of(texts);
-  reading.out.config = std::move(reading.config);
-  return std::move(reading.out);
-}
-
-const Door* enabled_door(const Config& config, std::string_view name) {
-  const auto found = std::find_if(config.doors.begin(), config.doors.end(),
-                                  [&](const Door& door) { return door.enabled && door.name == name; });
-  return found == config.doors.end() ? nullptr : &*found;
-}
-
-std::size_t count_enabled(const Config& config) {
-  return static_cast<std::size_t>(
-      std::count_if(config.doors.begin(), config.doors.end(), [](const Door& door) { return door.enabled; }));
-}
-
-void drop_accepted(std::vector<Finding>& findings, const std::vector<std::string>& accept) {
-  std::erase_if(findings, [&](const Finding& finding) {
-    return std::find(accept.begin(), accept.end(), finding.name) != accept.end();
-  });
-}
-
-std::string to_string(const Finding& finding) {
-  std::string line = finding.place.file;
-  if (finding.place.line != 0) line += fmt::format(":{}:{}", finding.place.line, finding.place.column);
-  line += finding.level == Finding::Level::error ? ": error: " : ": warning: ";
-  line += finding.text;
-  if (!finding.name.empty()) line += fmt::format(" [{}]", finding.name);
-  return finding.advice.empty() ? line : line + "; " + finding.advice;
-}
-
-} // namespace knock

@@ -4,34 +4,48 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include <knock/limits.hpp>
+#include <knock/sequence.hpp>
+
+#include "steps.hpp"
 
 namespace knock::grammar {
 namespace {
 
-std::optional<WrittenStep> read_step(Reader& in, const Written& item) {
-  const auto step = parse_step(item.text);
-  if (!step) refuse_port(in, item, "step", "write tcp/N or udp/N with N 1 to 65535");
-  return step;
-}
-
-void read_knock(Reader& in, const Written& value, Door& door) {
+/// A pause belongs to the step behind it, and a repeat is as many steps.
+std::vector<Step> read_steps(Reader& in, const Written& value) {
+  std::vector<Step> steps;
+  Millis pause{0};
+  const Written* pausing = nullptr;
   for (const auto& item : in.strings(value, kKnock)) {
-    const auto step = read_step(in, item);
-    if (!step) continue;
-    if (step->later.empty())
-      door.knock.push_back({*step->port});
-    else
-      in.refuse(item.spot, fmt::format("{} is not in this version: {}", step->later, shown(item)),
-                "write tcp/N or udp/N alone");
+    const auto written = parse_step(item.text);
+    if (!written) {
+      in.refuse(item.spot, shown(item) + " is no step", step_advice(item.text));
+      continue;
+    }
+    if (!written->kind && (steps.empty() || pausing != nullptr))
+      in.refuse(item.spot, pausing != nullptr ? "two pauses in a row" : value.key + " begins with a pause",
+                pausing != nullptr ? "write one of them, as long as both"
+                                   : "remove it: time counts from the first packet");
+    if (!written->kind) {
+      pause = written->pause;
+      pausing = &item;
+      continue;
+    }
+    for (unsigned i = 0; i < written->count; ++i)
+      steps.push_back({*written->kind, std::exchange(pause, Millis{0})});
+    pausing = nullptr;
   }
-}
-
-void check_steps(Reader& in, const Written& value) {
-  for (const auto& item : in.strings(value, kKnock)) read_step(in, item);
+  if (pausing != nullptr && !steps.empty())
+    in.refuse(pausing->spot, value.key + " ends with a pause", "remove it, or add a step behind it");
+  if (steps.size() > kKnock.most)
+    in.refuse(value.spot, fmt::format("{} has {} steps, each repeat is one", value.key, steps.size()),
+              fmt::format("write at most {}", kKnock.most));
+  return steps;
 }
 
 std::vector<std::string> read_words(Reader& in, const Written& value) {
@@ -47,9 +61,13 @@ std::vector<std::string> read_words(Reader& in, const Written& value) {
   return words;
 }
 
-void check_names(Reader& in, const Written& value) {
+void read_users(Reader& in, const Written& value, Door& door) {
+  door.users.emplace();
   for (const auto& item : in.strings(value, kUsers))
-    if (!is_name(item.text)) in.refuse(item.spot, shown(item) + " is no name", "write a to z, 0 to 9 and -");
+    if (is_name(item.text))
+      door.users->push_back(item.text);
+    else
+      in.refuse(item.spot, shown(item) + " is no name", "write a to z, 0 to 9 and -");
 }
 
 using In = Reader;
@@ -60,7 +78,12 @@ constexpr Key<Door> kKeys[] = {
     {"enabled", [](In& in, const W& w, D& d) { set(d.enabled, in.boolean(w)); }},
     {"opens", read_opens},
     {"forward", read_forward},
-    {"knock", read_knock},
+    {"knock", [](In& in, const W& w, D& d) { d.knock = read_steps(in, w); }},
+    {"close_knock", [](In& in, const W& w, D& d) { d.close_knock = read_steps(in, w); }},
+    {"order",
+     [](In& in, const W& w, D& d) {
+       set(d.any_order, in.choice(w, {"strict", "any"}));
+     }},
     {"within", [](In& in, const W& w, D& d) { set(d.within, in.duration(w, kWithin)); }},
     {"strays", [](In& in, const W& w, D& d) { set(d.strays, in.integer(w, kStrays)); }},
     {"reorder", [](In& in, const W& w, D& d) { set(d.reorder, in.duration(w, kReorder)); }},
@@ -82,17 +105,13 @@ constexpr Key<Door> kKeys[] = {
     {"run", [](In& in, const W& w, D& d) { d.run = read_words(in, w); }},
     {"run_close", [](In& in, const W& w, D& d) { d.run_close = read_words(in, w); }},
     {"cooldown", [](In& in, const W& w, D& d) { set(d.cooldown, in.duration(w, kCooldown)); }},
+    {"kn1", [](In& in, const W& w, D& d) { set(d.kn1, in.boolean(w)); }},
+    {"args", [](In& in, const W& w, D& d) { set(d.args, in.integer(w, kArgs)); }},
+    {"users", read_users},
 };
 
 constexpr LaterKey kLater[] = {
-    {"kn1", [](In& in, const W& w) { in.boolean(w); }, "false"},
-    {"order",
-     [](In& in, const W& w) {
-       in.choice(w, {"strict", "any"});
-     },
-     "strict"},
-    {"close_knock", check_steps, ""},
-    {"users", check_names, ""},
+    {"device_knock", [](In& in, const W& w) { in.boolean(w); }, "false"},
 };
 
 /// A key, or a key with that very value.
@@ -117,7 +136,8 @@ struct Rule {
 constexpr Rule kNeeds[] = {
     {"within", {"knock", ""}},  {"strays", {"knock", ""}},      {"run_close", {"run", ""}},
     {"cooldown", {"run", ""}},  {"idle", {"close", "on-idle"}}, {"linger", {"close", "on-disconnect"}},
-    {"users", {"kn1", "true"}},
+    {"users", {"kn1", "true"}}, {"order", {"knock", ""}},       {"close_knock", {"knock", ""}},
+    {"args", {"run", ""}},      {"args", {"kn1", "true"}},
 };
 
 constexpr Rule kNotWith[] = {
@@ -143,6 +163,7 @@ constexpr NotEmbedded kNotEmbedded[] = {
 
 std::string spelled(const Says& says) {
   if (says.value.empty()) return std::string(says.key);
+  if (says.value == "true") return fmt::format("{} = true", says.key);
   return says.key == "opens" ? fmt::format("opens = [\"{}\"]", says.value)
                              : fmt::format("{} = \"{}\"", says.key, says.value);
 }
@@ -200,30 +221,64 @@ void check_max(Reader& in, const Written& written, const Door& door, std::string
               "add " + enough);
 }
 
+bool has_twice(std::span<const Step> steps) {
+  std::set<PacketKind> kinds;
+  return std::any_of(steps.begin(), steps.end(),
+                     [&](const Step& step) { return !kinds.insert(step.kind).second; });
+}
+
 /// What a sequence demands of the keys around it.
-void check_sequence(Reader& in, const Written& written, const Door& door) {
-  const auto* knock = written.find("knock");
+void check_sequence(Reader& in, const Written& written, std::string_view key, std::span<const Step> steps,
+                    const Door& door) {
+  const auto* knock = written.find(key);
   if (knock == nullptr) return;
   Millis pauses{0};
-  std::set<std::string_view> steps;
-  for (const auto& item : knock->items) {
-    const auto step = parse_step(item.text);
-    pauses += step ? step->pause : Millis{0};
-    steps.insert(item.text);
-  }
+  for (const auto& step : steps) pauses += step.pause;
   if (pauses > Millis{0} && door.within <= pauses)
     in.refuse(
         knock->spot,
         fmt::format("the pauses take {}, within is {}", duration_text(pauses), duration_text(door.within)),
         "write a longer within");
-  if (find(written, {"order", "any"}) != nullptr &&
-      (knock->items.size() > kMaxAnySteps || steps.size() < knock->items.size() || pauses > Millis{0}))
+  const auto has = [&](Protocol protocol) {
+    return std::any_of(steps.begin(), steps.end(),
+                       [&](const Step& step) { return step.kind.port.protocol == protocol; });
+  };
+  if (has(Protocol::icmp) && has(Protocol::icmp6))
+    in.refuse(knock->spot, fmt::format("{} holds icmp and icmp6: no source sends both", key),
+              "write a door for each family");
+  if (door.any_order && (steps.size() > kMaxAnySteps || has_twice(steps) || pauses > Millis{0}))
     in.refuse(knock->spot, "order = \"any\" does not go with this sequence",
               fmt::format("write at most {} steps, no pause, none twice", kMaxAnySteps));
+}
+
+/// Whether neighbours of `sent` that come swapped make it `other`.
+bool swaps_into(std::span<const Step> sent, std::span<const Step> other) {
+  if (sent.size() != other.size()) return false;
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    if (sent[i].kind == other[i].kind) continue;
+    if (i + 1 == sent.size() || sent[i].kind != other[i + 1].kind || sent[i + 1].kind != other[i].kind)
+      return false;
+    ++i;
+  }
+  return true;
+}
+
+void check_closing(Reader& in, const Written& written, const Door& door) {
   const auto* closing = written.find("close_knock");
-  if (closing != nullptr && !closing->items.empty() && !knock->items.empty() &&
-      closing->items[0].text == knock->items[0].text)
+  if (closing == nullptr || door.close_knock.empty() || door.knock.empty()) return;
+  const auto sequences = sequences_of(door);
+  if (door.close_knock[0].kind == door.knock[0].kind && !door.any_order)
     in.refuse(closing->items[0].spot, "close_knock begins like knock", "begin it with another step");
+  else if (holds(door.knock, door.close_knock, door.any_order))
+    in.refuse(closing->spot, "who sends knock sends close_knock with it: the door would close at once",
+              door.any_order ? "give close_knock a step that knock does not have"
+                             : "begin close_knock with a step that knock does not have");
+  else if (holds(door.close_knock, door.knock, door.any_order))
+    in.refuse(closing->spot, "who sends close_knock sends knock with it: the door would open",
+              "leave one step of knock out of close_knock");
+  else if (takes_swaps(sequences.front()) && swaps_into(door.knock, door.close_knock))
+    in.refuse(closing->spot, "a knock whose packets come swapped is close_knock: the door would close",
+              "begin close_knock with a step that knock does not have, or write reorder = \"0s\"");
 }
 
 } // namespace
@@ -240,11 +295,15 @@ ReadDoor read_door(Reader& in, const Written& written) {
   read.written = &written;
   read.door.name = written.key;
   read.door.id = door_id(written.key);
+  read.door.wire = kn1::wire_id(written.key);
   read.door.place = place_of(written.key_spot);
   const auto before = in.complaints();
   if (!is_name(written.key))
     in.refuse(written.key_spot, fmt::format("{} is no name of a door", in_quotes(written.key)),
               "write 1 to 31 of a to z, 0 to 9 and -, no - first");
+  if (written.key == kForeignDoor)
+    in.refuse(written.key_spot, "\"foreign\" is what elements of another hand are listed under",
+              "take another name");
   if (!in.is_table(written, fmt::format("[door.{}]", one_line(written.key)))) return read;
   in.keys<Door>(written, "door " + one_line(written.key), kKeys, kLater, read.door);
   check_rules(in, written);
@@ -252,7 +311,9 @@ ReadDoor read_door(Reader& in, const Written& written) {
   if (read.door.close == Close::on_idle) check_max(in, written, read.door, "idle", read.door.idle);
   check_uses(in, written, read.door);
   check_ranges(in, written, read.door);
-  check_sequence(in, written, read.door);
+  check_sequence(in, written, "knock", read.door.knock, read.door);
+  check_sequence(in, written, "close_knock", read.door.close_knock, read.door);
+  check_closing(in, written, read.door);
   read.sound = in.complaints() == before;
   return read;
 }

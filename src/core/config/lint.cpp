@@ -8,6 +8,10 @@
 
 #include <fmt/format.h>
 
+#include <knock/strength.hpp>
+
+#include "scanned.hpp"
+
 namespace knock {
 namespace {
 
@@ -16,21 +20,14 @@ constexpr std::uint16_t kFirstFree = 1'024; // below: well known
 constexpr std::uint16_t kLastFree =
     32'767; // above: Linux takes source ports from there (ip_local_port_range)
 
-// Source: nmap-services, the ports from 1024 to 32767 that scanners find open most often, in that order.
-constexpr std::array<std::uint16_t, 40> kScannedTcp{
-    3389, 8080, 1723, 3306, 5900, 1025, 8888, 1720, 6001, 10000, 5060, 1026, 2000, 8443,
-    8000, 1433, 2001, 8008, 1027, 5666, 5000, 5631, 8081, 2049,  5800, 2121, 1110, 6000,
-    5357, 8009, 3128, 9999, 5009, 7070, 5190, 3000, 5432, 1900,  3986, 1029};
-constexpr std::array<std::uint16_t, 20> kScannedUdp{1434, 1900, 4500, 5353, 1701, 3283, 1812,
-                                                    2222, 2049, 5060, 1025, 1433, 3456, 20031,
-                                                    1026, 1646, 1645, 2048, 1027, 1719};
-
 bool is_well_known(Port port) {
-  const auto among = [&](const auto& list) {
-    return std::find(list.begin(), list.end(), port.number) != list.end();
+  const auto among = [&](const auto& rows) {
+    return std::any_of(rows.begin(), rows.end(), [&](const grammar::ScannedRow& row) {
+      return row.first <= port.number && port.number <= row.last;
+    });
   };
   return port.number < kFirstFree ||
-         (port.protocol == Protocol::tcp ? among(kScannedTcp) : among(kScannedUdp));
+         (port.protocol == Protocol::tcp ? among(grammar::kScannedTcp) : among(grammar::kScannedUdp));
 }
 
 /// A scan in order would walk it.
@@ -82,7 +79,8 @@ PortNumbers taken_by(std::span<const ReadDoor> doors) {
   for (const auto& read : doors) {
     for (Port port : opened_by(read.door)) taken.set(port.number);
     for (const auto& forward : read.door.forwards) taken.set(forward.outer.number);
-    for (const auto& step : read.door.knock) taken.set(step.port.number);
+    for (const auto* knock : {&read.door.knock, &read.door.close_knock})
+      for (const auto& step : *knock) taken.set(step.kind.port.number);
   }
   return taken;
 }
@@ -97,14 +95,29 @@ std::string proposal(const Door& door, const PortNumbers& taken, std::optional<s
 }
 
 /// Why a sequence is weak; empty when it is not.
-std::vector<std::string> weaknesses(std::span<const Step> steps) {
-  std::vector<Port> knock;
-  for (const auto& step : steps) knock.push_back(step.port);
+std::vector<std::string> weaknesses(const Sequence& sequence) {
+  std::vector<Port> scanned; // of steps that a scan sends
+  bool any_ping = false;
+  for (const auto& [kind, pause] : sequence.steps) {
+    const bool plain = kind.word.empty() && !kind.length;
+    if (plain && kind.flags == 0 && !is_ping(kind.port)) scanned.push_back(kind.port);
+    any_ping = any_ping || (plain && is_ping(kind.port));
+  }
   std::vector<std::string> reasons;
-  if (knock.size() < kGoodSteps) reasons.push_back(fmt::format("fewer than {} steps", kGoodSteps));
-  if (knock.size() > 1 && is_monotonic(knock)) reasons.emplace_back("the ports only rise or only fall");
-  for (Port port : knock)
-    if (is_well_known(port)) reasons.push_back(to_string(port) + " is well known to scanners");
+  const auto bits = strength_of(sequence).bits();
+  if (bits < kGoodBits && scanned.size() == sequence.steps.size() && scanned.size() < kGoodSteps)
+    reasons.push_back(fmt::format("fewer than {} steps", kGoodSteps));
+  else if (bits < kGoodBits)
+    reasons.push_back(fmt::format("{:.0f} bits to guess, {:.0f} are enough", bits, kGoodBits));
+  if (any_ping) reasons.emplace_back("any ping is a step");
+  const bool differ =
+      std::adjacent_find(scanned.begin(), scanned.end(), std::not_equal_to<>{}) != scanned.end();
+  if (differ && scanned.size() == sequence.steps.size() && is_monotonic(scanned))
+    reasons.emplace_back("the ports only rise or only fall");
+  std::set<Port> told;
+  for (Port port : scanned)
+    if (is_well_known(port) && told.insert(port).second)
+      reasons.push_back(to_string(port) + " is well known to scanners");
   return reasons;
 }
 
@@ -127,13 +140,17 @@ void lint_knock(const Warn& warn, const ReadDoor& read, const PortNumbers& taken
                 std::optional<std::uint64_t> seed) {
   const auto& door = read.door;
   const auto* knock = read.written->find("knock");
+  if (knock == nullptr && door.kn1) return;
   if (knock == nullptr)
     warn(finding::kNoKnock, read.written->key_spot,
          fmt::format("door {} has no knock: it opens by hand only", door.name), proposal(door, taken, seed));
-  else if (const auto reasons = weaknesses(door.knock); !reasons.empty())
+  else if (const auto reasons = weaknesses(sequences_of(door).front()); !reasons.empty())
     warn(finding::kWeakKnock, knock->spot,
          fmt::format("weak knock of door {}: {}", door.name, fmt::join(reasons, ", ")),
-         proposal(door, taken, seed));
+         door.kn1 ? proposal(door, taken, seed)
+                  : fmt::format("{}; or kn1 = true: who sees a word or ports can send them again, a signed "
+                                "packet opens once",
+                                proposal(door, taken, seed)));
 }
 
 void lint_forward(const Warn& warn, const ReadDoor& read) {
@@ -184,26 +201,6 @@ void lint_run(const Warn& warn, const ReadDoor& read) {
   }
 }
 
-/// In the order of their steps a knock stands right before those that begin with it.
-void lint_prefixes(const Warn& warn, std::span<const ReadDoor> doors) {
-  std::vector<const ReadDoor*> sorted;
-  for (const auto& read : doors)
-    if (read.door.enabled && !read.door.knock.empty()) sorted.push_back(&read);
-  std::sort(sorted.begin(), sorted.end(),
-            [](const auto* a, const auto* b) { return a->door.knock < b->door.knock; });
-  for (std::size_t i = 1; i < sorted.size(); ++i) {
-    const auto& shorter = sorted[i - 1]->door;
-    const auto& longer = sorted[i]->door;
-    const auto& steps = shorter.knock;
-    if (steps.size() < longer.knock.size() && std::equal(steps.begin(), steps.end(), longer.knock.begin()))
-      warn(finding::kKnockPrefix, sorted[i - 1]->written->find("knock")->spot,
-           fmt::format("the knock of door {} begins with that of door {}: it opens both", longer.name,
-                       shorter.name),
-           fmt::format("begin one of them with another step (door {} is at {}:{}:{})", longer.name,
-                       longer.place.file, longer.place.line, longer.place.column));
-  }
-}
-
 } // namespace
 
 void lint(std::vector<Finding>& findings, const Config& config, std::span<const ReadDoor> doors,
@@ -226,8 +223,7 @@ void lint(std::vector<Finding>& findings, const Config& config, std::span<const 
            fmt::format("door {} guards ssh and [gate] trust is empty", read.door.name),
            "add the interface you could still log in from: trust = [\"lan0\"]");
   }
-  lint_prefixes(warn, doors);
-  drop_accepted(findings, config.check.accept);
+  lint_overlaps(findings, doors);
 }
 
 } // namespace grammar

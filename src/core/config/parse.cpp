@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The one room that knows the TOML library.
 #include <algorithm>
+#include <chrono>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -38,10 +39,31 @@ Spot spot_of(const toml::source_position& at, std::string_view file) {
 std::string_view odd_kind(const toml::node& node) {
   switch (node.type()) {
   case toml::node_type::floating_point: return "a float";
-  case toml::node_type::date: return "a date";
-  case toml::node_type::time: return "a time";
-  default: return "a date and time";
+  default: return "a time";
   }
+}
+
+std::int64_t seconds_of(const toml::date& date) {
+  const std::chrono::year_month_day day{std::chrono::year{date.year}, std::chrono::month{date.month},
+                                        std::chrono::day{date.day}};
+  return std::chrono::duration_cast<Seconds>(std::chrono::sys_days{day}.time_since_epoch()).count();
+}
+
+std::string date_text(const toml::date& date) {
+  return fmt::format("{:04}-{:02}-{:02}", date.year, date.month, date.day);
+}
+
+void take_date_time(const toml::date_time& from, Written& out) {
+  const auto& [date, time, offset] = from;
+  out.number = seconds_of(date) + time.hour * 3'600 + time.minute * 60 + time.second;
+  out.text = fmt::format("{} {:02}:{:02}:{:02}", date_text(date), time.hour, time.minute, time.second);
+  out.kind = offset ? Written::Kind::moment : Written::Kind::date_time;
+  if (!offset) return;
+  out.number -= std::int64_t{offset->minutes} * 60;
+  const int minutes = offset->minutes < 0 ? -offset->minutes : offset->minutes;
+  out.text += minutes == 0
+                  ? "Z"
+                  : fmt::format("{}{:02}:{:02}", offset->minutes < 0 ? '-' : '+', minutes / 60, minutes % 60);
 }
 
 Written written(const toml::node& node, std::string_view file);
@@ -79,6 +101,12 @@ Written written(const toml::node& node, std::string_view file) {
   } else if (const auto* boolean = node.as_boolean()) {
     out.kind = Written::Kind::boolean;
     out.text = boolean->get() ? "true" : "false";
+  } else if (const auto* date = node.as_date()) {
+    out.kind = Written::Kind::date;
+    out.number = seconds_of(date->get());
+    out.text = date_text(date->get());
+  } else if (const auto* date_time = node.as_date_time()) {
+    take_date_time(date_time->get(), out);
   } else {
     out.text = odd_kind(node);
   }

@@ -41,6 +41,8 @@ void refuse_port(Reader& in, const Written& item, std::string_view what, std::st
 
 /// Names, sequences and ports over all doors.
 void check_doors(Reader& in, std::span<const ReadDoor> doors, Mode mode);
+/// Where signed packets come to is no port of a door. All of the configuration is read.
+void check_kn1_ports(Reader& in, std::span<const ReadDoor> doors, const SetKeys& seen, const Config& config);
 /// Gives each door its share of `[limits] grants`. `alone`: that limit may stand in a file not read.
 void fill_grants(Reader& in, std::span<ReadDoor> doors, const SetKeys& seen, const Config& config,
                  bool alone);
@@ -50,6 +52,8 @@ void cut_ranges(Reader& in, std::span<ReadDoor> doors);
 /// Gives doors that open any port those of all others. `alone`: there may be others in files not read.
 void fill_any(Reader& in, std::span<ReadDoor> doors, bool alone);
 
+/// A knock that opens or closes another door, too.
+void lint_overlaps(std::vector<Finding>& findings, std::span<const ReadDoor> doors);
 /// What is allowed and unwise. `with_gate`: the file that may hold `[gate] trust` was read too.
 void lint(std::vector<Finding>& findings, const Config& config, std::span<const ReadDoor> doors,
           bool with_gate, std::optional<std::uint64_t> seed);

@@ -140,6 +140,11 @@ bool opens(const Door& door, Port port) {
                      [&](const PortRange& range) { return holds(range, port); });
 }
 
+bool guards(const Door& door, Port port) {
+  return opens(door, port) || std::any_of(door.forwards.begin(), door.forwards.end(),
+                                          [&](const Forward& forward) { return forward.outer == port; });
+}
+
 std::vector<Port> opened_by(const Door& door) {
   auto ports = door.opens;
   for (const auto& range : door.ranges)

@@ -16,6 +16,9 @@ std::string kind_text(const Written& value) {
   case Written::Kind::string: return "a string";
   case Written::Kind::integer: return "an integer";
   case Written::Kind::boolean: return "a boolean";
+  case Written::Kind::date: return "a date";
+  case Written::Kind::date_time:
+  case Written::Kind::moment: return "a date and time";
   default: return value.text;
   }
 }
@@ -39,6 +42,10 @@ std::string size_text(std::uint32_t bytes) {
 std::string shown(const Written& value) {
   const auto text = value.kind == Written::Kind::string ? in_quotes(value.text) : value.text;
   return value.key.empty() ? text : fmt::format("{} = {}", one_line(value.key), text);
+}
+
+std::string to_string(const Place& place) {
+  return to_string(Spot{place.file, place.line, place.column});
 }
 
 void Reader::refuse(const Spot& spot, std::string text, std::string advice) {
@@ -85,6 +92,23 @@ std::optional<Millis> Reader::duration(const Written& value, const Span& allowed
   else
     return span;
   return std::nullopt;
+}
+
+std::optional<Moment> Reader::date(const Written& value) {
+  constexpr auto kExample = "write 2026-12-24 or 2026-12-24T18:00:00Z, without quotes";
+  const auto name = one_line(value.key);
+  if (value.kind != Written::Kind::date && value.kind != Written::Kind::date_time &&
+      value.kind != Written::Kind::moment) {
+    refuse(value.spot, fmt::format("{} must be a date, not {}", name, kind_text(value)), kExample);
+    return std::nullopt;
+  }
+  if (value.number < kDates.least.count() || value.number > kDates.most.count()) {
+    refuse(value.spot, shown(value) + " is out of limits", "write a date from 2000 to 2199");
+    return std::nullopt;
+  }
+  const Seconds seconds{value.number};
+  if (value.kind == Written::Kind::moment || of_local_ == nullptr) return Moment{seconds};
+  return of_local_(LocalMoment{seconds});
 }
 
 std::optional<std::uint32_t> Reader::size(const Written& value, const Range<std::uint32_t>& allowed) {

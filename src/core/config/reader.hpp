@@ -35,7 +35,9 @@ struct LaterKey {
 
 class Reader {
  public:
-  explicit Reader(std::vector<Finding>& findings) : findings_(findings) {}
+  using OfLocal = Moment (*)(LocalMoment);
+  /// `of_local` knows the time zone that dates are written in; null: UTC.
+  Reader(std::vector<Finding>& findings, OfLocal of_local) : findings_(findings), of_local_(of_local) {}
 
   void refuse(const Spot& spot, std::string text, std::string advice);
   /// How many complaints there are so far.
@@ -44,6 +46,8 @@ class Reader {
   std::optional<bool> boolean(const Written& value);
   std::optional<std::int64_t> integer(const Written& value, const Count& allowed);
   std::optional<Millis> duration(const Written& value, const Span& allowed);
+  /// 2026-12-24 (it begins then), 2026-12-24T18:00:00, or with an offset: 2026-12-24T18:00:00Z.
+  std::optional<Moment> date(const Written& value);
   std::optional<std::uint32_t> size(const Written& value, const Range<std::uint32_t>& allowed);
   std::optional<std::string_view> string(const Written& value);
   /// An absolute path. `may_be_empty`: or "" for none.
@@ -90,10 +94,14 @@ class Reader {
   void refuse_later(const LaterKey& key, const Written& value);
 
   std::vector<Finding>& findings_;
+  OfLocal of_local_;
 };
 
 /// `within = "10s"`; of an entry of an array the value alone.
 std::string shown(const Written& value);
+
+/// "FILE:LINE:COL", of a place that is kept.
+std::string to_string(const Place& place);
 
 /// Keeps the default when there is nothing.
 template<class T, class V>

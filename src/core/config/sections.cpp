@@ -143,6 +143,27 @@ void check_workers(Reader& in, const Written& value) {
     in.refuse(value.spot, shown(value) + " is out of limits", "write 1, 2 or 4");
 }
 
+void read_hosts(Reader& in, const Written& value, Config& config) {
+  for (const auto& item : in.strings(value, kKn1Hosts))
+    if (is_host(item.text))
+      config.kn1.hosts.push_back(item.text);
+    else
+      in.refuse(item.spot, shown(item) + " is no name or address of a host", "write \"router.example\"");
+}
+
+void read_kn1_ports(Reader& in, const Written& value, Config& config) {
+  std::set<Port> ports;
+  for (const auto& item : in.strings(value, kKn1Ports)) {
+    const auto port = parse_port(item.text);
+    config.kn1.icmp = config.kn1.icmp || item.text == "icmp";
+    if (port && port->protocol == Protocol::udp)
+      ports.insert(*port);
+    else if (item.text != "icmp")
+      in.refuse(item.spot, shown(item) + " takes no signed packets", "write \"udp/17022\" or \"icmp\"");
+  }
+  config.kn1.ports.assign(ports.begin(), ports.end());
+}
+
 using In = Reader;
 using W = Written;
 using C = Config;
@@ -184,6 +205,15 @@ constexpr LaterKey kEngineLater[] = {{"workers", check_workers, "1"}};
 constexpr Key<Config> kRunner[] = {
     {"time", [](In& in, const W& w, C& c) { set(c.runner.time, in.duration(w, kRunTime)); }},
 };
+constexpr Key<Config> kKn1[] = {
+    {"ports", read_kn1_ports},
+    {"hosts", read_hosts},
+    {"clock",
+     [](In& in, const W& w, C& c) {
+       set(c.kn1.trust_clock, in.choice(w, {"auto", "trust"}));
+     }},
+    {"key", [](In& in, const W& w, C& c) { set(c.kn1.key, in.path(w, kMaxPath)); }},
+};
 constexpr Key<Config> kLog[] = {
     {"level",
      [](In& in, const W& w, C& c) {
@@ -196,7 +226,7 @@ struct Section {
   std::span<const Key<Config>> keys;
   std::span<const LaterKey> later;
 };
-constexpr std::array<Section, 9> kSections{{
+constexpr std::array<Section, 10> kSections{{
     {"control", kControl, {}},
     {"nflog", kNflog, {}},
     {"nft", kNft, {}},
@@ -204,13 +234,14 @@ constexpr std::array<Section, 9> kSections{{
     {"limits", kLimits, {}},
     {"engine", {}, kEngineLater},
     {"runner", kRunner, {}},
+    {"kn1", kKn1, {}},
     {"check", kCheck, {}},
     {"log", kLog, {}},
 }};
 
 void refuse_unknown_section(Reader& in, const Written& section) {
   if (section.key == "user")
-    return in.refuse(section.key_spot, "users are not in this version", "remove the table");
+    return in.refuse(section.key_spot, "users stand in users.d", "move the table to users.d/NAME.toml");
   if (section.kind != Written::Kind::table)
     return in.refuse(section.key_spot, fmt::format("{} stands outside of any table", in_quotes(section.key)),
                      "put it below its [table] line");
@@ -251,3 +282,7 @@ void check_sections(Reader& in, const SetKeys& seen, const Config& config) {
 }
 
 } // namespace knock::grammar
+
+bool knock::is_host(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxHost && text[0] != '-' && grammar::made_of(text, "._:-");
+}

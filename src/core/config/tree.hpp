@@ -29,13 +29,15 @@ inline Place place_of(const Spot& spot) {
 }
 
 struct Written {
-  enum class Kind : std::uint8_t { table, array, string, integer, boolean, other };
+  enum class Kind : std::uint8_t { table, array, string, integer, boolean, date, date_time, moment, other };
   Kind kind = Kind::other;
   Spot spot;       ///< of the value
   std::string key; ///< its name in the table around it; empty for entries of an array
   Spot key_spot;
-  std::string text;        ///< string: what it says; number, boolean: as text; else the kind with its article
-  std::int64_t number = 0; ///< of an integer
+  std::string text; ///< string: what it says; number, boolean, date: as text; else the kind with its article
+  /// Of an integer. Of a date (it begins then) and a date with a time: seconds on the clock on the wall; of a moment, which
+  /// names its offset: of the epoch.
+  std::int64_t number = 0;
   std::vector<Written> items; ///< entries of an array, keys of a table
 
   [[nodiscard]] const Written* find(std::string_view name) const {

@@ -21,13 +21,8 @@ namespace knock::grammar {
 /// "208KiB", "8MiB". Returns bytes.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 
-/// One step of a sequence as it is written. `later` names what of it this version cannot do yet.
-struct WrittenStep {
-  std::optional<Port> port; ///< absent: ICMP or a pause
-  Millis pause{0};
-  std::string_view later;
-};
-std::optional<WrittenStep> parse_step(std::string_view text);
+/// A whole number without sign or leading zero, that is all of `text`.
+std::optional<std::uint64_t> parse_count(std::string_view text);
 
 /// Door, user and device names: `[a-z0-9][a-z0-9-]{0,30}`.
 bool is_name(std::string_view text);

@@ -24,17 +24,24 @@ std::string_view verb_of(LedgerEvent::Verb verb) {
   return "refused";
 }
 
+std::string bound_text(const OpenGrant& grant) {
+  if (!grant.bound) return {};
+  if (grant.bound->how == Bound::How::other)
+    return fmt::format(" bound=for from={}", to_string(grant.bound->from));
+  return grant.bound->how == Bound::How::yes ? " bound=yes" : " bound=no";
+}
+
 std::string audit_line(const LedgerEvent& event, Instant now) {
   const auto& grant = event.grant;
   std::string ports;
   for (const auto& text : port_texts(grant)) ports += (ports.empty() ? "" : ",") + text;
   if (ports.empty()) ports = "-";
-  auto line =
-      fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb), in_quotes(grant.door),
-                  source_text(grant), ports, in_quotes(grant.by), to_string(grant.via), grant.id);
+  auto line = fmt::format("{} door={} source={} ports={} by={} via={} id={}", verb_of(event.verb),
+                          in_quotes(grant.door), source_text(grant), ports, in_quotes(grant.by),
+                          to_string(grant.via), grant.id);
   if (grant.source_port != 0) line += fmt::format(" source_port={}", grant.source_port);
   if (event.verb == LedgerEvent::Verb::open || event.verb == LedgerEvent::Verb::extend)
-    return line + fmt::format(" for={}ms", ms_between(now, grant.ends));
+    return line + fmt::format(" for={}ms", ms_between(now, grant.ends)) + bound_text(grant);
   return line + fmt::format(" open_ms={} packets={} bytes={} reason={}",
                             ms_between(grant.opened, std::min(now, grant.ends)), event.traffic.packets,
                             event.traffic.bytes, event.reason);

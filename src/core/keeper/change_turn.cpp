@@ -17,23 +17,6 @@ namespace {
 
 constexpr int kGroups = 4;
 
-/// Every enabled door's way in.
-std::vector<Sequence> sequences_of(const Config& config) {
-  std::vector<Sequence> sequences;
-  for (const auto& door : config.doors) {
-    if (!door.enabled || door.knock.empty()) continue;
-    Sequence sequence;
-    sequence.door = door.id;
-    sequence.name = door.name;
-    sequence.steps = door.knock;
-    sequence.within = door.within;
-    sequence.strays = door.strays;
-    sequence.reorder = door.reorder;
-    sequences.push_back(std::move(sequence));
-  }
-  return sequences;
-}
-
 tl::unexpected<Failure> failed(const Error& error) {
   return tl::unexpected(failure_of(error));
 }
@@ -72,7 +55,7 @@ Failure forbidden(const Wish& wish) {
 void ChangeTurn::ask(State& state, Ask& ask) {
   using Verb = RuleChange::Verb;
   ask.table = true;
-  ask.memory = ask.grants = change_.verb == Verb::start;
+  ask.memory = ask.grants = ask.stamps = change_.verb == Verb::start;
   ask.config = change_.verb == Verb::reload;
   ask.connections = changes_config(change_) || change_.verb == Verb::on;
   if (changes_config(change_) || change_.verb == Verb::on || state.table.is_lost())
@@ -87,9 +70,10 @@ tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& see
   state.kept.memory = state.kept.disk.recall(**seen.memory, said.lines);
   (void)state.table.take_removed(); // what is adopted was read behind it
   const auto last = parse_last_good((*seen.memory)->last_good);
-  if (!state.settings.error) // else it stays
-    last_good_ = std::make_shared<const std::string>(
-        encode_last_good({state.kept.disk.boot(), std::exchange(state.settings.texts, {})}));
+  const auto before = last ? parse_config(last->texts).config : std::nullopt;
+  recall_stamps(state, seen, before ? &*before : nullptr, said);
+  running_ = std::exchange(state.settings.texts, {});
+  last_good_ = std::make_shared<const std::string>(encode_last_good({state.kept.disk.boot(), running_}));
   const auto& config = state.settings.config;
   if (any_door(*config) && (*seen.table)->taken) {
     const auto error = taken_error(config->nft.table);
@@ -104,7 +88,6 @@ tl::expected<Wish, Failure> ChangeTurn::wish_start(State& state, const Seen& see
   state.table.doubt(); // what it does not hold, or holds shorter, is there all the same
   if (const auto count = state.ledger.grants().size(); count != 0)
     said.lines.push_back({LogLevel::info, fmt::format("adopted {} grants from the kernel", count)});
-  const auto before = last ? parse_config(last->texts).config : std::nullopt;
   auto wish = plan_reload(before ? &*before : nullptr, config, state.kept.memory,
                           before ? ReloadOptions{.confirm = Millis{0}} : ReloadOptions{},
                           (*seen.table)->guarded, state.now);
@@ -120,8 +103,8 @@ tl::expected<Wish, Failure> ChangeTurn::wish_reload(State& state, const Seen& se
   auto wish = plan_reload(state.settings.config.get(), std::move(next), state.kept.memory, change_.options,
                           (*seen.table)->guarded, state.now);
   if (is_forbidden(wish, change_.options)) return tl::unexpected(forbidden(wish));
-  last_good_ =
-      std::make_shared<const std::string>(encode_last_good({state.kept.disk.boot(), seen.config->texts}));
+  running_ = seen.config->texts;
+  last_good_ = std::make_shared<const std::string>(encode_last_good({state.kept.disk.boot(), running_}));
   return wish;
 }
 
@@ -145,6 +128,7 @@ tl::expected<Wish, Failure> ChangeTurn::wish(State& state, const Seen& seen, Sai
   case RuleChange::Verb::confirm: return wish_confirm(state);
   case RuleChange::Verb::off: memory.off_since = state.wall; return Wish{state.settings.config, memory};
   case RuleChange::Verb::on: memory.off_since.reset(); break;
+  case RuleChange::Verb::users: break; // UsersTurn
   }
   return plan_reload(state.settings.config.get(), state.settings.config, memory, {}, (*seen.table)->guarded,
                      state.now);
@@ -180,8 +164,9 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
       memory.insert(memory.begin(), Bind{*table.group, next.nflog.buffer_bytes});
     return memory;
   }
-  const auto policy = Policy::compile(sequences_of(next), next.limits.cooloff);
-  if (!policy) return tl::unexpected(policy.error());
+  const auto sequences = sequences_of(next);
+  const auto policy = Policy::compile(sequences, next.limits.cooloff);
+  if (!policy) return tl::unexpected(Error{text_of(policy.error(), sequences), 0, policy.error().advice});
   const auto& bound = state.standing.group;
   const int first = next.nflog.group;
   Steps steps;
@@ -192,7 +177,8 @@ Result<Steps> ChangeTurn::steps(State& state, const Seen& seen) {
   if (const auto group = (*seen.table)->group; !bound && group && *group != first)
     steps.push_back(Bind{*group, next.nflog.buffer_bytes});
   if (!bound || *bound != first) steps.push_back(Bind{next.nflog.group, next.nflog.buffer_bytes});
-  const Instruct instruct{policy->encode(), next.limits.attempts, next.nflog.buffer_bytes};
+  const Instruct instruct{policy->encode(), next.limits.attempts, next.nflog.buffer_bytes,
+                          takes_kn1(next) ? kCopiedWhole : policy->kinds().copy_bytes()};
   if (!state.standing.engine) steps.push_back(instruct);
   const bool confirms = change_.verb == RuleChange::Verb::confirm;
   if (!confirms) steps.insert(steps.end(), memory.begin(), memory.end());
@@ -284,10 +270,14 @@ void ChangeTurn::settle(State& state, const Steps& steps, const Outcome& outcome
   const auto before = std::exchange(state.kept.memory, wish_->memory);
   state.kept.memory.last_good = last_good_ ? last_good_ : before.last_good;
   if (changes_config(change_)) {
-    state.settings.config = wish_->config;
+    const auto before_config = std::exchange(state.settings.config, wish_->config);
     state.settings.read = state.wall;
-    if (last_good_) state.settings.error.reset();
+    if (change_.verb == RuleChange::Verb::reload) state.settings.error.reset();
+    for (auto& line : user_lines(before_config.get(), *wish_->config, {}))
+      said.lines.push_back(std::move(line));
+    state.settings.running = std::move(running_);
     state.knocks.follow(*wish_->config);
+    follow_keys(state);
     state.ledger.set_limits({wish_->config->limits.grants, wish_->config->limits.per_source});
   }
   if (guards)

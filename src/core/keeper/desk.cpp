@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <knock/enrol.hpp>
 #include <knock/limits.hpp>
 #include <knock/nearest.hpp>
 #include <knock/quoted.hpp>
@@ -17,7 +18,6 @@ namespace knock::keeper {
 namespace {
 
 constexpr const char* kWriteAddress = "write 203.0.113.9, or 2001:db8::9";
-constexpr std::string_view kForeignDoor = "foreign"; // what elements of another hand are listed under
 
 const Door* door_named(const Config& config, std::string_view name) {
   const auto found = std::find_if(config.doors.begin(), config.doors.end(),
@@ -171,17 +171,22 @@ Reply told(const std::vector<std::string>& texts) {
 
 Taken take(const Asked& asked, const DeskView& view) {
   const auto& word = asked.request.verb;
-  const auto* verb = find_verb(word);
-  if (verb == nullptr || !verb->asked)
+  const auto right = asked_right(word);
+  if (!right)
     return Plain{refusal(ExitCode::usage, "usage", fmt::format("the daemon does not know the verb {}", word),
                          "knockctl --help; install the same version of both")};
-  if (asked.right < verb->right)
+  if (asked.right < *right)
     return Plain{refusal(ExitCode::denied, "not-allowed", fmt::format("{} is not allowed for you", word),
-                         verb->right == Right::root ? "run it with sudo"
-                                                    : "run it with sudo, or join the [control] write_group")};
+                         *right == Right::root ? "run it with sudo"
+                                               : "run it with sudo, or join the [control] write_group")};
   if (word == "open") return take_open(asked, view);
   if (word == "close") return take_close(asked, view);
   if (word == "reload") return take_reload(asked, view);
+  if (word == "users-read")
+    return RuleChange{.verb = RuleChange::Verb::users,
+                      .ticket = asked.ticket,
+                      .options = {.uid = asked.uid, .fresh = std::string(asked.request.find("fresh").value_or(""))}};
+  if (word == "clock-accept" && !asked.request.find("look")) return AcceptClock{};
   if (word == "save" && asked.request.find("look"))
     return Plain{facts(view)}; // nothing is going to be written
   if (word == "save") return facts(view);
@@ -193,7 +198,9 @@ Taken take(const Asked& asked, const DeskView& view) {
   if (word == "on" && !view.memory.off_since) return told({"on already."});
   if (word == "off") return RuleChange{.verb = RuleChange::Verb::off, .ticket = asked.ticket};
   if (word == "on") return RuleChange{.verb = RuleChange::Verb::on, .ticket = asked.ticket};
-  return Plain{}; // wait: an answer is the answer
+  if (word == "keys") return Plain{{encode_keys(view.config.server_keys), {}}};
+  if (word == "clock-accept") return Plain{{{clock_line(view.clocks)}, {}}}; // a look
+  return Plain{};                                                            // wait: an answer is the answer
 }
 
 Reply opening_reply(const LedgerEvent& event, const Door& door, const Address& source, Instant now) {

@@ -18,17 +18,9 @@
 
 namespace knock::keeper {
 
-/// Grants to be closed by a hand.
-struct Closing {
-  JobId job = 0;
-  std::uint64_t ticket = 0;
-  CloseWhich which{};
-  bool all = false; ///< also when there is none
-};
-
 /// What changes the rules: it has a round of its own.
 struct RuleChange {
-  enum class Verb : std::uint8_t { start, reload, confirm, off, on };
+  enum class Verb : std::uint8_t { start, reload, confirm, off, on, users };
   Verb verb = Verb::start;
   std::uint64_t ticket = 0;
   ReloadOptions options{};
@@ -41,13 +33,16 @@ struct DeskView {
   const Memory& memory;
   const Knocks& knocks;
   Instant now;
+  Clocks clocks{};
 };
 /// An answer that changed nothing, and is not logged.
 struct Plain {
   Reply reply;
 };
+/// The admin says that the clock is right.
+struct AcceptClock {};
 /// What becomes of a request: an answer, or work.
-using Taken = std::variant<Reply, Plain, Opening, Closing, RuleChange>;
+using Taken = std::variant<Reply, Plain, Opening, Closing, RuleChange, AcceptClock>;
 Taken take(const Asked& asked, const DeskView& view);
 
 Reply refusal(ExitCode exit, std::string code, std::string text, std::string advice = {});

@@ -10,7 +10,7 @@ namespace {
 constexpr Millis kLookAhead{100}; // the counter goes with the element: it is read so long before
 constexpr Millis kSessionsEvery{
     5'000}; // the end of a connection that is older than the guard is noticed so late
-constexpr Millis kTryAgain{1'000};
+constexpr Millis kEndAgain{1'000};
 
 bool is_due(const std::optional<Instant>& at, Instant now) {
   return !at || *at <= now;
@@ -110,7 +110,7 @@ void Ends::plan(Ledger& ledger, const Seen& seen, Instant now, Draft& draft) {
 
 void Ends::settle(const Ledger& ledger, bool taken, Instant now) {
   if (timers_.again && *timers_.again > now) return;
-  timers_.again = taken ? std::nullopt : std::optional(now + kTryAgain);
+  timers_.again = taken ? std::nullopt : std::optional(now + kEndAgain);
   if (!taken) return;
   for (const auto id : asked_) touched_.erase(id);
   outlived_.clear();

@@ -16,6 +16,12 @@ Reply reply_of(const State& state, const Finishing& finishing, Said& said) {
   const auto say = [&](LogLevel level, const std::string& text) { said.lines.push_back({level, text}); };
   switch (change.verb) {
   case RuleChange::Verb::start: break;
+  case RuleChange::Verb::users: {
+    for (const auto& text : texts) say(LogLevel::warn, "users: " + text);
+    auto reply = told(texts);
+    reply.lines.push_back(closed_line(applied.closed));
+    return reply;
+  }
   case RuleChange::Verb::confirm:
     for (const auto& text : texts) say(LogLevel::info, "confirm: " + text);
     return told(texts);

@@ -11,13 +11,14 @@
 #include <vector>
 
 #include <knock/batch.hpp>
-#include <knock/completed.hpp>
 #include <knock/config.hpp>
 #include <knock/control.hpp>
 #include <knock/disturbance.hpp>
 #include <knock/flow.hpp>
+#include <knock/record.hpp>
 #include <knock/result.hpp>
 #include <knock/ruleset.hpp>
+#include <knock/stamps.hpp>
 #include <knock/table_seen.hpp>
 #include <knock/verbs.hpp>
 
@@ -43,7 +44,9 @@ struct Ran {
 struct Heard {
   Instant now{};
   std::int64_t wall = 0;                   ///< seconds of the epoch
-  std::vector<Completed> completed{};      ///< by the engine, which is not trusted
+  WallClock clock{};                       ///< only where signed packets are taken
+  std::vector<Record> completed{};         ///< by the engine, which is not trusted
+  std::vector<Kn1Record> kn1{};            ///< likewise
   std::vector<Disturbance> disturbances{}; ///< in the order of the kernel, as all that follows
   std::vector<FlowEvent> flows{};
   bool flows_overran = false; ///< events of connections were lost
@@ -65,6 +68,7 @@ struct Ask {
   bool config = false;       ///< the files, as they are now
   bool memory = false;       ///< the state files
   bool boot_file = false;
+  bool stamps = false; ///< of signed packets: kn1.run and kn1.ceiling
 
   void add(const std::vector<GrantKey>& keys) { elements.insert(elements.end(), keys.begin(), keys.end()); }
 };
@@ -74,6 +78,13 @@ struct MemorySeen {
   std::string unconfirmed;
   std::string off;
   std::string last_good;
+};
+
+/// The files of stamps. Errors: ENOENT is none, the file is empty then.
+struct StampsSeen {
+  std::optional<StampRun> run{}; ///< nothing: none of this boot
+  std::string ceilings{};
+  std::optional<Error> ceilings_error{}; ///< they are there, and cannot be read
 };
 
 /// What was asked for, and nothing else.
@@ -89,6 +100,7 @@ struct Seen {
   std::optional<ParsedConfig> config{};
   std::optional<Result<MemorySeen>> memory{};
   std::optional<Result<std::string>> boot_file{}; ///< ENOENT: there is none
+  std::optional<Result<StampsSeen>> stamps{};
 };
 
 } // namespace knock::keeper

@@ -4,6 +4,13 @@
 #include <fmt/format.h>
 
 namespace knock::keeper {
+namespace {
+
+bool has(const Door& door, RecordKind kind) {
+  return !(kind == RecordKind::closing ? door.close_knock : door.knock).empty();
+}
+
+} // namespace
 
 bool Cooldowns::ready(const Door& door, Instant now) const {
   const auto last = last_.find(door.name);
@@ -24,15 +31,16 @@ void Knocks::follow(const Config& config) {
   for (const auto& door : config.doors)
     if (door.enabled) doors_[static_cast<std::uint64_t>(door.id)] = &door;
   pace_ = Pace(config.limits.grants);
+  closing_pace_ = Pace(config.limits.grants);
 }
 
-const Door* Knocks::door_of(const Completed& record, Counts& refused, unsigned& suspicions) const {
+const Door* Knocks::door_of(const Record& record, Counts& refused, unsigned& suspicions) const {
   const auto door = doors_.find(static_cast<std::uint64_t>(record.door));
   if (!grantable(record.source)) {
     ++refused["source"];
     ++suspicions; // an honest engine leaves such packets alone
-  } else if (door == doors_.end()) {
-    ++refused["unknown_door"]; // removed a moment ago
+  } else if (door == doors_.end() || !has(*door->second, record.kind)) {
+    ++refused["unknown_door"]; // removed a moment ago, or only its knock
   } else if (own_.contains(record.source)) {
     ++refused["own_address"]; // forged, and an engine cannot know
   } else {
@@ -41,19 +49,29 @@ const Door* Knocks::door_of(const Completed& record, Counts& refused, unsigned& 
   return nullptr;
 }
 
-unsigned Knocks::judge(std::span<const Completed> records, Instant now, std::vector<Opening>& openings,
-                       Counts& refused, std::vector<Line>& lines) {
+unsigned Knocks::judge(std::span<const Record> records, Instant now, std::vector<Job>& jobs, Counts& refused,
+                       std::vector<Line>& lines) {
   unsigned suspicions = 0;
   for (const auto& record : records) {
+    if (record.kind == RecordKind::scan) {
+      if (scan_pace_.take({}, 0, now))
+        lines.push_back({LogLevel::info, fmt::format("scan source={}", to_string(record.source))});
+      continue;
+    }
     const auto* door = door_of(record, refused, suspicions);
     if (door == nullptr) continue;
-    if (!pace_.take(door->id, door->grants, now)) {
+    const bool closes = record.kind == RecordKind::closing;
+    if (!keeps_pace(*door, closes, now)) {
       ++refused["pace"];
+      continue;
+    }
+    if (closes) {
+      jobs.emplace_back(Closing{.which = {.door = door->name, .source = record.source}});
       continue;
     }
     auto opening = opening_of(*door, record.source, cooldowns_, now);
     if (opening.opens || !door->run.empty()) {
-      openings.push_back(std::move(opening));
+      jobs.emplace_back(std::move(opening));
       continue;
     }
     ++refused["family"];
@@ -79,19 +97,31 @@ Opening opening_of(const Door& door, const Address& source, const Cooldowns& coo
   return opening;
 }
 
-RunRequest run_of(const Config& config, const Door& door, const Address& source, Via via) {
+namespace {
+
+RunRequest run_at(const Config& config, const Door& door, const Address& source, const std::string& by,
+                  Via via) {
   RunRequest run;
   run.time = config.runner.time;
   run.door = door.name;
   run.source = to_string(source);
+  run.by = by;
   run.via = to_string(via);
+  return run;
+}
+
+} // namespace
+
+RunRequest run_of(const Config& config, const Door& door, const Opening& opening) {
+  const auto& request = opening.request;
+  auto run = run_at(config, door, request.source, request.by, request.via);
   run.argv = door.run;
+  if (opening.signed_packet) run.input = opening.signed_packet->input;
   return run;
 }
 
 RunRequest run_close_of(const Config& config, const Door& door, const OpenGrant& grant) {
-  auto run = run_of(config, door, grant.source, grant.via);
-  run.by = grant.by;
+  auto run = run_at(config, door, grant.source, grant.by, grant.via);
   run.event = "close";
   run.argv = door.run_close;
   return run;

@@ -10,10 +10,10 @@ namespace knock::keeper {
 namespace {
 
 constexpr int kAtOnce = 64; // what failed comes again at once, so often
-constexpr Millis kTryAgain{1'000};
-constexpr Millis kTellAgain{60'000}; // that the kernel cannot be read
-constexpr Millis kWaited{60'000};    // knockctl: to be accepted, and to be answered
-constexpr Millis kBreath{1};         // between two slices the next wake-up hears who waits
+constexpr Millis kLookAgain{1'000};
+constexpr Millis kLookTold{60'000}; // that the kernel cannot be read
+constexpr Millis kWaited{60'000};   // knockctl: to be accepted, and to be answered
+constexpr Millis kBreath{1};        // between two slices the next wake-up hears who waits
 
 /// Why the kernel was not read as asked.
 std::optional<Error> look_error(const Seen& seen) {
@@ -55,13 +55,14 @@ Machine::Machine(Start start) {
 void Machine::hear(Heard heard) {
   state_.now = heard.now;
   state_.wall = heard.wall;
+  hear_clock(state_, heard.clock);
   if (heard.own) state_.knocks.set_own(std::move(*heard.own));
   // First: all else that came meanwhile is judged by it. Behind each load another round follows at once, so that one
   // which came too late does not stay. A start reads it for itself.
   const bool recalled = state_.settings.started || state_.finishing;
   if (recalled && heard.off && learn_off(state_, *heard.off, said_)) {
     auto& change = state_.work.change;
-    if (change && change->verb == RuleChange::Verb::on)
+    if (change && (change->verb == RuleChange::Verb::on || change->options.confirm)) // a trial proves nothing
       state_.desk.answer(std::exchange(change, std::nullopt)->ticket, refusal(off_meanwhile()), said_);
   }
   for (const auto& event : state_.ledger.expire(state_.now)) report(state_, event, said_);
@@ -74,6 +75,7 @@ void Machine::hear(Heard heard) {
     said_.lines.push_back(std::move(*line));
   auto& work = state_.work;
   work.completed.insert(work.completed.end(), heard.completed.begin(), heard.completed.end());
+  std::move(heard.kn1.begin(), heard.kn1.end(), std::back_inserter(work.kn1));
   for (auto& asked : heard.asked) {
     state_.desk.wait(asked);
     work.asked.push_back(std::move(asked));
@@ -83,26 +85,35 @@ void Machine::hear(Heard heard) {
 /// Knocks first, then requests, up to the first that changes the rules.
 void Machine::take_requests() {
   auto& work = state_.work;
-  std::vector<Opening> openings;
+  std::vector<Job> jobs;
   const auto records = std::exchange(work.completed, {});
-  if (!state_.kept.memory.off_since)
-    said_.suspicions += state_.knocks.judge(records, state_.now, openings, state_.tally.refused, said_.lines);
+  const auto asked_for = std::exchange(work.kn1, {});
+  if (!state_.kept.memory.off_since) {
+    said_.suspicions += state_.knocks.judge(records, state_.now, jobs, state_.tally.refused, said_.lines);
+    auto& kn1 = state_.kn1;
+    kn1.requests.set_unwritten(unaccepted(kn1).has_value());
+    kn1.requests.judge(asked_for, {state_.now, kn1.clock}, state_.knocks, kn1.stamps, jobs,
+                       state_.tally.refused, said_.lines);
+  }
   const auto add = [&](auto job) {
     job.job = ++work.last_job;
     work.jobs.emplace_back(std::move(job));
   };
-  for (auto& opening : openings) add(std::move(opening));
+  for (auto& job : jobs) std::visit([&](auto& one) { add(std::move(one)); }, job);
   while (!work.asked.empty() && !work.change) {
     const auto asked = std::move(work.asked.front());
     work.asked.pop_front();
-    auto taken = is_overtaken(state_, asked)
-                     ? Taken{refusal(off_meanwhile())}
-                     : take(asked, {config(), state_.kept.memory, state_.knocks, state_.now});
+    auto taken =
+        is_overtaken(state_, asked)
+            ? Taken{refusal(off_meanwhile())}
+            : take(asked, {config(), state_.kept.memory, state_.knocks, state_.now, clocks_of(state_)});
     if (auto* reply = std::get_if<Reply>(&taken)) state_.desk.answer(asked.ticket, std::move(*reply), said_);
     if (auto* plain = std::get_if<Plain>(&taken))
       state_.desk.answer_plainly(asked.ticket, std::move(plain->reply), said_);
     if (auto* opening = std::get_if<Opening>(&taken)) add(std::move(*opening));
     if (auto* closing = std::get_if<Closing>(&taken)) add(std::move(*closing));
+    if (std::holds_alternative<AcceptClock>(taken))
+      state_.desk.answer(asked.ticket, accept_clock(state_), said_);
     if (auto* change = std::get_if<RuleChange>(&taken)) work.change = std::move(*change);
   }
 }
@@ -116,13 +127,16 @@ Machine::Turn Machine::next_turn() {
                           work.change->verb != RuleChange::Verb::off;
   if (guards && !state_.settings.started && !std::exchange(state_.standing.tried_to_listen, true))
     return GrantsTurn{};
-  if (!is_finishing() && work.jobs.empty() && work.change && !taken_back)
-    return ChangeTurn(*std::exchange(work.change, std::nullopt));
+  if (!is_finishing() && work.jobs.empty() && work.change && !taken_back) {
+    auto change = *std::exchange(work.change, std::nullopt);
+    if (change.verb == RuleChange::Verb::users) return UsersTurn(std::move(change));
+    return ChangeTurn(std::move(change));
+  }
   if (!state_.settings.started && !state_.finishing) return GrantsTurn{};
   const bool heals = state_.table.heals(state_.now);
   if (guards && heals) return HealTurn{};
   if (!guards && (state_.standing.engine || state_.finishing || heals) &&
-      gone_grants(config(), state_.ledger).empty())
+      gone_grants(config(), state_.ledger, wall_now(state_)).empty())
     return UnloadTurn{};
   return GrantsTurn{};
 }
@@ -141,7 +155,7 @@ const Steps& Machine::decide(const Seen& seen) {
   const auto error = look_error(seen);
   look_failed_ = error.has_value();
   if (look_failed_) ++failures_;
-  if (error && (!look_told_ || *look_told_ + kTellAgain <= state_.now)) {
+  if (error && (!look_told_ || *look_told_ + kLookTold <= state_.now)) {
     said_.lines.push_back({LogLevel::warn, to_string(*error)});
     look_told_ = state_.now;
   }
@@ -156,7 +170,7 @@ Said Machine::settle(const Outcome& outcome) {
   auto due = next();
   if (failures_ > kAtOnce) {
     if (outcome.error) answer_unfinished(state_, *outcome.error, said_);
-    if (due) due = std::max(*due, state_.now + kTryAgain);
+    if (due) due = std::max(*due, state_.now + kLookAgain);
   }
   said_.next = sooner(due, state_.tally.audit.sum_up(state_.now, said_.lines));
   return std::exchange(said_, {});
@@ -172,7 +186,8 @@ std::vector<Line> Machine::last_lines() {
 std::optional<Instant> Machine::next() const {
   const auto& work = state_.work;
   const auto now = state_.now;
-  const bool waits = work.change || !work.asked.empty() || !work.completed.empty() || !work.jobs.empty();
+  const bool waits = work.change || !work.asked.empty() || !work.completed.empty() || !work.kn1.empty() ||
+                     !work.jobs.empty();
   // Without a table nothing is changed: what is due waits until it is back.
   const bool stuck = is_stuck(state_);
   if (waits && !(is_finishing() && stuck)) return now;
@@ -183,6 +198,7 @@ std::optional<Instant> Machine::next() const {
   auto next = sooner(stuck ? state_.ledger.book().next_end() : state_.ends.next(state_.ledger),
                      next_ended(state_.kept.memory.unconfirmed));
   next = sooner(next, state_.table.next(now));
+  if (!stuck) next = sooner(next, next_signed(state_));
   if (state_.ends.wants_flows() && state_.standing.listen.flows && !stuck) return now;
   const bool needs_flows = !state_.ledger.book().watching().empty();
   if (state_.standing.listen.flows != needs_flows && !state_.standing.deaf_flows) return now;

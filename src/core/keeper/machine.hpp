@@ -46,7 +46,7 @@ class Machine {
   [[nodiscard]] const State& state() const { return state_; }
 
  private:
-  using Turn = std::variant<GrantsTurn, ChangeTurn, HealTurn, UnloadTurn>;
+  using Turn = std::variant<GrantsTurn, ChangeTurn, HealTurn, UnloadTurn, UsersTurn>;
   void hear(Heard heard);
   void take_requests();
   Turn next_turn();

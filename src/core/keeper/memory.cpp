@@ -69,6 +69,7 @@ void Disk::settle(const Remember& step, const Memory& memory) {
   case Remember::File::unconfirmed: there_.unconfirmed = step.text; break;
   case Remember::File::off: there_.off = step.text; break;
   case Remember::File::last_good: last_good_ = memory.last_good; break;
+  case Remember::File::ceilings: break; // SignedPackets
   }
 }
 

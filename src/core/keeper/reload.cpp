@@ -83,7 +83,8 @@ Wish plan_reload(const Config* before, ConfigPointer next, const Memory& memory,
   }
   wish.applied.changed = !wish.applied.guarded.empty() || !wish.applied.unguarded.empty() ||
                          wish.memory.unconfirmed != memory.unconfirmed ||
-                         (before != nullptr && before->hash != wish.config->hash);
+                         (before != nullptr && (before->hash != wish.config->hash ||
+                                                before->users_hash != wish.config->users_hash));
   return wish;
 }
 
@@ -128,7 +129,27 @@ std::vector<GrantRequest> sessions_of(const Config& next, const std::vector<Port
   return requests;
 }
 
-std::map<std::string, std::set<std::uint64_t>> gone_grants(const Config& config, const Ledger& ledger) {
+namespace {
+
+/// Whether its device may have it still, until its end. By the clock of the wall, which is not as exact as ours.
+bool is_revoked(const Config& config, const OpenGrant& grant, const WallNow& now) {
+  constexpr Seconds kSlack{2};
+  if (grant.via != Via::kn1) return false;
+  const auto* device = find_device(config, grant.by);
+  if (device == nullptr || !may_open(config, *device, grant.door)) return true;
+  const bool has_key = grant.key.empty() || grant.key == tag_of(device->key.kid) ||
+                       (device->old && grant.key == tag_of(device->old->key.kid));
+  if (!has_key) return true;
+  if (!device->until || now.at == Instant{}) return false;
+  // One that goes on by itself ends at its cap; any other is extended by a packet, which is judged by `until` anew.
+  const auto last = grant.terms.close == Close::after ? grant.ends : grant.cap;
+  return now.wall + std::chrono::floor<Seconds>(last - now.at) > *device->until + kSlack;
+}
+
+} // namespace
+
+std::map<std::string, std::set<std::uint64_t>> gone_grants(const Config& config, const Ledger& ledger,
+                                                           const WallNow& now) {
   std::map<std::string, std::set<std::uint64_t>> gone;
   for (const auto& [id, grant] : ledger.grants()) {
     if (grant.via == Via::foreign) continue;
@@ -137,6 +158,8 @@ std::map<std::string, std::set<std::uint64_t>> gone_grants(const Config& config,
       gone["door-removed"].insert(id);
     else if (!gives(*door, grant))
       gone["door-changed"].insert(id);
+    else if (is_revoked(config, grant, now))
+      gone["revoked"].insert(id);
   }
   return gone;
 }

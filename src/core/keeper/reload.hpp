@@ -24,6 +24,7 @@ struct ReloadOptions {
   bool now = false;                ///< guard new ports for good, unconfirmed ones too
   bool ask = false;                ///< refuse to guard a new port: it has to be said for how long
   std::uint32_t uid = 0;           ///< who asks
+  std::string fresh{};             ///< users: the device whose key was made just now
 };
 
 /// What a reload did.
@@ -59,8 +60,14 @@ std::optional<Failure> unchangeable(const Config& before, const Config& next, co
 /// For each connection to a port that is newly guarded, a grant of just that connection.
 std::vector<GrantRequest> sessions_of(const Config& next, const std::vector<Port>& ports,
                                       const std::vector<GrantKey>& connections, std::size_t before);
-/// Grants that the configuration does not give any more, by why.
-std::map<std::string, std::set<std::uint64_t>> gone_grants(const Config& config, const Ledger& ledger);
+/// One moment by both clocks.
+struct WallNow {
+  Instant at{};
+  Moment wall{};
+};
+/// Grants that the configuration does not give any more, by why. Without `now` no access is over by its date.
+std::map<std::string, std::set<std::uint64_t>> gone_grants(const Config& config, const Ledger& ledger,
+                                                           const WallNow& now = {});
 
 /// What a reload did, line by line. `before`: what was on trial.
 std::vector<std::string> reload_texts(const ReloadOptions& options, const Applied& applied,

@@ -41,6 +41,16 @@ struct Instruct {
   std::vector<std::byte> policy;
   std::uint32_t attempts = 0; ///< places of the table of an engine that starts
   std::uint32_t buffer_bytes = 0;
+  std::uint32_t copy_bytes = 0; ///< of each packet
+};
+/// Has the engine open signed packets with these keys from now on (kn1_keys.hpp).
+struct Rekey {
+  std::vector<std::byte> keys;
+};
+/// Writes lines of kn1.run, before what they stand for is done.
+struct Mark {
+  Stamp good_since = 0;
+  std::vector<StampMark> marks;
 };
 /// Ends the engine and frees its groups.
 struct Dismiss {};
@@ -52,10 +62,10 @@ struct Listen {
 };
 /// Puts a state file whole on disk; an empty text removes it.
 struct Remember {
-  enum class File : std::uint8_t { unconfirmed, off, last_good };
+  enum class File : std::uint8_t { unconfirmed, off, last_good, ceilings };
   File file = File::unconfirmed;
   std::string text;
-  std::string over{}; ///< off, without a text: what it says, else it is root's own, and stays
+  std::string over{}; ///< of off: what it says; else it is root's own, and stays
 };
 /// Loads rules and static sets over what is there, and the changes of `grants`, in one transaction. Sets of another
 /// size are made anew, empty but for `grants`.
@@ -74,7 +84,7 @@ struct Commit {
   bool where_there = false; ///< of a set that is gone, nothing: its elements went with it
 };
 
-using Step = std::variant<Bind, Instruct, Dismiss, Listen, Remember, Load, Unload, Commit>;
+using Step = std::variant<Bind, Instruct, Rekey, Dismiss, Listen, Remember, Mark, Load, Unload, Commit>;
 using Steps = std::vector<Step>;
 /// Where the first step of this kind stands; behind the last when there is none.
 template<class Kind>

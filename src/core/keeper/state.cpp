@@ -20,6 +20,7 @@ void take(State& state, const Instruct&) {
 }
 void take(State& state, const Dismiss&) {
   state.standing.engine = false;
+  state.kn1.rekey = state.kn1.rekey || std::exchange(state.kn1.told, false);
   state.standing.group.reset();
 }
 void take(State& state, const Listen& step) {
@@ -29,7 +30,23 @@ void take(State& state, const Listen& step) {
 }
 void take(State& state, const Remember& step) {
   state.kept.disk.settle(step, state.kept.memory);
+  if (step.file == Remember::File::ceilings) {
+    state.kn1.ceilings = state.kn1.stamps.ceilings();
+    state.kn1.stamps.note_written();
+    if (!std::exchange(state.kn1.unkept, std::nullopt)) return; // another file may wait still
+  }
   state.kept.error.reset();
+}
+void take(State& state, const Rekey&) {
+  state.kn1.told = takes_kn1(*state.settings.config);
+  state.kn1.rekey = false;
+}
+void take(State& state, const Mark& step) {
+  state.kn1.unwritten.clear();
+  state.kn1.good_since = step.good_since;
+  state.kn1.has_run = true;
+  state.kn1.error.reset();
+  state.kn1.not_before.reset();
 }
 void take(State&, const Load&) {}
 void take(State& state, const Unload&) {
@@ -47,6 +64,10 @@ void take(State& state, const Commit& step) {
 }
 
 } // namespace
+
+WallNow wall_now(const State& state) {
+  return {state.now, Moment{Seconds{state.wall}}};
+}
 
 void report(State& state, const LedgerEvent& event, Said& said) {
   using Verb = LedgerEvent::Verb;
@@ -86,12 +107,30 @@ JobId id_of(const Job& job) {
   return std::visit([](const auto& one) { return one.job; }, job);
 }
 
+void refuse_signed(State& state, const Opening& opening, std::string_view reason, Said& said) {
+  if (!opening.signed_packet) return;
+  auto& kn1 = state.kn1;
+  const auto& request = opening.request;
+  const auto& from = request.bound ? request.bound->from : request.source;
+  kn1.requests.refuse({request.by, request.door, reason, from}, {state.now, kn1.clock}, said.lines);
+  if (!opening.signed_packet->counted) return;
+  kn1.stamps.return_opening(opening.signed_packet->kid);
+  kn1.counted.erase({opening.signed_packet->kid, request.door});
+}
+
+void refuse_signed(State& state, const Closing& closing, std::string_view reason, Said& said) {
+  if (!closing.signed_packet) return;
+  const auto& [id, door, source, by, key, ids, port] = closing.which;
+  state.kn1.requests.refuse({*by, *door, reason, *source}, {state.now, state.kn1.clock}, said.lines);
+}
+
 void refuse_jobs(State& state, const Error& error, Said& said, const std::set<JobId>* ids) {
   bool told = ids != nullptr ? !ids->contains(0) : !state.work.jobs.empty();
   std::erase_if(state.work.jobs, [&](const Job& job) {
     if (ids != nullptr && !ids->contains(id_of(job))) return false;
     const auto ticket = std::visit([](const auto& one) { return one.ticket; }, job);
     ++state.tally.refused["kernel"];
+    std::visit([&](const auto& one) { refuse_signed(state, one, "kernel", said); }, job);
     told = told && ticket != 0;
     if (ticket != 0) state.desk.answer(ticket, refusal(error), said);
     return true;
@@ -149,7 +188,7 @@ Batch close_removed(State& state) {
   };
   for (const auto& key : state.table.take_removed()) close({.key = key}, "foreign");
   if (state.finishing)
-    for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger))
+    for (const auto& [reason, ids] : gone_grants(*state.settings.config, state.ledger, wall_now(state)))
       state.finishing->applied.closed += close({.ids = ids}, reason);
   return left_over;
 }

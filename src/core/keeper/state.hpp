@@ -19,16 +19,17 @@
 #include "core/keeper/memory.hpp"
 #include "core/keeper/reload.hpp"
 #include "core/keeper/round.hpp"
+#include "core/keeper/signed_packets.hpp"
 #include "core/keeper/table.hpp"
 
 namespace knock::keeper {
 
-using Job = std::variant<Opening, Closing>;
 JobId id_of(const Job& job);
 
 /// What waits for a round. Knocks and requests that come behind a change wait for it, unjudged.
 struct Work {
-  std::vector<Completed> completed;
+  std::vector<Record> completed;
+  std::vector<Kn1Record> kn1;
   std::deque<Asked> asked;
   std::optional<RuleChange> change;
   std::vector<Job> jobs;
@@ -60,8 +61,8 @@ struct Settings {
   ConfigPointer config;         ///< that runs; before the start an empty one
   std::int64_t read = 0;        ///< seconds of the epoch
   std::optional<Failure> error; ///< of the last reload; or of the files at the start, then the last good runs
-  std::vector<ConfigText>
-      texts; ///< of the configuration that the start shall apply; none: it is the last good
+  std::vector<ConfigText> texts;   ///< of the configuration that the start shall apply
+  std::vector<ConfigText> running; ///< of the one that runs, without kn1.key
   bool started = false;
 };
 
@@ -69,7 +70,9 @@ struct Settings {
 struct Tally {
   Audit audit;
   Counts refused;
-  std::uint64_t commits = 0; ///< batches that the kernel took
+  std::uint64_t kn1_accepted = 0; ///< signed packets that did what they asked for, or found nothing to do
+  std::uint64_t kn1_idle = 0;     ///< signed packets that found nothing to close or to extend
+  std::uint64_t commits = 0;      ///< batches that the kernel took
 };
 
 inline constexpr Millis kDiskAgain{1'000}; ///< after a disk error
@@ -95,6 +98,7 @@ struct State {
   Table table;
   Ends ends;
   Knocks knocks;
+  SignedPackets kn1;
   Desk desk;
   Work work;
   Standing standing;
@@ -102,6 +106,7 @@ struct State {
   Tally tally;
 };
 
+WallNow wall_now(const State& state);
 /// Tells of an event, notes what it proves, and starts what its door wants started at the end.
 void report(State& state, const LedgerEvent& event, Said& said);
 /// What the state file `off` says now: root may have turned it off alone, while we did not answer. Returns whether that
@@ -112,6 +117,10 @@ std::optional<Error> unremembered(const State& state);
 /// Answers and forgets the jobs for which `error` is the end: all of them, or those of `ids`. A hand is told by its
 /// answer; an error of anything else is logged.
 void refuse_jobs(State& state, const Error& error, Said& said, const std::set<JobId>* ids = nullptr);
+/// A signed packet that was accepted comes to nothing: it is told why, and an opening that it used up comes back. Any
+/// other job is left alone.
+void refuse_signed(State& state, const Opening& opening, std::string_view reason, Said& said);
+void refuse_signed(State& state, const Closing& closing, std::string_view reason, Said& said);
 /// Whether nothing can be committed, and nothing will be until a timer or the admin acts.
 bool is_stuck(const State& state);
 /// Whether ports are open unless the table stands: a door is enabled, and it is not off.

@@ -21,7 +21,7 @@ std::int64_t whole_seconds(Instant at) {
   return std::chrono::floor<Seconds>(at.time_since_epoch()).count();
 }
 
-StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
+StatusGrant shown(const Config& config, const OpenGrant& grant, Instant now, std::int64_t wall) {
   StatusGrant one;
   one.id = grant.id;
   one.door = grant.door;
@@ -31,6 +31,11 @@ StatusGrant shown(const OpenGrant& grant, Instant now, std::int64_t wall) {
   for (const auto& lead : grant.leads) one.forward[to_string(lead.outer)] = to_string(lead.target);
   one.by = grant.by;
   one.via = to_string(grant.via);
+  if (grant.via == Via::kn1) {
+    const auto* device = find_device(config, grant.by);
+    one.symmetric = device != nullptr && is_symmetric(device->accepts);
+    if (grant.bound) one.bound = grant.bound->how == Bound::How::yes;
+  }
   // Whole seconds of the clock: a comment keeps no more, and two readings must tell the same.
   one.opened = wall - (whole_seconds(now) - whole_seconds(grant.opened));
   one.left_ms = grant.ends == kNever ? std::nullopt : std::optional(ms(now, grant.ends));
@@ -70,7 +75,7 @@ std::string boot_file_state(const Config& config, const Result<std::string>& tex
 }
 
 void show_config(Status& status, const State& state, const Seen& seen) {
-  const auto& [path, config, read, error, texts, started] = state.settings;
+  const auto& [path, config, read, error, texts, running, started] = state.settings;
   const auto& memory = state.kept.memory;
   const auto enabled = count_enabled(*config);
   status.version = KNOCKGATE_VERSION;
@@ -116,6 +121,75 @@ void show_table(Status& status, const State& state, const Seen& seen) {
   std::sort(status.gate.guarded.begin(), status.gate.guarded.end(),
             [](const auto& a, const auto& b) { return a.port < b.port; });
   status.tracker.overflow = table.overflow;
+}
+
+/// Of a door that opens by signed packets: who may send them.
+void show_kn1(Status& status, const State& state) {
+  const auto& config = *state.settings.config;
+  if (!takes_kn1(config)) return;
+  auto& kn1 = status.kn1.emplace();
+  for (const auto& port : config.kn1.ports) kn1.ports.push_back(to_string(port));
+  if (config.kn1.icmp) kn1.ports.emplace_back("icmp");
+  const auto& stamps = state.kn1.stamps;
+  kn1.clock = stamps.is_behind(state.kn1.clock) ? "behind" : stamps.is_good() ? "good" : "unknown";
+  kn1.users = config.users.size();
+  for (const auto& user : config.users)
+    for (const auto& device : user.devices) {
+      ++kn1.devices;
+      kn1.symmetric += is_symmetric(device.accepts) ? 1U : 0U;
+      kn1.unbound += device.require_source ? 0U : 1U;
+      kn1.invited += lack_of(device, Moment{Seconds{state.wall}}) == Lack::invited ? 1U : 0U;
+    }
+  for (const auto& [made, key, until, place] : config.server_keys) {
+    auto& shown = kn1.keys.emplace_back();
+    shown.id = key_name(key.server.pub);
+    shown.made = made.time_since_epoch().count();
+    if (until) shown.until = until->time_since_epoch().count();
+    for (const auto& [label, seen] : state.kn1.requests.seen())
+      shown.devices += seen.server == shown.id ? 1U : 0U;
+  }
+}
+
+/// What stands between signed packets and their doors.
+void warn_of_kn1(Status& status, const State& state) {
+  if (!status.kn1) return;
+  const auto add = [&](std::string code, std::string text, std::string run) {
+    status.warnings.push_back({std::move(code), std::move(text), std::move(run)});
+  };
+  const auto& config = *state.settings.config;
+  const auto now = Moment{Seconds{state.wall}};
+  if (status.kn1->clock == "unknown")
+    add("clock-unknown", "the clock is not synchronised: old signed packets are told by their order alone",
+        "timedatectl");
+  if (status.kn1->clock == "behind")
+    add("clock-behind", "the clock is behind what was accepted: signed packets are refused",
+        "timedatectl; if it is right: sudo knockctl clock accept");
+  if (const auto& error = unaccepted(state.kn1))
+    add("kn1-state", "no signed packet is accepted: " + error->what,
+        state.kn1.unread ? "let the daemon's user read it, then: sudo systemctl restart knockgated"
+                         : error->advice);
+  if (config.server_keys.empty())
+    add("no-server-key",
+        fmt::format("no signed packet is accepted: there is no {}{}", config.kn1.key,
+                    status.kn1->devices == 0 ? "" : ", by which devices were invited"),
+        status.kn1->devices == 0 ? "sudo knockctl invite USER --door DOOR" : "sudo knockctl check");
+  for (const auto& key : config.server_keys) {
+    constexpr std::chrono::days kSoon{7};
+    const auto name = key_name(key.key.server.pub);
+    const auto used = std::count_if(state.kn1.requests.seen().begin(), state.kn1.requests.seen().end(),
+                                    [&](const auto& one) { return one.second.server == name; });
+    if (key.until && *key.until > now && *key.until - now < kSoon && used != 0)
+      add("old-key",
+          fmt::format("key {} ends soon, and {} knocks with it", name,
+                      plural(static_cast<std::uint64_t>(used), "device")),
+          "knockctl key; sudo knockctl device line USER/DEVICE");
+  }
+  for (const auto& user : config.users)
+    for (const auto& device : user.devices)
+      if (lack_of(device, now) == Lack::invited && device.claim && *device.claim <= now)
+        add("invite-ended", fmt::format("the invitation of {} ended", device.label),
+            fmt::format("sudo knockctl device rotate {0}, or: sudo knockctl device remove {0}",
+                        device.label));
 }
 
 std::string advice_of(const Error& error) {
@@ -175,6 +249,7 @@ void warn(Status& status, const State& state, Instant now) {
     add("state", fmt::format("not remembered, a restart goes by what was true before: {}", unwritten->what),
         advice_of(*unwritten));
   warn_of_table(status, state, now);
+  warn_of_kn1(status, state);
   if (state.standing.deaf_flows)
     add("conntrack", "connections are not known: grants end by their time alone",
         advice_of(*state.standing.deaf_flows));
@@ -198,18 +273,21 @@ Status status_of(const State& state, const Seen& seen, Instant now, std::int64_t
   Status status;
   show_config(status, state, seen);
   show_table(status, state, seen);
+  show_kn1(status, state);
   status.grant_limit = state.settings.config->limits.grants;
   status.open = state.ledger.grants().size();
   Counted counted;
   for (const auto& element : seen.elements) counted[element.key] = element.traffic;
   for (const auto& [id, grant] : state.ledger.grants()) {
-    status.grants.push_back(shown(grant, now, wall));
+    status.grants.push_back(shown(*state.settings.config, grant, now, wall));
     add_traffic(status.grants.back(), grant, state.ledger, counted);
   }
   for (const auto& [reason, times] : state.tally.refused) status.counters["refused_" + reason] = times;
   status.counters["refused_cooldown"] = state.knocks.cooldowns().cooled();
   status.counters["healed"] = state.table.healed();
   status.counters["commits"] = state.tally.commits;
+  status.counters["kn1_accepted"] = state.tally.kn1_accepted;
+  status.counters["kn1_idle"] = state.tally.kn1_idle;
   warn(status, state, now);
   return status;
 }

@@ -11,7 +11,7 @@
 namespace knock::keeper {
 namespace {
 
-constexpr Millis kTryAgain{1'000}; // what did not load may have been a passing lock, or half a reload
+constexpr Millis kLoadAgain{1'000}; // what did not load may have been a passing lock, or half a reload
 constexpr Millis kTrialSlack{
     10'000}; // a load of a busy machine; a trial that another prolonged would lock out
 
@@ -101,7 +101,7 @@ std::vector<Line> Table::fail(const Error& error, Instant now, bool others) {
   std::vector<Line> lines;
   if (!error_ || to_string(*error_) != to_string(error)) lines.push_back({LogLevel::error, to_string(error)});
   error_ = error;
-  not_before_ = others ? Instant::max() : now + kTryAgain;
+  not_before_ = others ? Instant::max() : now + kLoadAgain;
   return lines;
 }
 

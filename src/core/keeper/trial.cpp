@@ -31,17 +31,19 @@ std::string some(const std::vector<Port>& ports) {
   return listed(in_rows(ports), " ", [](const PortRange& row) { return to_string(row); });
 }
 
-/// "tcp/22 (door ssh)", "tcp/80 (door web, by hand)"
+/// "tcp/22 (door ssh)", "tcp/80 (door web, by hand)", "tcp/443 (door mail, by a signed packet)"
 std::string way_in(const Config& config, Port port) {
   const auto doors = doors_to_prove(config, port);
-  const bool by_hand = !doors.empty() && doors.front()->knock.empty();
+  const bool knocks = doors.empty() || !doors.front()->knock.empty();
   return fmt::format("{} (door {}{})", to_string(port),
                      listed(doors, " or ", [](const Door* door) { return door->name; }),
-                     by_hand ? ", by hand" : "");
+                     knocks               ? ""
+                     : doors.front()->kn1 ? ", by a signed packet"
+                                          : ", by hand");
 }
 
 /// "tcp/22 (203.0.113.9 at door ssh)"
-std::string came_in(Port port, const Opening& opening) {
+std::string came_in(Port port, const CameIn& opening) {
   return fmt::format("{} ({} at door {}{})", to_string(port), to_string(opening.source), opening.door,
                      opening.by_hand ? ", by hand" : "");
 }
@@ -54,15 +56,20 @@ std::string whose(const Trial& trial, Instant now) {
 
 /// A trusted address is never asked, so its knock is not seen.
 std::string how_to_prove(const Config& config, const std::vector<Port>& unproven) {
-  std::string by_knock, by_hand;
+  std::string by_knock, by_packet, by_hand;
   for (Port port : unproven) {
     const auto doors = doors_to_prove(config, port);
     if (doors.empty() || !doors.front()->knock.empty())
       by_knock = "in a SECOND terminal, from an address that is not in trust: knock, then connect; ";
+    else if (doors.front()->kn1)
+      by_packet =
+          fmt::format("on a device that may, from an address that is not in trust: knockgate open HOST {}, "
+                      "then connect; ",
+                      doors.front()->name);
     else if (by_hand.empty())
       by_hand = fmt::format("sudo knockctl open {} ADDRESS, then connect; ", doors.front()->name);
   }
-  return by_knock + by_hand + "or: knockctl confirm --anyway";
+  return by_knock + by_packet + by_hand + "or: knockctl confirm --anyway";
 }
 
 /// Of several hands, when one reloaded during the trial of another.

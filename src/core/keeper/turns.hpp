@@ -42,6 +42,7 @@ class ChangeTurn {
   std::optional<Wish> wish_;
   std::vector<std::string> texts_;               // confirm, off
   std::shared_ptr<const std::string> last_good_; // from here on; null: as it was
+  std::vector<ConfigText> running_;              // the texts of `wish_`
   Draft draft_;                                  // sessions
   bool lost_ = false;                            // the table; then all that is open comes with the rules
   Batch left_over_;
@@ -79,15 +80,34 @@ class GrantsTurn {
 
  private:
   void take_back(State& state, const Seen& seen);
-  void open(State& state, const Seen& seen);
+  void open(State& state, const Seen& seen, Said& said);
   void say(State& state, Said& said);
   void answer(State& state, const Opening& opening, const Draft::Part* part, Said& said);
   void drop(State& state, const Outcome& outcome, Said& said);
+  bool admits(State& state, Opening& opening, bool fresh, Said& said);
+  void make_room(State& state, const Opening& opening);
+  void refuse_unwritten(State& state, const Outcome& outcome, Said& said);
 
   std::vector<GrantKey> removed_;                       // by others, as was heard
   bool looked_ = false;                                 // and something was to be put right
   std::map<std::string, std::set<std::uint64_t>> gone_; // that the configuration does not give any more
   Draft draft_;
+  std::size_t accepted_ = 0; // steps that come before what was accepted is done
+};
+
+/// Users, devices and keys as they are on disk, beside the doors that run.
+class UsersTurn {
+ public:
+  explicit UsersTurn(RuleChange change) : change_(std::move(change)) {}
+  void ask(State& state, Ask& ask);
+  Steps decide(State& state, const Seen& seen, Said& said);
+  void settle(State& state, const Steps& steps, const Outcome& outcome, Said& said);
+
+ private:
+  RuleChange change_;
+  ConfigPointer next_; // null: the files cannot be used
+  std::vector<ConfigText> running_;
+  std::vector<std::string> texts_; // what is wrong with files of users.d
 };
 
 /// Ends a change whose grants are closed: says what was done.

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "client/knocker.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <knock/client_text.hpp>
+#include <knock/kn1_client.hpp>
+
+#include "client/show.hpp"
+#include "client/state_file.hpp"
+#include "system/process.hpp"
+
+namespace knock::client {
+namespace {
+
+constexpr Wall kMoment = Seconds{1}; ///< so long another's knock may be at work
+
+kn1::Device device_of(const ProfileKeys& keys) {
+  kn1::Device device;
+  device.kid = keys.kid;
+  device.secret = keys.secret;
+  device.mode = keys.seed ? kn1::Mode::signed_key : kn1::Mode::symmetric;
+  device.psk = keys.seed ? keys.secret : keys.psk.value_or(kn1::Secret{});
+  if (keys.seed) device.seed = *keys.seed;
+  return device;
+}
+
+kn1::Request request_of(const Order& order, const Way& way, const std::string& door) {
+  kn1::Request request;
+  request.door = kn1::wire_id(door);
+  request.op = order.op;
+  request.ttl = order.open_for;
+  request.flag = order.for_address ? kn1::Flag::for_src : way.binding.flag;
+  request.src = order.for_address ? order.for_address : way.binding.source;
+  request.args = order.args;
+  return request;
+}
+
+/// What takes the place of a ping, which not every user may send.
+std::optional<Carrier> other_carrier(const Profile& profile) {
+  const auto found = std::find_if(profile.send.begin(), profile.send.end(),
+                                  [](const Carrier& carrier) { return carrier.port != 0; });
+  return found == profile.send.end() ? std::nullopt : std::optional(*found);
+}
+
+} // namespace
+
+Knocked Knocker::knocked_by(const Way& way, Knocked::Seen seen) const {
+  const auto now = system::wall_clock();
+  return {session_.door.name,        way.router, way.source, way.binding.flag == kn1::Flag::bound, now,
+          now + session_.open_for(), seen};
+}
+
+bool Knocker::knocked_by_another(const ClientState& state, std::span<const std::size_t> ways) const {
+  return std::any_of(ways.begin(), ways.end(), [&](std::size_t at) {
+    const auto& way = session_.ways[at];
+    return knocked_within(state, session_.door.name, way.router, way.source, system::wall_clock(), kMoment) !=
+           nullptr;
+  });
+}
+
+void Knocker::lose(std::size_t way, const Error& error) {
+  lost_.emplace_back(way, reason_text(error));
+}
+
+Failure Knocker::all_lost() const {
+  std::vector<std::pair<Address, std::string>> why;
+  for (const auto& [way, reason] : lost_) why.emplace_back(session_.ways[way].router, reason);
+  return no_route(session_.named, why);
+}
+
+/// What cannot be written is shared with no other process; of a counter it would be lost. Returns what `stored` says then.
+tl::expected<void, Failure> Knocker::judge(const Result<void>& stored) {
+  if (stored) return {};
+  if (session_.profile.counter) return tl::unexpected(failure_of(stored.error()));
+  if (!std::exchange(complained_, true)) warn(failure_of(stored.error()));
+  return {};
+}
+
+tl::expected<Knocker::Did, Failure> Knocker::knock(const Order& order, std::span<const std::size_t> ways,
+                                                   unsigned number, bool may_yield) {
+  const auto& profile = session_.profile;
+  auto file = StateFile::lock(session_.places.state, profile.name, profile.counter);
+  if (!file)
+    if (auto judged = judge(tl::unexpected(file.error())); !judged) return tl::unexpected(judged.error());
+  auto& state = file ? file->state : unshared_;
+  if (may_yield && knocked_by_another(state, ways)) return Did::yielded;
+  const auto carrier = session_.given.icmp ? Carrier{} : profile.send[number % profile.send.size()];
+  for (const auto at : ways) {
+    note_knock(state, order.op, session_.ways[at]);
+    // One after the other: a counter is on the disk before its packet is on the wire. The newest key last: so a router
+    // that takes both notes that this device knows it.
+    for (auto server = session_.keys->servers.size(); server-- > 0;) {
+      const bool again = order.op == kn1::Op::run && stamp_ != 0;
+      if (!again) stamp_ = next_stamp(state, system::wall_clock(), profile.counter);
+      if (file)
+        if (auto judged = judge(file->store(profile.counter)); !judged) return tl::unexpected(judged.error());
+      if (auto sent = seal_and_send(order, at, server, carrier); !sent)
+        return tl::unexpected(std::move(sent.error()));
+    }
+  }
+  return Did::sent;
+}
+
+/// In the state, before its packet goes out.
+void Knocker::note_knock(ClientState& state, kn1::Op op, const Way& way) const {
+  if (op == kn1::Op::close) return forget(state, session_.door.name, way.router, way.source);
+  auto knocked = knocked_by(way, Knocked::Seen::sent);
+  // A packet proves nothing: it is known to stand open only from a connection on.
+  const auto* former = knocked_within(state, knocked.door, way.router, way.source, knocked.at, Wall::max());
+  if (op == kn1::Op::refresh && former != nullptr) knocked.seen = former->seen;
+  note(state, std::move(knocked));
+}
+
+tl::expected<void, Failure> Knocker::seal_and_send(const Order& order, std::size_t at, std::size_t server,
+                                                   Carrier carrier) {
+  const auto& way = session_.ways[at];
+  const auto device = device_of(*session_.keys);
+  const auto size = kn1::smallest_size(order.args.size(), device.mode);
+  if (!size)
+    return tl::unexpected(
+        refused(fmt::format("{} bytes are more than a packet holds", order.args.size()), "fewer arguments"));
+  std::vector<std::uint8_t> packet(*size);
+  kn1::Secret ephemeral;
+  system::fill_random(ephemeral.bytes);
+  if (!kn1::seal(request_of(order, way, session_.door.name), session_.keys->servers[server], device, stamp_,
+                 ephemeral, packet))
+    return tl::unexpected(
+        refused("the key of the router in the profile is none", "ask for: knockctl device line"));
+  auto sent = sender_.send(way, carrier, packet);
+  if (!sent && carrier.port == 0 && is_forbidden(sent.error())) {
+    const auto other = other_carrier(session_.profile);
+    if (session_.given.icmp || !other) return tl::unexpected(no_ping_socket());
+    sent = sender_.send(way, *other, packet);
+  }
+  if (sent) return ++packets_, tl::expected<void, Failure>{};
+  lose(at, sent.error());
+  return {};
+}
+
+tl::expected<Knocker::Did, Failure> Knocker::step(const SentStep& step, std::size_t at, bool first,
+                                                  bool may_yield) {
+  const auto& way = session_.ways[at];
+  if (first) {
+    auto file = StateFile::lock(session_.places.state, session_.profile.name, false);
+    auto& state = file ? file->state : unshared_;
+    if (may_yield && knocked_by_another(state, std::span(&at, 1))) return Did::yielded;
+    note_knock(state, kn1::Op::open, way);
+    const auto stored = file ? file->store(false) : tl::unexpected(file.error());
+    if (auto judged = judge(stored); !judged) return tl::unexpected(judged.error());
+    ++packets_;
+  }
+  const auto sent = sender_.send(way, step.kind);
+  if (sent) return Did::sent;
+  if (is_ping(step.kind.port) && is_forbidden(sent.error())) return tl::unexpected(no_ping_socket());
+  lose(at, sent.error());
+  return Did::sent;
+}
+
+void Knocker::note_open(std::size_t at) const {
+  auto file = StateFile::lock(session_.places.state, session_.profile.name, session_.profile.counter);
+  if (!file) return;
+  const auto& way = session_.ways[at];
+  file->state.ever_opened = true;
+  const auto* former = knocked_within(file->state, session_.door.name, way.router, way.source,
+                                      system::wall_clock(), session_.open_for());
+  auto now_open = former != nullptr ? *former : knocked_by(way, Knocked::Seen::open);
+  now_open.seen = Knocked::Seen::open;
+  note(file->state, std::move(now_open));
+  static_cast<void>(file->store(false));
+}
+
+} // namespace knock::client

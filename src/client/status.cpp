@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// knockgate status: what this machine opened, as far as it knows.
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <knock/client_text.hpp>
+
+#include "client/profiles.hpp"
+#include "client/show.hpp"
+#include "client/state_file.hpp"
+#include "client/verbs.hpp"
+#include "core/json_text.hpp"
+#include "system/event_loop.hpp"
+
+namespace knock::client {
+namespace {
+
+void print_knocked(const std::string& profile, const Knocked& one, Wall now, bool as_json) {
+  const auto left = std::chrono::floor<Seconds>(one.until - now);
+  const auto* state = one.seen == Knocked::Seen::open ? "open" : "sent";
+  if (as_json)
+    fmt::print("{}\n", json_text({{"schema", 1},
+                                  {"profile", profile},
+                                  {"door", one.door},
+                                  {"state", state},
+                                  {"address", to_string(one.router)},
+                                  {"source", to_string(one.source)},
+                                  {"bound", one.bound},
+                                  {"left_ms", std::chrono::floor<Millis>(one.until - now).count()}}));
+  else
+    fmt::print("{}  {}  {} at {} for {}, {} left\n", profile, one.door, state, to_string(one.router),
+               to_string(one.source), span_text(left));
+}
+
+} // namespace
+
+int status(const ClientLine& given) {
+  const auto where = places();
+  if (!where) return fail(given, where.error());
+  const auto profiles = load_profiles(*where);
+  for (const auto& failure : profiles.broken) warn(failure);
+  const auto now = system::wall_clock();
+  bool any = false;
+  for (const auto& profile : profiles.sound) {
+    if (given.profile && profile.name != *given.profile) continue;
+    const auto state = look_at_state(where->state, profile.name);
+    for (const auto& one : state ? state->knocked : std::vector<Knocked>{}) {
+      if (one.until <= now) continue;
+      print_knocked(profile.name, one, now, given.json);
+      any = true;
+    }
+  }
+  if (!any && !given.json) fmt::print("nothing is open by this machine\n");
+  return 0;
+}
+
+} // namespace knock::client
