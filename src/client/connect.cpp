@@ -30,26 +30,16 @@ class Extension {
   }
   void send_if_due(Instant now) {
     if (!wanted_ || now < keeping_.at()) return;
-    if (refreshed_by_another()) return keeping_.refreshed(now);
     Order order;
     order.op = kn1::Op::refresh;
     if (session_.given.open_for) order.open_for = std::chrono::ceil<Seconds>(*session_.given.open_for);
-    const auto did = Knocker(loop_, session_).knock(order, std::span(&way_, 1), 0, false);
+    // Fifty connections of one device need no fifty packets. Half of the time between two of them: one may be lost.
+    const auto did = Knocker(loop_, session_).knock(order, std::span(&way_, 1), 0, session_.sure_for() / 6);
     if (!did) warn(did.error());
     keeping_.refreshed(now);
   }
 
  private:
-  /// Fifty connections of one device need no fifty packets. Half of the time between two of them: one may be lost.
-  [[nodiscard]] bool refreshed_by_another() const {
-    const auto& way = session_.ways[way_];
-    const auto state = look_at_state(session_.places.state, session_.profile.name);
-    const auto* last = state ? knocked_within(*state, session_.door.name, way.router, way.source,
-                                              system::wall_clock(), session_.sure_for() / 6)
-                             : nullptr;
-    return last != nullptr && last->seen == Knocked::Seen::open;
-  }
-
   system::EventLoop& loop_;
   const Session& session_;
   std::size_t way_;

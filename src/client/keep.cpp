@@ -80,7 +80,7 @@ class Keeper {
     order.op = anew ? kn1::Op::open : kn1::Op::refresh;
     order.open_for = wish_.order.open_for;
     Knocker knocker(loop_, session_);
-    const auto did = knocker.knock(order, all_ways(session_), 0, false);
+    const auto did = knocker.knock(order, all_ways(session_), 0, Wall{0});
     if (!did) warn(did.error());
     keeping_.refreshed(boot_time());
   }

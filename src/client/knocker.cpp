@@ -15,8 +15,6 @@
 namespace knock::client {
 namespace {
 
-constexpr Wall kMoment = Seconds{1}; ///< so long another's knock may be at work
-
 kn1::Device device_of(const ProfileKeys& keys) {
   kn1::Device device;
   device.kid = keys.kid;
@@ -53,11 +51,14 @@ Knocked Knocker::knocked_by(const Way& way, Knocked::Seen seen) const {
           now + session_.open_for(), seen};
 }
 
-bool Knocker::knocked_by_another(const ClientState& state, std::span<const std::size_t> ways) const {
+bool Knocker::knocked_by_another(const ClientState& state, kn1::Op op, std::span<const std::size_t> ways,
+                                 Wall within) const {
+  if (within <= Wall{0}) return false;
+  const auto now = system::wall_clock();
   return std::any_of(ways.begin(), ways.end(), [&](std::size_t at) {
     const auto& way = session_.ways[at];
-    return knocked_within(state, session_.door.name, way.router, way.source, system::wall_clock(), kMoment) !=
-           nullptr;
+    const auto* last = knocked_within(state, session_.door.name, way.router, way.source, now, within);
+    return last != nullptr && (op != kn1::Op::refresh || last->seen == Knocked::Seen::open);
   });
 }
 
@@ -80,13 +81,13 @@ tl::expected<void, Failure> Knocker::judge(const Result<void>& stored) {
 }
 
 tl::expected<Knocker::Did, Failure> Knocker::knock(const Order& order, std::span<const std::size_t> ways,
-                                                   unsigned number, bool may_yield) {
+                                                   unsigned number, Wall yield_to) {
   const auto& profile = session_.profile;
   auto file = StateFile::lock(session_.places.state, profile.name, profile.counter);
   if (!file)
     if (auto judged = judge(tl::unexpected(file.error())); !judged) return tl::unexpected(judged.error());
   auto& state = file ? file->state : unshared_;
-  if (may_yield && knocked_by_another(state, ways)) return Did::yielded;
+  if (knocked_by_another(state, order.op, ways, yield_to)) return Did::yielded;
   const auto carrier = session_.given.icmp ? Carrier{} : profile.send[number % profile.send.size()];
   for (const auto at : ways) {
     note_knock(state, order.op, session_.ways[at]);
@@ -141,12 +142,12 @@ tl::expected<void, Failure> Knocker::seal_and_send(const Order& order, std::size
 }
 
 tl::expected<Knocker::Did, Failure> Knocker::step(const SentStep& step, std::size_t at, bool first,
-                                                  bool may_yield) {
+                                                  Wall yield_to) {
   const auto& way = session_.ways[at];
   if (first) {
     auto file = StateFile::lock(session_.places.state, session_.profile.name, false);
     auto& state = file ? file->state : unshared_;
-    if (may_yield && knocked_by_another(state, std::span(&at, 1))) return Did::yielded;
+    if (knocked_by_another(state, kn1::Op::open, std::span(&at, 1), yield_to)) return Did::yielded;
     note_knock(state, kn1::Op::open, way);
     const auto stored = file ? file->store(false) : tl::unexpected(file.error());
     if (auto judged = judge(stored); !judged) return tl::unexpected(judged.error());

@@ -28,12 +28,13 @@ class Knocker {
   Knocker(system::EventLoop& loop, const Session& session) : session_(session), sender_(loop) {}
 
   enum class Did : std::uint8_t { sent, yielded };
-  /// A packet for each of `ways` and each server key. `number`: which try. With `may_yield` nothing is sent if another
-  /// process knocked there within the last second. Errors: no ping socket, a state that cannot be written.
+  /// A packet for each of `ways` and each server key. `number`: which try. Nothing is sent if another process knocked
+  /// there within the last `yield_to`; for a refresh only where the door was seen to stand open. Never with 0.
+  /// Errors: no ping socket, a state that cannot be written.
   tl::expected<Did, Failure> knock(const Order& order, std::span<const std::size_t> ways, unsigned number,
-                                   bool may_yield);
+                                   Wall yield_to);
   /// One packet of the door's knock. The first one is noted in the state.
-  tl::expected<Did, Failure> step(const SentStep& step, std::size_t way, bool first, bool may_yield);
+  tl::expected<Did, Failure> step(const SentStep& step, std::size_t way, bool first, Wall yield_to);
 
   /// In the state: it stands open from this way.
   void note_open(std::size_t way) const;
@@ -49,7 +50,8 @@ class Knocker {
   tl::expected<void, Failure> seal_and_send(const Order& order, std::size_t way, std::size_t server,
                                             Carrier carrier);
   [[nodiscard]] Knocked knocked_by(const Way& way, Knocked::Seen seen) const;
-  [[nodiscard]] bool knocked_by_another(const ClientState& state, std::span<const std::size_t> ways) const;
+  [[nodiscard]] bool knocked_by_another(const ClientState& state, kn1::Op op,
+                                        std::span<const std::size_t> ways, Wall within) const;
   void note_knock(ClientState& state, kn1::Op op, const Way& way) const;
   tl::expected<void, Failure> judge(const Result<void>& stored);
   void lose(std::size_t way, const Error& error);

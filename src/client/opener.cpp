@@ -20,6 +20,7 @@ namespace knock::client {
 namespace {
 
 constexpr Wall kMomentAgo = Seconds{10};
+constexpr Wall kAtWork = Seconds{1}; // another's knock may be
 constexpr Millis kAgain{
     10'000}; // `within` of a knock, unless its door says another: then the router forgot the former
 
@@ -101,8 +102,8 @@ tl::expected<Knocker::Did, Failure> Opener::knock(const std::vector<OpeningStep>
                                                   const OpenWish& wish) {
   std::vector<std::size_t> ways;
   unsigned number = 0;
-  const auto may_yield = [&](unsigned which) {
-    return which == 0 && wish.share && !session_.door.uses && plan_->may_yield();
+  const auto yield_to = [&](unsigned which) {
+    return which == 0 && wish.share && !session_.door.uses && plan_->may_yield() ? kAtWork : Wall{0};
   };
   for (const auto& step : steps) {
     if (step.kind != OpeningStep::Kind::knock) continue;
@@ -110,12 +111,12 @@ tl::expected<Knocker::Did, Failure> Opener::knock(const std::vector<OpeningStep>
     ways.push_back(step.path);
     if (session_.keys) continue;
     const bool first = step.part == 0;
-    const auto did = knocker_->step(steps_[step.part], step.path, first, first && may_yield(number));
+    const auto did = knocker_->step(steps_[step.part], step.path, first, yield_to(number));
     if (!did) return did;
     if (*did == Knocker::Did::yielded) return plan_->yield(system::monotonic_now()), did;
   }
   if (ways.empty() || !session_.keys) return Knocker::Did::sent;
-  const auto did = knocker_->knock(wish.order, ways, number, may_yield(number));
+  const auto did = knocker_->knock(wish.order, ways, number, yield_to(number));
   if (did && *did == Knocker::Did::yielded) plan_->yield(system::monotonic_now());
   if (did && *did == Knocker::Did::sent)
     tell(session_.given,

@@ -65,7 +65,7 @@ std::size_t send_close(system::EventLoop& loop, const Session& session) {
   Knocker knocker(loop, session);
   Order order;
   order.op = kn1::Op::close;
-  static_cast<void>(knocker.knock(order, all_ways(session), 0, false));
+  static_cast<void>(knocker.knock(order, all_ways(session), 0, Wall{0}));
   return knocker.packets();
 }
 
