@@ -21,8 +21,8 @@ namespace {
 
 constexpr Wall kMomentAgo = Seconds{10};
 constexpr Wall kAtWork = Seconds{1}; // another's knock may be
-constexpr Millis kAgain{
-    10'000}; // `within` of a knock, unless its door says another: then the router forgot the former
+// `within` of a knock, unless its door says another: then the router forgot the former.
+constexpr Millis kAgain{10'000};
 
 OpeningPlan::Verify verify_of(const Session& session, const OpenWish& wish) {
   using Verify = OpeningPlan::Verify;

@@ -7,6 +7,15 @@ serve() {
   background ip netns exec "$RUN-$1" socat -U "TCP6-LISTEN:$2,ipv6only=0,fork,reuseaddr" SYSTEM:'echo hello from $SOCAT_SOCKPORT; sleep 0.2' 2>/dev/null
   await in_ns "$1" socat -u /dev/null "TCP4:127.0.0.1:$2"
 }
+# A world whose router has these doors, by stdin, and services at 22 and 80; what lies in $TMP, all users can read.
+router_with() {
+  world
+  chmod 755 "$TMP"
+  serve router 22
+  serve router 80
+  kn1_config
+  start
+}
 as() { echo "$TMP/home.$1"; } # where the profiles of this machine lie
 # Of the signed packets to come, the first are lost: a limit lets these on, here to be dropped.
 lost() { # COUNT

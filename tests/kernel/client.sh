@@ -5,17 +5,12 @@
 . "$(dirname "$0")/../harness/kn1.sh"
 . "$(dirname "$0")/../harness/client.sh"
 
-world
-chmod 755 "$TMP"
-serve router 22
-serve router 80
-kn1_config <<TOML
+router_with <<TOML
 [door.ssh]
 opens = ["tcp/22"]
 kn1 = true
 $(kn1_door web 80)
 TOML
-start
 ctl user add alice --door ssh --door web >/dev/null
 joins client home alice/laptop --host $R4 --host $R6
 grep -qx "$R4,$R6  alice/laptop  ssh (tcp/22) web (tcp/80)   saved as home" "$TMP/joined" || fail "$(cat "$TMP/joined")"

@@ -5,11 +5,7 @@
 . "$(dirname "$0")/../harness/kn1.sh"
 . "$(dirname "$0")/../harness/client.sh"
 
-world
-chmod 755 "$TMP"
-serve router 22
-serve router 80
-kn1_config <<TOML
+router_with <<TOML
 [door.ssh]
 opens = ["tcp/22"]
 kn1 = true
@@ -20,7 +16,6 @@ opens = ["udp/53"]
 kn1 = true
 for = "10m"
 TOML
-start
 ctl user add alice --door ssh --door web --door dns >/dev/null
 joins client home alice/laptop --host $R4
 open_for() { status "any(.grants[]; .door == \"$1\" and .source == \"203.0.113.9\" and .left_ms > 0)"; } # DOOR

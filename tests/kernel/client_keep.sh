@@ -6,11 +6,7 @@
 . "$(dirname "$0")/../harness/kn1.sh"
 . "$(dirname "$0")/../harness/client.sh"
 
-world
-chmod 755 "$TMP"
-serve router 22
-serve router 80
-kn1_config <<TOML
+router_with <<TOML
 [door.ssh]
 opens = ["tcp/22"]
 kn1 = true
@@ -21,7 +17,6 @@ kn1 = true
 for = "$((2 * SLOW))s"
 max = "$((4 * SLOW))s"
 TOML
-start
 ctl user add alice --door ssh --door web >/dev/null
 joins client home alice/laptop --host $R4
 keeps() { # WORDS...: KEEP is its process
