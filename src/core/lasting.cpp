@@ -43,10 +43,11 @@ bool is_covered(const Open& open, const Flow& flow) {
   return false;
 }
 
-/// One older than conntrack, which heard an answer of ours first, looks as if we had begun it. What we begin has a port
-/// from net.ipv4.ip_local_port_range, by default.
+constexpr std::uint16_t kFirstLocalPort =
+    32'768; // what we begin has a port from net.ipv4.ip_local_port_range
+
+/// One older than conntrack, which heard an answer of ours first, looks as if we had begun it.
 Flow as_begun(const Flow& flow, const std::set<Address>& own) {
-  constexpr std::uint16_t kFirstLocalPort = 32'768;
   const bool answer = flow.port.protocol == Protocol::tcp && flow.source_port < kFirstLocalPort &&
                       own.contains(flow.source) && !own.contains(flow.destination);
   if (!answer) return flow;
@@ -55,6 +56,19 @@ Flow as_begun(const Flow& flow, const std::set<Address>& own) {
 }
 
 } // namespace
+
+void add_unknown(std::vector<Flow>& flows, std::span<const Flow> connections) {
+  // By the peer's end alone: behind a DNAT ours is another for conntrack.
+  std::set<std::pair<Address, std::uint16_t>> known;
+  for (const auto& flow : flows) {
+    known.emplace(flow.source, flow.source_port);
+    known.emplace(flow.destination, flow.port.number);
+  }
+  for (const auto& one : connections) {
+    const bool begun_here = one.port.number >= kFirstLocalPort && one.source_port < kFirstLocalPort;
+    if (!begun_here && known.count({one.source, one.source_port}) == 0) flows.push_back(one);
+  }
+}
 
 std::vector<Lasting> lasting(std::span<const Flow> flows, const LastingView& view) {
   const auto& [config, grants, own, is_trusted] = view;

@@ -4,14 +4,19 @@
 #include "netlink/conntrack.hpp"
 #include "netlink/cut.hpp"
 #include "netlink/own_addresses.hpp"
+#include "netlink/sock_diag.hpp"
 #include "netlink/way_back.hpp"
 
 namespace knock::ctl {
+
 Result<std::vector<Lasting>> lasting_connections(const Config& config, const Status& status) {
   auto conntrack = netlink::Conntrack::open();
   if (!conntrack) return tl::unexpected(conntrack.error());
-  const auto flows = conntrack->flows();
+  auto flows = conntrack->flows();
   if (!flows) return tl::unexpected(flows.error());
+  const auto connections = netlink::open_connections();
+  if (!connections) return tl::unexpected(connections.error());
+  add_unknown(*flows, *connections);
   const auto own = netlink::OwnAddresses::open();
   if (!own) return tl::unexpected(own.error());
   auto way_back = netlink::WayBack::open();

@@ -21,6 +21,18 @@ namespace {
 constexpr Millis kTakenFor{500};            // a killed process lets go of its sockets in less
 constexpr std::size_t kLargeCommit = 1'024; // elements; the messages of so many overrun no buffer yet
 
+/// Of the connections of this host, the keys of their `session` elements; sorted.
+Result<std::vector<GrantKey>> session_keys() {
+  const auto connections = netlink::open_connections();
+  if (!connections) return tl::unexpected(connections.error());
+  std::vector<GrantKey> keys;
+  for (const auto& flow : *connections)
+    keys.push_back({flow.source, flow.port, GrantSet::session, flow.source_port});
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
 std::string file_of(const std::string& directory, Remember::File file) {
   switch (file) {
   case Remember::File::off: return directory + "/off";
@@ -164,7 +176,7 @@ Seen RealWorld::look(const Ask& ask) {
   }
   if (ask.grants) seen.grants = gate_.grants(*config_);
   if (ask.table) seen.table = gate_.look(*config_);
-  if (ask.connections) seen.connections = netlink::open_connections();
+  if (ask.connections) seen.connections = session_keys();
   if (ask.flows && flows_) {
     auto found = flows_->source.flows();
     if (found) std::sort(found->begin(), found->end());

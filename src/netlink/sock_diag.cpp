@@ -11,22 +11,22 @@
 
 namespace knock::netlink {
 
-Result<std::vector<GrantKey>> open_connections() {
-  std::vector<GrantKey> peers;
+Result<std::vector<Flow>> open_connections() {
+  std::vector<Flow> found;
   auto socket = NetlinkSocket::open(NETLINK_SOCK_DIAG);
   if (!socket) return tl::unexpected(socket.error());
   for (const auto family : {Family::ipv4, Family::ipv6}) {
     const auto code = socket->dump(wire::encode_connection_dump(family, socket->next_sequence()),
                                    [&](const nlmsghdr* message) {
-                                     if (auto peer = wire::parse_connection(message)) peers.push_back(*peer);
+                                     if (auto one = wire::parse_connection(message)) found.push_back(*one);
                                    });
     if (!code) return tl::unexpected(code.error());
     if (*code != 0 && *code != EINTR && *code != ENOENT)
       return tl::unexpected(system::system_error("list open connections", *code, ""));
   }
-  std::sort(peers.begin(), peers.end());
-  peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
-  return peers;
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
 }
 
 } // namespace knock::netlink

@@ -6,12 +6,12 @@
 
 #include <vector>
 
-#include <knock/batch.hpp>
+#include <knock/flow.hpp>
 #include <knock/result.hpp>
 
 namespace knock::netlink {
 
-/// The TCP connections of this host, each as the key of its `session` element; sorted.
-Result<std::vector<GrantKey>> open_connections();
+/// The TCP connections of this host, each as its peer sees it (wire/sock_diag.hpp); sorted.
+Result<std::vector<Flow>> open_connections();
 
 } // namespace knock::netlink

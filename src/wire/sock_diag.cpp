@@ -17,6 +17,20 @@ constexpr std::uint32_t
     1U << 1U | 1U << 4U | 1U << 5U | 1U << 8U | 1U << 9U;
 constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}; // RFC 4291 2.5.5.2
 
+Address address_of(std::uint8_t family, const __be32 (&words)[4]) {
+  Address address;
+  const auto* octets = reinterpret_cast<const std::uint8_t*>(words);
+  if (family == AF_INET) {
+    std::memcpy(address.octets.data(), octets, 4);
+  } else if (std::equal(kMapped.begin(), kMapped.end(), octets)) {
+    std::memcpy(address.octets.data(), octets + kMapped.size(), 4);
+  } else {
+    address.family = Family::ipv6;
+    std::memcpy(address.octets.data(), octets, 16);
+  }
+  return address;
+}
+
 } // namespace
 
 Bytes encode_connection_dump(Family family, std::uint32_t sequence) {
@@ -54,23 +68,17 @@ Bytes encode_connection_end(const Flow& flow, std::uint32_t sequence) {
   return std::move(writer).take();
 }
 
-std::optional<GrantKey> parse_connection(const nlmsghdr* message) {
+std::optional<Flow> parse_connection(const nlmsghdr* message) {
   if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
       mnl_nlmsg_get_payload_len(message) < sizeof(inet_diag_msg))
     return std::nullopt;
   const auto* socket = static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(message));
-  GrantKey key{
-      {}, {Protocol::tcp, ntohs(socket->id.idiag_sport)}, GrantSet::session, ntohs(socket->id.idiag_dport)};
-  const auto* peer = reinterpret_cast<const std::uint8_t*>(socket->id.idiag_dst);
-  if (socket->idiag_family == AF_INET) {
-    std::memcpy(key.source.octets.data(), peer, 4);
-  } else if (std::equal(kMapped.begin(), kMapped.end(), peer)) {
-    std::memcpy(key.source.octets.data(), peer + kMapped.size(), 4);
-  } else {
-    key.source.family = Family::ipv6;
-    std::memcpy(key.source.octets.data(), peer, 16);
-  }
-  return key;
+  Flow flow;
+  flow.source = address_of(socket->idiag_family, socket->id.idiag_dst);
+  flow.source_port = ntohs(socket->id.idiag_dport);
+  flow.destination = address_of(socket->idiag_family, socket->id.idiag_src);
+  flow.port = {Protocol::tcp, ntohs(socket->id.idiag_sport)};
+  return flow;
 }
 
 } // namespace knock::wire

@@ -6,7 +6,6 @@
 
 #include <optional>
 
-#include <knock/batch.hpp>
 #include <knock/flow.hpp>
 
 #include "wire/message.hpp"
@@ -19,8 +18,8 @@ Bytes encode_connection_dump(Family family, std::uint32_t sequence);
 /// Has this host reset a TCP connection of its own: an ack, or ENOENT.
 Bytes encode_connection_end(const Flow& flow, std::uint32_t sequence);
 
-/// Peer, its port and our port of one answer, as a key of the `session` sets; a v4-mapped peer is IPv4.
-/// Returns nothing for other messages.
-std::optional<GrantKey> parse_connection(const nlmsghdr* message);
+/// One answer, as its peer sees the connection: the peer is the source, also of what this host began. A v4-mapped address
+/// is IPv4. Returns nothing for other messages.
+std::optional<Flow> parse_connection(const nlmsghdr* message);
 
 } // namespace knock::wire

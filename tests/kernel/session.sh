@@ -17,6 +17,10 @@ opens = ["tcp/2201"]
 knock = ["udp/7002"]
 within = "1s"
 flows = "cut"
+[door.quiet]
+opens = ["tcp/2202"]
+knock = ["udp/7003"]
+within = "1s"
 TOML
 }
 declare -A FROM=([$R4]=203.0.113.66 [$R6]=2001:db8:66::66)
@@ -87,4 +91,32 @@ for target in $R4 $R6; do
 done
 await sessions 0
 ok "switched on again, with connections that conntrack does not know and may not pick up: the same"
+
+# --- one that says nothing behind the guard: conntrack never sees a packet of it
+echoes() { # NAME TARGET: a connection to a service that sends back what it gets; its first line came back
+  mkfifo "$TMP/in.$1"
+  exec {QUIET[$1]}<>"$TMP/in.$1"
+  background ip netns exec "$RUN-intruder" socat "TCP:$(at "$2" 2202)" STDIO <"$TMP/in.$1" >"$TMP/heard.$1" 2>/dev/null
+  HELD[$1]=$!
+  echo 1 >&"${QUIET[$1]}"
+  await test -s "$TMP/heard.$1"
+}
+ctl off >/dev/null
+background ip netns exec "$RUN-router" socat TCP6-LISTEN:2202,ipv6only=0,fork,reuseaddr EXEC:cat 2>/dev/null
+await in_ns router socat -u /dev/null TCP4:127.0.0.1:2202
+declare -A QUIET
+for target in $R4 $R6; do echoes quiet$target $target; done
+in_ns router conntrack -F >/dev/null 2>&1
+ctl on >/dev/null
+quiet() { status "[.grants[] | select(.door == \"quiet\" and .via == \"session\")] | length == $1"; }
+await quiet 2
+said=$(ctl close quiet ${FROM[$R4]})
+grep -q "^1 connection lives on without a grant" <<<"$said" || fail "$said"
+expect ".connections | map([.door, .source, .count]) == [[\"quiet\", \"${FROM[$R4]}\", 1]]"
+said=$(ctl close --cut quiet)
+grep -qx "2 connections ended." <<<"$said" || fail "$said"
+ended() { ! kill -0 "${HELD[$1]}" 2>/dev/null; }
+for target in $R4 $R6; do await ended quiet$target; done
+expect '.connections == [] and all(.grants[]; .door != "quiet")'
+ok "of one that says nothing, close says that it lives on, and --cut ends it"
 never logged '^error|<3>' || fail "an error in the log"

@@ -56,6 +56,20 @@ TEST_CASE(
   CHECK(found({flow("192.0.2.1", 50'000, "203.0.113.9", 22)}, {grant("203.0.113.9", 32)}).empty());
 }
 
+TEST_CASE("a connection that conntrack does not know is added once, and none that we begin") {
+  std::vector<Flow> flows{flow("203.0.113.9", 22), flow("192.0.2.1", 50'001, "203.0.113.10", 22)};
+  const std::vector<Flow> sockets{
+      flow("203.0.113.9", 22),                            // known
+      flow("203.0.113.10", 22, "192.0.2.1", 50'001),      // known by its answer
+      flow("203.0.113.9", 2'222, "192.0.2.1", 50'000),    // known, by another port before DNAT
+      flow("203.0.113.11", 22),                           // idle since before conntrack
+      flow("203.0.113.12", 60'500, "192.0.2.1", 443),     // ours
+      flow("203.0.113.12", 60'500, "192.0.2.1", 50'000)}; // to a service at a high port
+  add_unknown(flows, sockets);
+  CHECK(std::vector(flows.begin() + 2, flows.end()) == std::vector{sockets[3], sockets[5]});
+  CHECK(found(flows) == "ssh ssh ssh wide");
+}
+
 TEST_CASE("what is trusted, ours, or covered by an open grant outlives nothing") {
   CHECK(found({flow("198.51.100.9", 22)}).empty());
   CHECK(found({flow("203.0.113.20", 22)}).empty());
