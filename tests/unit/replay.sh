@@ -177,10 +177,12 @@ trust = ["198.51.100.0/24"]
 [door.ssh]
 opens = ["tcp/22"]
 knock = ["tcp/7143", "udp/12899", "tcp/4021"]
+kn1 = true
 TOML
 cat >"$TMP/expected" <<'TEXT'
 203.0.113.1|tcp/7143|begins|
 203.0.113.1|tcp/22|guarded|
+203.0.113.1|udp/17022 192 bytes|signed|
 203.0.113.1|tcp/8080|stray|
 203.0.113.1|udp/53|stray|
 203.0.113.1|udp/12899|step|
@@ -197,7 +199,7 @@ cat >"$TMP/expected" <<'TEXT'
 203.0.113.1|tcp/4021|unexpected|
 TEXT
 fates "$TMP/doubts.pcap" >"$TMP/said"
-same "guarded ports, connections, groups and trusted prefixes are no strays"
+same "guarded ports, signed packets, connections, groups and trusted prefixes are no strays"
 replay "$TMP/doubts.pcap" >"$TMP/said"
 says '^203.0.113.6 began no knock: tcp/4021 begins none; door ssh begins with tcp/7143$' \
   'begins step 2 of 3 of door ssh before step 1$' '^2 packets older than one before: counted as of the latest$' '^203.0.113.7 came to step 2 of 3 of door ssh; next was tcp/4021$'

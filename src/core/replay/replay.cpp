@@ -55,6 +55,12 @@ std::string_view misfit(Port port) {
   return "no step has this length or word";
 }
 
+/// By its port alone: no key is read here, and of another length it is no stray, too.
+bool is_signed(const Config& config, Port port) {
+  const auto& ports = config.kn1.ports;
+  return takes_kn1(config) && std::find(ports.begin(), ports.end(), port) != ports.end();
+}
+
 bool guards(const Config& config, Port port) {
   return std::any_of(config.doors.begin(), config.doors.end(),
                      [&](const Door& door) { return door.enabled && guards(door, port); });
@@ -115,6 +121,10 @@ std::string_view Replay::Course::unreported(const Packet& packet, const Recorded
     text = "guarded, not a knock: never a stray";
     const bool opening = packet.protocol == Protocol::tcp && (packet.tcp_flags & kTcpSix) == kTcpSyn;
     return opening && source(packet.source, false) != nullptr ? "guarded" : "other";
+  }
+  if (!seen.knock && is_signed(config_, seen.port)) {
+    text = "to a port of signed packets: never a stray; what became of it: knockctl user list";
+    return "signed";
   }
   if (!seen.knock && packet.protocol != Protocol::tcp && packet.protocol != Protocol::udp) return "other";
   const auto& trusted = config_.gate.trust_prefixes;
@@ -230,12 +240,14 @@ void Replay::Course::tell_rest(const Outcome& outcome, const Seen& seen, ReplayR
     add(row.text, text);
   };
   if (outcome.cooling) tell("ignored", "ignored: cooling off");
+  const std::string_view which = row.fate.empty() ? "" : "another attempt is "; // beside what it led to
   if (outcome.where.off_beat)
-    tell("rhythm", fmt::format("out of rhythm: {}", stages_.rhythm(outcome.where.left, *seen.token)));
+    tell("rhythm",
+         fmt::format("{}out of rhythm: {}", which, stages_.rhythm(outcome.where.left, *seen.token)));
   else if (outcome.ended != 0)
     tell("late",
-         fmt::format("too late: {} were over after {}", duration_text(stages_.within(outcome.where.left)),
-                     stages_.text(outcome.where.left)));
+         fmt::format("{}too late: {} were over after {}", which,
+                     duration_text(stages_.within(outcome.where.left)), stages_.text(outcome.where.left)));
   const bool misfits = seen.knock && !stages_.is_step(*seen.token);
   if (outcome.stray) {
     const unsigned allowed = path_.policy().node(outcome.where.node).strays;

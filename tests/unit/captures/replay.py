@@ -129,6 +129,7 @@ wrpcap("rhythm.pcap", packets, linktype=101)
 packets.clear()
 syn(0.0, "203.0.113.1", 7143)
 syn(0.1, "203.0.113.1", 22)                          # guarded: no stray
+udp(0.15, "203.0.113.1", 17022, bytes(192))          # signed: no stray
 syn(0.2, "203.0.113.1", 8080)                        # the one stray
 udp(0.3, "203.0.113.1", 53)                          # the next, since nothing answered yet
 udp(0.31, ROUTER, 40001, sport=53, to="203.0.113.1")
