@@ -20,6 +20,8 @@ class Keeping {
   Keeping(Millis open_for, std::optional<Millis> max);
 
   void opened(Instant now);
+  /// The same, by another, and it stays open for `left` from now: the next refresh comes as early as behind an own packet.
+  void found_open(Instant now, Millis left);
   void refreshed(Instant now);
   /// It did not open. It is tried again behind 1, 2, 4 ... 60 s.
   void failed(Instant now);

@@ -31,7 +31,7 @@ int close(const ClientLine& given) {
   order.op = kn1::Op::close;
   for (const unsigned number : {0U, 1U}) {
     if (number != 0) system::pause(kBeforeSecond);
-    if (const auto did = knocker.knock(order, ways, number, Wall{0}); !did) return fail(given, did.error());
+    if (const auto did = knocker.knock(order, ways, number, {}); !did) return fail(given, did.error());
   }
   if (knocker.packets() == 0) return fail(given, knocker.all_lost());
   report_closed(*session, knocker.packets(), std::chrono::ceil<Millis>(system::monotonic_now() - began));

@@ -39,18 +39,19 @@ Result<std::unique_ptr<Command>> Command::start(system::EventLoop& loop,
   auto ends = system::watch_process(pid);
   if (!ends) return tl::unexpected(std::move(ends.error()));
   command->ends_ = std::move(*ends);
-  command->watch_ = loop.watch(command->ends_.get(), [](Instant) {});
+  command->watch_ = loop.watch(command->ends_.get(), [at = command.get()](Instant) { at->end(); });
   return command;
 }
 
 void Command::pass_on(int signal) const {
-  ::kill(pid_, signal);
+  if (!code_) ::kill(pid_, signal);
 }
 
-std::optional<int> Command::ended() {
+void Command::end() {
   int status = 0;
-  if (::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  if (::waitpid(pid_, &status, WNOHANG) != pid_) return;
+  code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  watch_ = {};
 }
 
 } // namespace knock::client

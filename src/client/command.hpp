@@ -21,11 +21,13 @@ class Command {
 
   void pass_on(int signal) const;
   /// Its status, or 128 + the signal that ended it; nothing while it lives.
-  std::optional<int> ended();
+  [[nodiscard]] std::optional<int> ended() const { return code_; }
 
  private:
   explicit Command(pid_t pid) : pid_(pid) {}
+  void end();
   pid_t pid_;
+  std::optional<int> code_;
   system::Fd ends_;
   system::Watch watch_;
 };

@@ -20,10 +20,10 @@ namespace {
 /// The packets that a door which cuts wants, as long as the connection lives. Others leave it alone.
 class Extension {
  public:
-  Extension(system::EventLoop& loop, const Session& session, std::size_t way)
-      : loop_(loop), session_(session), way_(way), keeping_(session.sure_for(), std::nullopt),
+  Extension(system::EventLoop& loop, const Session& session, const OpenDoor& door)
+      : loop_(loop), session_(session), way_(door.way), keeping_(session.sure_for(), std::nullopt),
         wanted_(session.door.cut && session.keys) {
-    keeping_.opened(system::monotonic_now());
+    if (wanted_) keeping_.found_open(system::monotonic_now(), left(door));
   }
   [[nodiscard]] std::optional<Instant> next() const {
     return wanted_ ? std::optional(keeping_.at()) : std::nullopt;
@@ -34,12 +34,23 @@ class Extension {
     order.op = kn1::Op::refresh;
     if (session_.given.open_for) order.open_for = std::chrono::ceil<Seconds>(*session_.given.open_for);
     // Fifty connections of one device need no fifty packets. Half of the time between two of them: one may be lost.
-    const auto did = Knocker(loop_, session_).knock(order, std::span(&way_, 1), 0, session_.sure_for() / 6);
+    const Knocker::Yield yield{session_.sure_for() / 6, session_.sure_for() / 2};
+    const auto did = Knocker(loop_, session_).knock(order, std::span(&way_, 1), 0, yield);
     if (!did) warn(did.error());
     keeping_.refreshed(now);
   }
 
  private:
+  /// Another process may have opened it, some time ago, or a person for a moment.
+  [[nodiscard]] Millis left(const OpenDoor& door) const {
+    const auto state = look_at_state(session_.places.state, session_.profile.name);
+    const auto now = system::wall_clock();
+    const auto* last =
+        state ? knocked_within(*state, session_.knocked_way(session_.ways[way_]), now, Wall::max()) : nullptr;
+    if (last != nullptr) return session_.sure_left(*last, now);
+    return door.packets != 0 ? session_.sure_for() : Millis{0}; // without a state ours alone is known
+  }
+
   system::EventLoop& loop_;
   const Session& session_;
   std::size_t way_;
@@ -48,8 +59,8 @@ class Extension {
 };
 
 int pipe_until_over(system::EventLoop& loop, const Session& session, OpenDoor door, const Ending& ending) {
+  Extension extension(loop, session, door);
   Pipe pipe(loop, std::move(door.connection), STDIN_FILENO, STDOUT_FILENO);
-  Extension extension(loop, session, door.way);
   while (!pipe.over() && !ending.asked()) {
     const auto now = loop.wait(extension.next());
     if (!now) return fail(session.given, failure_of(now.error()));
@@ -70,19 +81,18 @@ int connect(const ClientLine& given) {
   if (!wish) return fail(given, wish.error());
   wish->try_first = true;
   if (const auto failure = find_ways(*session)) return fail(given, *failure);
-  auto hold = Hold::take(session->places.state, session->profile.name, session->door.name);
-  if (!hold) return fail(given, failure_of(hold.error()));
+  auto hold = hold_door(*session);
   system::EventLoop loop;
   const auto ending = Ending::listen(loop);
   if (!ending) return fail(given, failure_of(ending.error()));
   auto door = Opener(loop, *session, [&] { return (*ending)->asked(); }).open(*wish);
   const bool stopped = !door && (*ending)->asked();
   if (!door && !stopped) {
-    if (hold->was_last()) send_close(loop, *session); // what opened, and was not seen to
+    if (hold.was_last()) send_close(loop, *session); // what opened, and was not seen to
     return fail(given, door.error());
   }
   const int code = stopped ? 0 : pipe_until_over(loop, *session, std::move(*door), **ending);
-  if (hold->was_last()) send_close(loop, *session);
+  if (hold.was_last()) send_close(loop, *session);
   return code;
 }
 

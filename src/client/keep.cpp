@@ -28,17 +28,20 @@ class Keeper {
 
   /// Errors: it did not open.
   std::optional<Failure> open_first() {
-    if (auto failure = find_ways(session_)) return failure;
+    if (auto failure = find_ways()) return failure;
     say_knocking(session_);
     return open();
   }
 
+  [[nodiscard]] bool has_knocked() const { return knocked_; }
+
   /// Returns the exit code.
-  int run(Command* command) {
+  int run(const Command* command) {
+    command_ = command;
     for (;;) {
-      if (command != nullptr) {
-        if (const auto code = command->ended()) return *code;
-        pass_on(*command);
+      if (command_ != nullptr) {
+        if (const auto code = command_->ended()) return *code;
+        pass_on(*command_);
       } else if (ending_.asked()) {
         return 0;
       }
@@ -52,10 +55,17 @@ class Keeper {
   }
 
  private:
+  [[nodiscard]] bool over() const { return ending_.asked() || (command_ != nullptr && command_->ended()); }
+
+  std::optional<Failure> find_ways() {
+    return client::find_ways(session_, [&] { return ending_.asked_by_now(); });
+  }
+
   std::optional<Failure> open() {
     auto wish = wish_;
     wish.share = false;
-    auto door = Opener(loop_, session_, [&] { return ending_.asked(); }).open(wish);
+    knocked_ = true;
+    auto door = Opener(loop_, session_, [&] { return over(); }).open(wish);
     if (!door) return door.error();
     keeping_.opened(boot_time());
     if (session_.given.command.empty()) report(session_, wish.order, *door); // else stdout is the command's
@@ -65,9 +75,9 @@ class Keeper {
   void send_if_due() {
     if (boot_time() < keeping_.at()) return;
     if (keeping_.next() == Keeping::Next::refresh && session_.keys) return refresh();
-    auto failure = find_ways(session_);
+    auto failure = find_ways();
     if (!failure) failure = open();
-    if (!failure || ending_.asked()) return;
+    if (!failure || over()) return;
     warn(*failure);
     keeping_.failed(boot_time());
   }
@@ -80,9 +90,20 @@ class Keeper {
     order.op = anew ? kn1::Op::open : kn1::Op::refresh;
     order.open_for = wish_.order.open_for;
     Knocker knocker(loop_, session_);
-    const auto did = knocker.knock(order, all_ways(session_), 0, Wall{0});
+    const auto did = knocker.knock(order, all_ways(session_), 0, {});
     if (!did) warn(did.error());
     keeping_.refreshed(boot_time());
+    if (anew) follow_names();
+  }
+
+  /// A router that got another address is opened there. A name without an answer changes nothing.
+  void follow_names() {
+    const auto before = session_.ways;
+    if (find_ways()) return;
+    const bool moved = std::any_of(session_.ways.begin(), session_.ways.end(), [&](const Way& way) {
+      return std::find(before.begin(), before.end(), way) == before.end();
+    });
+    if (moved) keeping_.moved(boot_time());
   }
 
   /// Whether another address would be used now than the one that opened.
@@ -105,8 +126,22 @@ class Keeper {
   Ending& ending_;
   Bell& bell_;
   Keeping keeping_;
+  const Command* command_ = nullptr;
   unsigned refreshes_ = 0;
+  bool knocked_ = false;
 };
+
+/// Returns the exit code.
+int keep_open(const ClientLine& given, system::EventLoop& loop, Keeper& keeper, const Ending& ending) {
+  if (const auto failure = keeper.open_first()) {
+    if (!ending.asked()) return fail(given, *failure);
+    return given.command.empty() ? 0 : 128 + ending.number(); // a command that never ran did not succeed
+  }
+  if (given.command.empty()) return keeper.run(nullptr);
+  const auto command = Command::start(loop, given.command);
+  if (!command) return fail(given, failure_of(command.error()));
+  return keeper.run(command->get());
+}
 
 } // namespace
 
@@ -116,26 +151,15 @@ int keep(const ClientLine& given) {
   auto wish = wish_of(*session);
   if (!wish) return fail(given, wish.error());
   if (session->door.uses || session->door.run) session->port.reset();
-  auto hold = Hold::take(session->places.state, session->profile.name, session->door.name);
-  if (!hold) return fail(given, failure_of(hold.error()));
+  auto hold = hold_door(*session);
   system::EventLoop loop;
   const auto ending = Ending::listen(loop);
   const auto bell = Bell::hang(loop);
   if (!ending || !bell) return fail(given, failure_of(ending ? bell.error() : ending.error()));
   Keeper keeper(loop, *session, std::move(*wish), **ending, **bell);
-  if (const auto failure = keeper.open_first()) {
-    if (!(*ending)->asked()) return fail(given, *failure);
-    if (hold->was_last()) send_close(loop, *session);
-    return 0;
-  }
-  std::unique_ptr<Command> command;
-  if (!given.command.empty()) {
-    auto started = Command::start(loop, given.command);
-    if (!started) return fail(given, failure_of(started.error()));
-    command = std::move(*started);
-  }
-  const int code = keeper.run(command.get());
-  if (hold->was_last()) send_close(loop, *session);
+  const int code = keep_open(given, loop, keeper, **ending);
+  if (keeper.has_knocked() && hold.was_last())
+    send_close(loop, *session); // also what opened, and was not seen to
   return code;
 }
 

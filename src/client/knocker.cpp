@@ -9,7 +9,6 @@
 #include <knock/kn1_client.hpp>
 
 #include "client/show.hpp"
-#include "client/state_file.hpp"
 #include "system/process.hpp"
 
 namespace knock::client {
@@ -45,21 +44,21 @@ std::optional<Carrier> other_carrier(const Profile& profile) {
 
 } // namespace
 
-Knocked Knocker::knocked_by(const Way& way, Knocked::Seen seen) const {
-  const auto now = system::wall_clock();
-  return {session_.door.name,        way.router, way.source, way.binding.flag == kn1::Flag::bound, now,
-          now + session_.open_for(), seen};
-}
-
 bool Knocker::knocked_by_another(const ClientState& state, kn1::Op op, std::span<const std::size_t> ways,
-                                 Wall within) const {
-  if (within <= Wall{0}) return false;
+                                 Yield yield) const {
+  if (yield.within <= Wall{0}) return false;
   const auto now = system::wall_clock();
   return std::any_of(ways.begin(), ways.end(), [&](std::size_t at) {
-    const auto& way = session_.ways[at];
-    const auto* last = knocked_within(state, session_.door.name, way.router, way.source, now, within);
-    return last != nullptr && (op != kn1::Op::refresh || last->seen == Knocked::Seen::open);
+    const auto* last = knocked_within(state, session_.knocked_way(session_.ways[at]), now, yield.within);
+    return last != nullptr && session_.sure_left(*last, now) >= yield.left &&
+           (op != kn1::Op::refresh || last->seen == Knocked::Seen::open);
   });
+}
+
+/// Where it failed once, nothing is waited for again.
+Result<StateFile> Knocker::lock_state(bool counter) const {
+  const auto patience = complained_ ? Millis{0} : kLockPatience;
+  return StateFile::lock(session_.places.state, session_.profile.name, counter, patience);
 }
 
 void Knocker::lose(std::size_t way, const Error& error) {
@@ -81,16 +80,16 @@ tl::expected<void, Failure> Knocker::judge(const Result<void>& stored) {
 }
 
 tl::expected<Knocker::Did, Failure> Knocker::knock(const Order& order, std::span<const std::size_t> ways,
-                                                   unsigned number, Wall yield_to) {
+                                                   unsigned number, Yield yield) {
   const auto& profile = session_.profile;
-  auto file = StateFile::lock(session_.places.state, profile.name, profile.counter);
+  auto file = lock_state(profile.counter);
   if (!file)
     if (auto judged = judge(tl::unexpected(file.error())); !judged) return tl::unexpected(judged.error());
   auto& state = file ? file->state : unshared_;
-  if (knocked_by_another(state, order.op, ways, yield_to)) return Did::yielded;
+  if (knocked_by_another(state, order.op, ways, yield)) return Did::yielded;
   const auto carrier = session_.given.icmp ? Carrier{} : profile.send[number % profile.send.size()];
   for (const auto at : ways) {
-    note_knock(state, order.op, session_.ways[at]);
+    note_knock(state, order, session_.ways[at]);
     // One after the other: a counter is on the disk before its packet is on the wire. The newest key last: so a router
     // that takes both notes that this device knows it.
     for (auto server = session_.keys->servers.size(); server-- > 0;) {
@@ -105,14 +104,14 @@ tl::expected<Knocker::Did, Failure> Knocker::knock(const Order& order, std::span
   return Did::sent;
 }
 
-/// In the state, before its packet goes out.
-void Knocker::note_knock(ClientState& state, kn1::Op op, const Way& way) const {
-  if (op == kn1::Op::close) return forget(state, session_.door.name, way.router, way.source);
-  auto knocked = knocked_by(way, Knocked::Seen::sent);
-  // A packet proves nothing: it is known to stand open only from a connection on.
-  const auto* former = knocked_within(state, knocked.door, way.router, way.source, knocked.at, Wall::max());
-  if (op == kn1::Op::refresh && former != nullptr) knocked.seen = former->seen;
-  note(state, std::move(knocked));
+/// In the state, before its packet goes out. It proves nothing: only a connection shows that it opened.
+void Knocker::note_knock(ClientState& state, const Order& order, const Way& way) const {
+  auto to = session_.knocked_way(way);
+  if (order.for_address) to.granted = *order.for_address;
+  if (order.op == kn1::Op::close) return forget(state, to);
+  const auto now = system::wall_clock();
+  note(state, {std::move(to), !order.for_address && way.binding.flag == kn1::Flag::bound, now,
+               now + session_.open_for(), Knocked::Seen::sent});
 }
 
 tl::expected<void, Failure> Knocker::seal_and_send(const Order& order, std::size_t at, std::size_t server,
@@ -142,13 +141,13 @@ tl::expected<void, Failure> Knocker::seal_and_send(const Order& order, std::size
 }
 
 tl::expected<Knocker::Did, Failure> Knocker::step(const SentStep& step, std::size_t at, bool first,
-                                                  Wall yield_to) {
+                                                  Yield yield) {
   const auto& way = session_.ways[at];
   if (first) {
-    auto file = StateFile::lock(session_.places.state, session_.profile.name, false);
+    auto file = lock_state(false);
     auto& state = file ? file->state : unshared_;
-    if (knocked_by_another(state, kn1::Op::open, std::span(&at, 1), yield_to)) return Did::yielded;
-    note_knock(state, kn1::Op::open, way);
+    if (knocked_by_another(state, kn1::Op::open, std::span(&at, 1), yield)) return Did::yielded;
+    note_knock(state, {}, way);
     const auto stored = file ? file->store(false) : tl::unexpected(file.error());
     if (auto judged = judge(stored); !judged) return tl::unexpected(judged.error());
     ++packets_;
@@ -161,15 +160,9 @@ tl::expected<Knocker::Did, Failure> Knocker::step(const SentStep& step, std::siz
 }
 
 void Knocker::note_open(std::size_t at) const {
-  auto file = StateFile::lock(session_.places.state, session_.profile.name, session_.profile.counter);
+  auto file = lock_state(session_.profile.counter);
   if (!file) return;
-  const auto& way = session_.ways[at];
-  file->state.ever_opened = true;
-  const auto* former = knocked_within(file->state, session_.door.name, way.router, way.source,
-                                      system::wall_clock(), session_.open_for());
-  auto now_open = former != nullptr ? *former : knocked_by(way, Knocked::Seen::open);
-  now_open.seen = Knocked::Seen::open;
-  note(file->state, std::move(now_open));
+  knock::note_open(file->state, session_.knocked_way(session_.ways[at]), system::wall_clock());
   static_cast<void>(file->store(false));
 }
 

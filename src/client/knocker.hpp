@@ -11,6 +11,7 @@
 
 #include "client/sender.hpp"
 #include "client/session.hpp"
+#include "client/state_file.hpp"
 
 namespace knock::client {
 
@@ -28,13 +29,18 @@ class Knocker {
   Knocker(system::EventLoop& loop, const Session& session) : session_(session), sender_(loop) {}
 
   enum class Did : std::uint8_t { sent, yielded };
-  /// A packet for each of `ways` and each server key. `number`: which try. Nothing is sent if another process knocked
-  /// there within the last `yield_to`; for a refresh only where the door was seen to stand open. Never with 0.
-  /// Errors: no ping socket, a state that cannot be written.
+  /// When a packet of another process is as good as ours: one of the last `within` (0: none), by which it stays open for
+  /// `left` from now. For a refresh only where the door was seen to stand open.
+  struct Yield {
+    Wall within{0};
+    Millis left{0};
+  };
+  /// A packet for each of `ways` and each server key, or none where another's will do. `number`: which try. Errors: no ping
+  /// socket, a state that cannot be written.
   tl::expected<Did, Failure> knock(const Order& order, std::span<const std::size_t> ways, unsigned number,
-                                   Wall yield_to);
+                                   Yield yield);
   /// One packet of the door's knock. The first one is noted in the state.
-  tl::expected<Did, Failure> step(const SentStep& step, std::size_t way, bool first, Wall yield_to);
+  tl::expected<Did, Failure> step(const SentStep& step, std::size_t way, bool first, Yield yield);
 
   /// In the state: it stands open from this way.
   void note_open(std::size_t way) const;
@@ -49,11 +55,11 @@ class Knocker {
  private:
   tl::expected<void, Failure> seal_and_send(const Order& order, std::size_t way, std::size_t server,
                                             Carrier carrier);
-  [[nodiscard]] Knocked knocked_by(const Way& way, Knocked::Seen seen) const;
   [[nodiscard]] bool knocked_by_another(const ClientState& state, kn1::Op op,
-                                        std::span<const std::size_t> ways, Wall within) const;
-  void note_knock(ClientState& state, kn1::Op op, const Way& way) const;
+                                        std::span<const std::size_t> ways, Yield yield) const;
+  void note_knock(ClientState& state, const Order& order, const Way& way) const;
   tl::expected<void, Failure> judge(const Result<void>& stored);
+  [[nodiscard]] Result<StateFile> lock_state(bool counter) const;
   void lose(std::size_t way, const Error& error);
 
   const Session& session_;

@@ -74,9 +74,11 @@ int list(const ClientLine& given) {
   if (!where) return fail(given, where.error());
   const auto profiles = load_profiles(*where);
   for (const auto& failure : profiles.broken) warn(failure);
+  const auto only = named_profile(given, *where);
+  if (!only) return fail(given, only.error());
   bool any = false;
   for (const auto& profile : profiles.sound) {
-    if ((given.profile && profile.name != *given.profile) || !matches(profile, given.words)) continue;
+    if ((!only->empty() && profile.name != *only) || !matches(profile, given.words)) continue;
     any = true;
     if (given.ssh)
       fmt::print("{}", ssh_config(profile));
@@ -85,11 +87,9 @@ int list(const ClientLine& given) {
   }
   if (any) return 0;
   if (!profiles.broken.empty()) return static_cast<int>(profiles.broken.front().exit);
-  if (given.words.empty()) {
-    if (!given.json) say("knockgate: no profile yet; knockgate join makes one\n");
-    return 1;
-  }
-  return 1; // for `Match exec`: silent
+  if (!given.words.empty()) return 1; // for `Match exec`: silent
+  if (!given.json) say("knockgate: no profile yet; knockgate join makes one\n");
+  return 1;
 }
 
 } // namespace knock::client

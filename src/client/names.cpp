@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,11 +19,13 @@
 
 #include <knock/binding.hpp>
 
+#include "system/event_loop.hpp"
 #include "system/socket_address.hpp"
 
 namespace knock::client {
 namespace {
 
+constexpr Millis kLook{50};           // so often it is looked whether to go on waiting
 constexpr Millis kPatienceNat64{500}; // a network that translates has this answer at hand
 
 struct Answer {
@@ -66,9 +69,12 @@ class Question {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   /// Nothing: none in time.
-  std::optional<Answer> wait(Millis patience) {
+  std::optional<Answer> wait(Instant until, const std::function<bool()>& stop = {}) {
     std::unique_lock lock(shared_->mutex);
-    shared_->answered.wait_for(lock, patience, [&] { return shared_->answer.has_value(); });
+    for (auto now = system::monotonic_now(); now < until && !(stop && stop()); now = system::monotonic_now())
+      if (shared_->answered.wait_for(lock, std::min<std::chrono::nanoseconds>(until - now, kLook),
+                                     [&] { return shared_->answer.has_value(); }))
+        break;
     return shared_->answer;
   }
 
@@ -83,7 +89,8 @@ class Question {
 
 } // namespace
 
-Resolved resolve(const std::vector<std::string>& hosts, const ClientLine& given) {
+Resolved resolve(const std::vector<std::string>& hosts, const ClientLine& given,
+                 const std::function<bool()>& stop) {
   const int family = given.only4 ? AF_INET : given.only6 ? AF_INET6 : AF_UNSPEC;
   Resolved resolved;
   const auto add = [&](const Address& address) {
@@ -92,12 +99,17 @@ Resolved resolve(const std::vector<std::string>& hosts, const ClientLine& given)
     if (wanted && all.size() < kMostAddresses && std::find(all.begin(), all.end(), address) == all.end())
       all.push_back(address);
   };
+  const auto until = system::monotonic_now() + given.timeout;
+  // All at once: one that is not answered leaves the others their time.
+  std::map<std::string, Question> questions;
+  for (const auto& host : hosts)
+    if (!parse_address(host)) questions.try_emplace(host, host, family);
   for (const auto& host : hosts) {
     if (const auto address = parse_address(host)) {
       add(*address);
       continue;
     }
-    const auto answer = Question(host, family).wait(given.timeout);
+    const auto answer = questions.at(host).wait(until, stop);
     if (!answer) resolved.reason = "no answer of the resolver in time";
     if (answer && !answer->reason.empty()) resolved.reason = answer->reason;
     if (answer) std::for_each(answer->addresses.begin(), answer->addresses.end(), add);
@@ -110,7 +122,7 @@ Resolved resolve(const std::vector<std::string>& hosts, const ClientLine& given)
 std::vector<Prefix> nat64_prefixes() {
   std::vector<Prefix> prefixes;
   // The name that has addresses of IPv4 alone: where it has one of IPv6, the network made it.
-  if (const auto answer = Question("ipv4only.arpa", AF_INET6).wait(kPatienceNat64))
+  if (const auto answer = Question("ipv4only.arpa", AF_INET6).wait(system::monotonic_now() + kPatienceNat64))
     for (const auto& address : answer->addresses)
       if (const auto prefix = nat64_prefix(address)) prefixes.push_back(*prefix);
   return prefixes;

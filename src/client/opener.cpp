@@ -20,7 +20,7 @@ namespace knock::client {
 namespace {
 
 constexpr Wall kMomentAgo = Seconds{10};
-constexpr Wall kAtWork = Seconds{1}; // another's knock may be
+constexpr Millis kAtWork{1'000}; // another's knock may be
 // `within` of a knock, unless its door says another: then the router forgot the former.
 constexpr Millis kAgain{10'000};
 
@@ -40,8 +40,8 @@ Opener::Opener(system::EventLoop& loop, Session& session, std::function<bool()> 
 bool Opener::opened_a_moment_ago() const {
   const auto state = look_at_state(session_.places.state, session_.profile.name);
   return state && std::any_of(session_.ways.begin(), session_.ways.end(), [&](const Way& way) {
-           return knocked_within(*state, session_.door.name, way.router, way.source, system::wall_clock(),
-                                 kMomentAgo) != nullptr;
+           return knocked_within(*state, session_.knocked_way(way), system::wall_clock(), kMomentAgo) !=
+                  nullptr;
          });
 }
 
@@ -102,8 +102,10 @@ tl::expected<Knocker::Did, Failure> Opener::knock(const std::vector<OpeningStep>
                                                   const OpenWish& wish) {
   std::vector<std::size_t> ways;
   unsigned number = 0;
+  // A connection needs it open for a moment; who opens wants the door's own time of it.
   const auto yield_to = [&](unsigned which) {
-    return which == 0 && wish.share && !session_.door.uses && plan_->may_yield() ? kAtWork : Wall{0};
+    if (which != 0 || !wish.share || session_.door.uses || !plan_->may_yield()) return Knocker::Yield{};
+    return Knocker::Yield{kAtWork, wish.try_first ? kAtWork : session_.sure_for() - kAtWork};
   };
   for (const auto& step : steps) {
     if (step.kind != OpeningStep::Kind::knock) continue;
@@ -111,7 +113,8 @@ tl::expected<Knocker::Did, Failure> Opener::knock(const std::vector<OpeningStep>
     ways.push_back(step.path);
     if (session_.keys) continue;
     const bool first = step.part == 0;
-    const auto did = knocker_->step(steps_[step.part], step.path, first, yield_to(number));
+    const auto did =
+        knocker_->step(steps_[step.part], step.path, first, first ? yield_to(number) : Knocker::Yield{});
     if (!did) return did;
     if (*did == Knocker::Did::yielded) return plan_->yield(system::monotonic_now()), did;
   }

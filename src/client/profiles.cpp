@@ -140,6 +140,13 @@ tl::expected<Profile, Failure> profile_for(const ClientLine& given, const Places
   return tl::unexpected(profiles.broken.empty() ? found.error() : profiles.broken.front());
 }
 
+tl::expected<std::string, Failure> named_profile(const ClientLine& given, const Places& places) {
+  if (!given.profile) return std::string();
+  auto profile = profile_for(given, places, "");
+  if (!profile) return tl::unexpected(std::move(profile.error()));
+  return std::move(profile->name);
+}
+
 tl::expected<std::optional<ProfileKeys>, Failure> load_keys(const ClientLine& given, const Places& places,
                                                             const Profile& profile) {
   if (profile.device.empty()) return std::nullopt;

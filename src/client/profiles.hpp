@@ -31,6 +31,9 @@ Profiles load_profiles(const Places& places);
 tl::expected<Profile, Failure> profile_for(const ClientLine& given, const Places& places,
                                            std::string_view host);
 
+/// Its name, where --profile is given; else empty. Errors: as profile_for.
+tl::expected<std::string, Failure> named_profile(const ClientLine& given, const Places& places);
+
 /// From --key, --key-fd, or NAME.key. A profile without a device has none.
 tl::expected<std::optional<ProfileKeys>, Failure> load_keys(const ClientLine& given, const Places& places,
                                                             const Profile& profile);

@@ -13,6 +13,8 @@
 #include <initializer_list>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "client/show.hpp"
 #include "system/socket_address.hpp"
 
@@ -116,7 +118,8 @@ Result<void> Sender::send(const Way& way, const PacketKind& kind) {
   if (kind.length) payload.resize(*kind.length);
   if (is_ping(kind.port)) {
     const auto family = kind.port.protocol == Protocol::icmp ? Family::ipv4 : Family::ipv6;
-    return family == way.router.family ? send_ping(way, payload) : Result<void>{};
+    if (family == way.router.family) return send_ping(way, payload);
+    return tl::unexpected(Error{fmt::format("{} goes over the other family alone", to_string(kind)), 0, {}});
   }
   if (kind.port.protocol == Protocol::udp) return send(way, Carrier{kind.port.number}, payload);
   // Closed at once: a SYN that the kernel repeats would be one step too many.

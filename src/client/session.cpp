@@ -87,6 +87,16 @@ Millis Session::sure_for() const {
   return std::min(given.open_for.value_or(usual), usual);
 }
 
+Millis Session::sure_left(const Knocked& knocked, Wall now) const {
+  auto sure = knocked;
+  sure.until = std::min<Wall>(knocked.until, knocked.at + door.open_for.value_or(kDefaultOpen));
+  return std::chrono::floor<Millis>(left_of(sure, now));
+}
+
+KnockedWay Session::knocked_way(const Way& way) const {
+  return {door.name, way.router, way.source, way.binding.source.value_or(way.source)};
+}
+
 Result<Address> source_towards(const Address& to) {
   const system::Fd socket(::socket(system::family_of(to.family), SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const system::SocketAddress peer(to, kAnyPort);
@@ -125,13 +135,13 @@ tl::expected<Session, Failure> begin_session(const ClientLine& given, const std:
   return session;
 }
 
-std::optional<Failure> find_ways(Session& session) {
-  const auto routers = resolve(routers_of(session), session.given);
+std::optional<Failure> find_ways(Session& session, const std::function<bool()>& stop) {
+  const auto routers = resolve(routers_of(session), session.given, stop);
   if (routers.addresses.empty()) return no_address(session.named, routers.reason, session.profile.name);
   // Through the router to a host behind it, which is reached by its own address.
   std::optional<Resolved> behind;
   if (holds(session.door.at, session.host)) {
-    behind = resolve({session.host}, session.given);
+    behind = resolve({session.host}, session.given, stop);
     if (behind->addresses.empty()) return no_address(session.host, behind->reason, session.profile.name);
   }
   Found found;
@@ -140,10 +150,15 @@ std::optional<Failure> find_ways(Session& session) {
   for (const auto& router : routers.addresses) {
     if (!behind) add_way(found, session, router, router, nat64);
     for (const auto& target : behind ? behind->addresses : std::vector<Address>{})
-      if (target.family == router.family) add_way(found, session, router, target, nat64);
+      if (target.family == router.family)
+        add_way(found, session, router, target, nat64);
+      else
+        found.unreachable.emplace_back(target, fmt::format("{} is of the other family", to_string(router)));
   }
-  session.ways = std::move(found.ways);
-  if (!session.ways.empty()) return std::nullopt;
+  if (!found.ways.empty()) {
+    session.ways = std::move(found.ways);
+    return std::nullopt;
+  }
   if (found.unbound) return cannot_bind(session.profile, *found.unbound);
   return no_route(session.named, found.unreachable);
 }

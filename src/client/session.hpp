@@ -2,12 +2,14 @@
 /// Session: a door of a profile, with all that it takes to knock at it from here.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <knock/binding.hpp>
 #include <knock/client_line.hpp>
+#include <knock/client_state.hpp>
 #include <knock/profile.hpp>
 
 #include "client/profiles.hpp"
@@ -40,13 +42,17 @@ struct Session {
   [[nodiscard]] Millis
   open_for() const; ///< as far as the client knows: what is asked, unless the router gives less
   [[nodiscard]] Millis sure_for() const; ///< the router gives so much at least
+  /// So long a door stays open for sure that was opened so, and from which nothing was lost since.
+  [[nodiscard]] Millis sure_left(const Knocked& knocked, Wall now) const;
+  [[nodiscard]] KnockedWay knocked_way(const Way& way) const;
 };
 
 /// Profile, door and keys. `port`: the door that opens it, else the one that is named, or the only one.
 tl::expected<Session, Failure> begin_session(const ClientLine& given, const std::string& host,
                                              std::optional<std::uint16_t> port, const std::string& door);
-/// How it is reached now: names and our own addresses are asked anew. Errors: exit 69, or 2 where no packet can be bound.
-std::optional<Failure> find_ways(Session& session);
+/// How it is reached now: names and our own addresses are asked anew, within the timeout, or until `stop` says so. Errors:
+/// exit 69, or 2 where no packet can be bound; then the ways are those of before.
+std::optional<Failure> find_ways(Session& session, const std::function<bool()>& stop = {});
 
 /// The address that this machine would use towards `to`; the system says so, no packet is sent.
 Result<Address> source_towards(const Address& to);

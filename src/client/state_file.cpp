@@ -10,7 +10,9 @@
 
 #include <fmt/format.h>
 
+#include "system/event_loop.hpp"
 #include "system/files.hpp"
+#include "system/process.hpp"
 
 namespace knock::client {
 namespace {
@@ -21,9 +23,20 @@ std::string state_path(const std::string& directory, const std::string& profile)
 
 bool locked(int fd, int how) {
   int got = -1;
-  do got = ::flock(fd, how);
+  do got = ::flock(fd, how | LOCK_NB);
   while (got != 0 && errno == EINTR);
   return got == 0;
+}
+
+/// One that is stopped, or hangs, does not keep the others for ever.
+bool locked_in_time(int fd, int how, Millis patience) {
+  constexpr Millis kLook{2};
+  const auto until = system::monotonic_now() + patience;
+  while (!locked(fd, how)) {
+    if (errno != EWOULDBLOCK || system::monotonic_now() >= until) return false;
+    system::pause(kLook);
+  }
+  return true;
 }
 
 Result<system::Fd> open_own(const std::string& directory, const std::string& path) {
@@ -34,6 +47,9 @@ Result<system::Fd> open_own(const std::string& directory, const std::string& pat
     return fd;
   };
   auto fd = open_it();
+  // A lock needs no right to write.
+  if (!fd && (errno == EROFS || errno == EACCES))
+    fd = system::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (fd || errno != ENOENT)
     return fd ? Result<system::Fd>(std::move(fd)) : tl::unexpected(system::system_error("open " + path));
   if (auto made = system::make_directories(directory, 0700); !made) return tl::unexpected(made.error());
@@ -44,12 +60,14 @@ Result<system::Fd> open_own(const std::string& directory, const std::string& pat
 
 } // namespace
 
-Result<StateFile> StateFile::lock(const std::string& directory, const std::string& profile, bool counter) {
+Result<StateFile> StateFile::lock(const std::string& directory, const std::string& profile, bool counter,
+                                  Millis patience) {
   const auto path = state_path(directory, profile);
   // A file of its own: the state is replaced, and a lock stays with the file that was locked.
   auto fd = open_own(directory, fmt::format("{}/{}.lock", directory, profile));
   if (!fd) return tl::unexpected(std::move(fd.error()));
-  if (!locked(fd->get(), LOCK_EX)) return tl::unexpected(system::system_error("lock " + path));
+  if (!locked_in_time(fd->get(), LOCK_EX, patience))
+    return tl::unexpected(system::system_error("lock " + path));
   StateFile file(std::move(*fd), path);
   const auto text = system::read_file(path, kMaxClientState);
   const auto state = text ? parse_client_state(*text) : std::nullopt;
@@ -68,9 +86,11 @@ Result<void> StateFile::store(bool lasting) {
   const system::Fd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd || ::fchmod(fd.get(), 0600) != 0) return tl::unexpected(system::system_error("write " + draft));
   const auto put = ::write(fd.get(), text.data(), text.size());
-  if (put == static_cast<ssize_t>(text.size()) && ::rename(draft.c_str(), path_.c_str()) == 0) return {};
-  auto error =
-      put < 0 ? system::system_error("write " + draft) : system::system_error("write " + draft, ENOSPC, {});
+  const bool whole = put == static_cast<ssize_t>(text.size());
+  if (whole && ::rename(draft.c_str(), path_.c_str()) == 0) return {};
+  auto error = whole     ? system::system_error("rename " + draft)
+               : put < 0 ? system::system_error("write " + draft)
+                         : system::system_error("write " + draft, ENOSPC, {});
   ::unlink(draft.c_str());
   return tl::unexpected(std::move(error));
 }
@@ -91,13 +111,14 @@ Result<Hold> Hold::take(const std::string& directory, const std::string& profile
   const auto path = fmt::format("{}/{}.{}.hold", directory, profile, door);
   auto fd = open_own(directory, path);
   if (!fd) return tl::unexpected(std::move(fd.error()));
-  if (!locked(fd->get(), LOCK_SH)) return tl::unexpected(system::system_error("lock " + path));
+  if (!locked_in_time(fd->get(), LOCK_SH, kLockPatience))
+    return tl::unexpected(system::system_error("lock " + path));
   return Hold(std::move(*fd));
 }
 
 bool Hold::was_last() {
   // Where another holds it, this lets go of ours, too (flock(2)): of two that end at once, the second is the last.
-  return locked(fd_.get(), LOCK_EX | LOCK_NB);
+  return !fd_ || locked(fd_.get(), LOCK_EX);
 }
 
 } // namespace knock::client

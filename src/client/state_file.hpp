@@ -15,11 +15,14 @@
 
 namespace knock::client {
 
+inline constexpr Millis kLockPatience{3'000}; // signals wait as long; a holder takes milliseconds
+
 class StateFile {
  public:
-  /// Waits for the lock. `counter`: stamps count, so a file that is lost or damaged is an error, else it begins anew.
-  /// Errors: EACCES, EROFS, ENOSPC.
-  static Result<StateFile> lock(const std::string& directory, const std::string& profile, bool counter);
+  /// Waits for the lock. `counter`: stamps count, so a file that is lost or damaged is an error, else it
+  /// begins anew. Errors: EACCES, ENOSPC, EWOULDBLOCK.
+  static Result<StateFile> lock(const std::string& directory, const std::string& profile, bool counter,
+                                Millis patience = kLockPatience);
 
   ClientState state;
   /// With `lasting` it is on the disk when this returns.
@@ -38,9 +41,11 @@ std::optional<ClientState> look_at_state(const std::string& directory, const std
 
 class Hold {
  public:
-  /// Waits while the last holder closes the door.
+  /// Knows of no other holder.
+  Hold() = default;
+  /// Waits while the last holder closes the door, for kLockPatience. Errors: EACCES, ENOSPC, EWOULDBLOCK.
   static Result<Hold> take(const std::string& directory, const std::string& profile, const std::string& door);
-  /// Lets go. Returns whether no other holds it; then a new holder waits until this object ends.
+  /// Lets go. Returns whether no other is known to hold it; then a new holder waits until this object ends.
   bool was_last();
 
  private:

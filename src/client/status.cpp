@@ -18,20 +18,20 @@ namespace knock::client {
 namespace {
 
 void print_knocked(const std::string& profile, const Knocked& one, Wall now, bool as_json) {
-  const auto left = std::chrono::floor<Seconds>(one.until - now);
+  const auto left = std::chrono::floor<Millis>(left_of(one, now));
   const auto* state = one.seen == Knocked::Seen::open ? "open" : "sent";
   if (as_json)
     fmt::print("{}\n", json_text({{"schema", 1},
                                   {"profile", profile},
-                                  {"door", one.door},
+                                  {"door", one.way.door},
                                   {"state", state},
-                                  {"address", to_string(one.router)},
-                                  {"source", to_string(one.source)},
+                                  {"address", to_string(one.way.router)},
+                                  {"source", to_string(one.way.granted)},
                                   {"bound", one.bound},
-                                  {"left_ms", std::chrono::floor<Millis>(one.until - now).count()}}));
+                                  {"left_ms", left.count()}}));
   else
-    fmt::print("{}  {}  {} at {} for {}, {} left\n", profile, one.door, state, to_string(one.router),
-               to_string(one.source), span_text(left));
+    fmt::print("{}  {}  {} at {} for {}, {} left\n", profile, one.way.door, state, to_string(one.way.router),
+               to_string(one.way.granted), span_text(std::chrono::floor<Seconds>(left)));
 }
 
 } // namespace
@@ -41,19 +41,21 @@ int status(const ClientLine& given) {
   if (!where) return fail(given, where.error());
   const auto profiles = load_profiles(*where);
   for (const auto& failure : profiles.broken) warn(failure);
+  const auto only = named_profile(given, *where);
+  if (!only) return fail(given, only.error());
   const auto now = system::wall_clock();
   bool any = false;
   for (const auto& profile : profiles.sound) {
-    if (given.profile && profile.name != *given.profile) continue;
+    if (!only->empty() && profile.name != *only) continue;
     const auto state = look_at_state(where->state, profile.name);
     for (const auto& one : state ? state->knocked : std::vector<Knocked>{}) {
-      if (one.until <= now) continue;
+      if (left_of(one, now) <= Wall{0}) continue;
       print_knocked(profile.name, one, now, given.json);
       any = true;
     }
   }
-  if (!any && !given.json) fmt::print("nothing is open by this machine\n");
-  return 0;
+  if (!any && !given.json && profiles.broken.empty()) fmt::print("nothing is open by this machine\n");
+  return profiles.broken.empty() ? 0 : static_cast<int>(profiles.broken.front().exit);
 }
 
 } // namespace knock::client

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "client/wish.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -60,13 +61,30 @@ std::vector<std::size_t> all_ways(const Session& session) {
   return ways;
 }
 
-std::size_t send_close(system::EventLoop& loop, const Session& session) {
+std::size_t send_close(system::EventLoop& loop, Session session) {
   if (!session.keys) return 0; // a knock opens, and the router closes
+  const auto state = look_at_state(session.places.state, session.profile.name);
+  for (const auto& one : state ? state->knocked : std::vector<Knocked>{}) {
+    Binding binding;
+    if (one.bound) binding = {kn1::Flag::bound, one.way.granted};
+    const Way way{one.way.router, one.way.router, one.way.source, binding};
+    const bool known = std::any_of(session.ways.begin(), session.ways.end(), [&](const Way& of) {
+      return of.router == way.router && of.source == way.source;
+    });
+    if (!known && session.knocked_way(way) == one.way) session.ways.push_back(way);
+  }
   Knocker knocker(loop, session);
   Order order;
   order.op = kn1::Op::close;
-  static_cast<void>(knocker.knock(order, all_ways(session), 0, Wall{0}));
+  static_cast<void>(knocker.knock(order, all_ways(session), 0, {}));
   return knocker.packets();
+}
+
+Hold hold_door(const Session& session) {
+  auto hold = Hold::take(session.places.state, session.profile.name, session.door.name);
+  if (hold) return std::move(*hold);
+  warn(failure_of(hold.error()));
+  return {};
 }
 
 } // namespace knock::client

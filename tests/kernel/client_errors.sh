@@ -47,9 +47,35 @@ nothing_opens() { # OPTION...
 }
 opens_now
 
+# --- a resolver that says nothing: a signal ends it all the same
+background ip netns exec "$RUN-client" socat -u UDP4-RECV:53 /dev/null
+resolver=$!
+silent() { in_ns client ss -Huln sport = :53 | grep -q .; }
+await silent
+cp "$(profiles client)/home.toml" "$TMP/home.toml"
+sed -i 's/"router.example"/"a.example", "b.example", "c.example"/' "$(profiles client)/home.toml"
+kg_on client
+for signal in TERM ''; do
+  began=$(ms)
+  "${KG[@]}" keep home ssh --timeout $((${#signal} == 0 ? 2 : 60))s >"$TMP/said" 2>"$TMP/cried" <&0 &
+  asked=$!
+  asks() { in_ns client ss -Hun dport = :53 | grep -q .; }
+  await asks
+  [ -z "$signal" ] || kill -$signal $asked
+  code=0; wait $asked || code=$?
+  [ $code = "$([ -n "$signal" ] && echo 0 || echo 69)" ] || fail "exit $code: $(cat "$TMP/cried")"
+  [ $(($(ms) - began)) -le $((6000 * SLOW)) ] || fail "after $(($(ms) - began)) ms"
+done
+cries 'no answer of the resolver in time'
+cp "$TMP/home.toml" "$(profiles client)/home.toml"
+kill $resolver
+ok "three names without an answer take one timeout, and a signal ends it"
+
 # --- who is asked, and by which name
 kg_ends 2 client open nas.example
 cries 'no profile for nas.example; there are: home (router.example). knockgate join adds one'
+kg_ends 2 client list --profile nosuch
+cries 'there are: home (router.example)'
 kg_ends 2 client connect home 443
 cries 'profile home has no door for tcp/443; it has ssh (tcp/22)'
 for host in -oX 'router example' "a'b" 'a"b' '$(id)' 'a;b' "$(printf 'a%.0s' {1..300})" '' $'a\nb'; do

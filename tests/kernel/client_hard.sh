@@ -96,8 +96,32 @@ in_ns router nft 'table inet dead { chain out { type filter hook output priority
 kg_ends 1 client connect $R4 80 --timeout 2s
 await logged '^open door=web .*by=alice/laptop'
 await shut web
+count_opened() { count_logged '^open door=web .*by=alice/laptop'; }
+opened=$(count_opened)
+kg_ends 1 client keep home web --timeout 2s
+[ "$(count_opened)" -gt "$opened" ] || fail "keep opened nothing"
+await shut web
 in_ns router nft delete table inet dead
-ok "a connect that fails leaves no door open"
+ok "a connect that fails leaves no door open, nor does a keep"
+
+# --- signals
+in_ns router nft 'table inet dead { chain pre { type filter hook prerouting priority -500; udp dport 17022 counter drop; }; }'
+running early keep home web --timeout 60s -- touch "$TMP/ran"
+knocked() { in_ns router nft list table inet dead | grep -q 'counter packets [1-9]'; }
+await knocked
+kill -TERM "${PID[early]}"
+code=0; wait "${PID[early]}" || code=$?
+[ $code = 143 ] && [ ! -e "$TMP/ran" ] || fail "its command never ran, and it ends with $code"
+in_ns router nft delete table inet dead
+KG=(ip netns exec "$RUN-client" env --ignore-signal=HUP "${KG[@]:4}")
+running nohup keep home web
+kg_on client
+await open_for web
+kill -HUP "${PID[nohup]}"
+kill -TERM "${PID[nohup]}"
+wait "${PID[nohup]}" || fail "keep ends with $?"
+await shut web
+ok "a signal before the command begins, and one that nohup ignores"
 
 # --- files
 chmod 0777 "$(profiles client)"
@@ -113,6 +137,21 @@ cries 'Read-only file system'
 says '^web open at '
 kg client close home web >/dev/null
 await shut web
+mount -t tmpfs -o ro none "$states"
+code=0; kg client connect $R4 80 </dev/null >"$TMP/said" 2>"$TMP/cried" || code=$?
+umount "$states"
+[ $code = 0 ] || fail "without a place for its hold: exit $code: $(cat "$TMP/cried")"
+cries 'Read-only file system'
+says '^hello from 80'
+await shut web
+exec {lock}<>"$states/home.lock"
+flock "$lock"
+began=$(ms)
+kg_ends 0 client open home web --timeout 5s
+exec {lock}>&-
+cries "lock $states/home.state: Resource temporarily unavailable"
+kg client close home web >/dev/null
+await shut web
 joins client counter alice/pad --clock none --host $R6
 kg client open counter web >/dev/null
 await status 'any(.grants[]; .by == "alice/pad")'
@@ -121,7 +160,7 @@ kg_ends 1 client open counter web
 cries 'the last stamp of this device'
 cries 'knockctl device rotate'
 [ ! -e "$states/counter.state" ] || fail "a counter begins anew by itself"
-ok "a directory of others, a disk that takes nothing, a counter that is lost"
+ok "a directory of others, a disk that takes nothing, a lock that is never let go, a counter that is lost"
 
 # --- a terminal that shows letters again
 for signal in INT TERM; do

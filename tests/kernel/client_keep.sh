@@ -25,7 +25,7 @@ keeps() { # WORDS...: KEEP is its process
   KEEP=$!
   PIDS="$PIDS $KEEP"
   await kept "$2" 203.0.113.9
-  [ "${3-}" = -- ] || await grep -q ' open at ' "$TMP/kept" # it knows
+  [[ " $* " = *' -- '* ]] || await grep -q ' open at ' "$TMP/kept" # it knows
 }
 kept() { status "any(.grants[]; .door == \"$1\" and .source == \"$2\" and .left_ms > 0)"; } # DOOR SOURCE
 nothing_kept() { status '.grants == []'; }
@@ -123,6 +123,16 @@ ends_with 0
 await nothing_kept
 router_down
 kg_ends 1 client keep home ssh --timeout 1s # the first time it ends
+router_up
+keeps home web --timeout 60s -- sh -c "until [ -e '$TMP/go3' ]; do sleep 0.05; done; exit 5"
+router_down
+tries_anew() { in_ns client ss -Htn state syn-sent | grep -q ":80 *\$"; }
+await nothing_kept # its max is over
+await tries_anew
+touch "$TMP/go3"
+began=$(ms)
+ends_with 5
+[ $(($(ms) - began)) -le $((10000 * SLOW)) ] || fail "it outlives its command by $(($(ms) - began)) ms"
 router_up
 ok "opened anew after max; a router that is down in between is warned of and tried again"
 

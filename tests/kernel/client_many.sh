@@ -74,9 +74,10 @@ done
 # --- eight whose time comes while the state is locked: the first one's packet is every other's, too
 eight=(1 2 3 4 5 6 7 8)
 for i in "${eight[@]}"; do talk "$i" client -p 2200 home; done
-exec {state}<>"$(find "$(as client)" -name home.lock)"
+lock=$(find "$(as client)" -name home.lock)
+exec {state}<>"$lock"
 flock "$state"
-all_wait() { [ "$(grep -c -- "-> FLOCK .*:$(stat -Lc %i "/proc/self/fd/$state") " /proc/locks)" = ${#eight[@]} ]; }
+all_wait() { [ "$(find /proc/[0-9]*/fd -lname "$lock" 2>/dev/null | grep -vc "^/proc/$BASHPID/\|^/proc/$$/")" -ge ${#eight[@]} ]; }
 await all_wait
 before=$(judged)
 exec {state}>&-

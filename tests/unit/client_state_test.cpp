@@ -16,9 +16,7 @@ const Address kOurs = *parse_address("198.51.100.7");
 
 Knocked knocked(std::string door, Wall at = kNow, Wall lasts = 30s) {
   Knocked one;
-  one.door = std::move(door);
-  one.router = kRouter;
-  one.source = kOurs;
+  one.way = {std::move(door), kRouter, kOurs, kOurs};
   one.bound = true;
   one.at = at;
   one.until = at + lasts;
@@ -28,8 +26,8 @@ Knocked knocked(std::string door, Wall at = kNow, Wall lasts = 30s) {
 
 const std::string kText =
     "knockgate 1\nstamp 01795508321000000000\nopened 1\n"
-    "knock ssh 203.0.113.1 198.51.100.7 bound 1795508321000000000 1795508351000000000 open\n"
-    "knock nas 2001:db8:7::1 2001:db8::9 unbound 0 1 sent\n";
+    "knock ssh 203.0.113.1 198.51.100.7 198.51.100.7 bound 1795508321000000000 1795508351000000000 open\n"
+    "knock nas 2001:db8:7::1 2001:db8::9 2001:db8::8 unbound 0 1 sent\n";
 
 } // namespace
 
@@ -40,7 +38,8 @@ TEST_CASE("a state is read as it is written") {
   CHECK(state->ever_opened);
   REQUIRE(state->knocked.size() == 2);
   CHECK(state->knocked[0] == knocked("ssh"));
-  CHECK(state->knocked[1].router == parse_address("2001:db8:7::1"));
+  CHECK(state->knocked[1].way.granted == parse_address("2001:db8::8"));
+  CHECK(state->knocked[1].way.router == parse_address("2001:db8:7::1"));
   CHECK(!state->knocked[1].bound);
   CHECK(state->knocked[1].seen == Knocked::Seen::sent);
   CHECK(encode(*state) == kText);
@@ -127,7 +126,7 @@ TEST_CASE("a knock takes the place of the former one of its way, and what ended 
   note(state, knocked("nas", kNow, 1h));
   CHECK(state.ever_opened);
   auto other = knocked("ssh", kNow + 10s);
-  other.source = *parse_address("198.51.100.8");
+  other.way.source = *parse_address("198.51.100.8");
   note(state, other);
   CHECK(state.knocked.size() == 3);
   note(state, knocked("ssh", kNow + 20s));
@@ -135,8 +134,8 @@ TEST_CASE("a knock takes the place of the former one of its way, and what ended 
   CHECK(state.knocked.back() == knocked("ssh", kNow + 20s));
   note(state, knocked("web", kNow + 50s));
   REQUIRE(state.knocked.size() == 3); // that of the other address ended at 40 s, ours ends just now
-  CHECK(state.knocked[0].door == "nas");
-  CHECK(state.knocked[1].door == "ssh");
+  CHECK(state.knocked[0].way.door == "nas");
+  CHECK(state.knocked[1].way.door == "ssh");
   CHECK(parse_client_state(encode(state)) == state);
 }
 
@@ -153,16 +152,16 @@ TEST_CASE("no more than so many are kept, the latest, and their text is read aga
   Knocked one = knocked(std::string(31, 'a'), Wall{std::numeric_limits<std::int64_t>::max() - 1}, 1ns);
   one.bound = false;
   for (std::uint8_t i = 0; i < kMaxKnocked + 6; ++i) {
-    one.router = one.source = *parse_address("2001:db8:1111:2222:3333:4444:5555:6600");
-    one.source.octets[15] = i;
+    one.way.router = one.way.source = *parse_address("2001:db8:1111:2222:3333:4444:5555:6600");
+    one.way.source.octets[15] = i;
     note(state, one);
   }
   CHECK(state.knocked.size() == kMaxKnocked);
-  CHECK(state.knocked.front().source.octets[15] == 6);
+  CHECK(state.knocked.front().way.source.octets[15] == 6);
   CHECK(encode(state).size() <= kMaxClientState);
   CHECK(parse_client_state(encode(state)) == state);
   auto text = encode(state);
-  text += "knock b 203.0.113.1 203.0.113.2 bound 1 2 sent\n";
+  text += "knock b 203.0.113.1 203.0.113.2 203.0.113.2 bound 1 2 sent\n";
   CHECK(!parse_client_state(text));
 }
 
@@ -170,7 +169,7 @@ TEST_CASE("a knock within an age is of that door, router and source, and not of 
   ClientState state;
   note(state, knocked("ssh"));
   const auto within = [&](std::string_view door, const Address& router, const Address& source, Wall now) {
-    return knocked_within(state, door, router, source, now, 10s) != nullptr;
+    return knocked_within(state, {std::string(door), router, source, kOurs}, now, 10s) != nullptr;
   };
   CHECK(within("ssh", kRouter, kOurs, kNow));
   CHECK(within("ssh", kRouter, kOurs, kNow + 10s));
@@ -186,13 +185,65 @@ TEST_CASE("what was closed is forgotten, from there alone") {
   note(state, knocked("ssh"));
   note(state, knocked("nas"));
   auto other = knocked("ssh");
-  other.source = kRouter;
+  other.way.source = kRouter;
   note(state, other);
-  forget(state, "ssh", other.router, kOurs);
+  forget(state, knocked("ssh").way);
   REQUIRE(state.knocked.size() == 2);
-  CHECK(state.knocked[0].door == "nas");
+  CHECK(state.knocked[0].way.door == "nas");
   CHECK(state.knocked[1] == other);
-  forget(state, "ssh", other.router, kRouter);
+  forget(state, other.way);
   CHECK(state.knocked.size() == 1);
   CHECK(state.ever_opened);
+}
+
+TEST_CASE("no knock makes shorter what stands open, nor shuts it") {
+  ClientState state;
+  note(state, knocked("ssh", kNow, 1h));
+  auto shorter = knocked("ssh", kNow + 10s, 1s);
+  shorter.seen = Knocked::Seen::sent;
+  note(state, shorter);
+  REQUIRE(state.knocked.size() == 1);
+  CHECK(state.knocked[0].at == kNow + 10s);
+  CHECK(state.knocked[0].until == kNow + 1h);
+  CHECK(state.knocked[0].seen == Knocked::Seen::open);
+  auto late = knocked("ssh", kNow + 2h, 1s); // what is over is over
+  late.seen = Knocked::Seen::sent;
+  note(state, late);
+  CHECK(state.knocked == std::vector{late});
+  const auto before = knocked("ssh", kNow, 1s); // the clock was set back
+  note(state, before);
+  CHECK(state.knocked == std::vector{before});
+}
+
+TEST_CASE("what opens for another address stands beside our own") {
+  ClientState state;
+  note(state, knocked("ssh", kNow, 1h));
+  auto other = knocked("ssh", kNow + 1s, 1s);
+  other.way.granted = kRouter;
+  note(state, other);
+  CHECK(state.knocked == std::vector{knocked("ssh", kNow, 1h), other});
+  forget(state, other.way);
+  CHECK(state.knocked == std::vector{knocked("ssh", kNow, 1h)});
+}
+
+TEST_CASE("a door that stands open is marked only where it is ours and not over") {
+  ClientState state;
+  auto one = knocked("ssh");
+  one.seen = Knocked::Seen::sent;
+  note(state, one);
+  note_open(state, one.way, kNow + 31s);
+  CHECK(state.knocked[0].seen == Knocked::Seen::sent);
+  note_open(state, knocked("nas").way, kNow);
+  CHECK(state.knocked.size() == 1);
+  CHECK(state.ever_opened);
+  note_open(state, one.way, kNow + 29s);
+  CHECK(state.knocked[0].seen == Knocked::Seen::open);
+}
+
+TEST_CASE("what is left is never more than there was, whatever the clock") {
+  const auto one = knocked("ssh");
+  CHECK(left_of(one, kNow + 10s) == 20s);
+  CHECK(left_of(one, kNow + 30s) == 0s);
+  CHECK(left_of(one, kNow + 1h) == 0s);
+  CHECK(left_of(one, kNow - 1h) == 30s);
 }

@@ -44,27 +44,24 @@ bool take_wall(std::string_view text, Wall& out) {
 
 std::optional<Knocked> knocked_of(std::string_view words) {
   Knocked one;
-  one.door = line::take_until(words, ' ');
+  one.way.door = line::take_until(words, ' ');
   const auto router = parse_address(line::take_until(words, ' '));
   const auto source = parse_address(line::take_until(words, ' '));
+  const auto granted = parse_address(line::take_until(words, ' '));
   one.bound = line::take_until(words, ' ') == "bound";
-  if (!grammar::is_name(one.door) || !router || !source || !take_wall(line::take_until(words, ' '), one.at) ||
-      !take_wall(line::take_until(words, ' '), one.until))
+  if (!grammar::is_name(one.way.door) || !router || !source || !granted ||
+      !take_wall(line::take_until(words, ' '), one.at) || !take_wall(line::take_until(words, ' '), one.until))
     return std::nullopt;
-  one.router = *router;
-  one.source = *source;
+  one.way.router = *router;
+  one.way.source = *source;
+  one.way.granted = *granted;
   one.seen = words == "open" ? Knocked::Seen::open : Knocked::Seen::sent;
   return one;
 }
 
-bool same_way(const Knocked& one, std::string_view door, const Address& router, const Address& source) {
-  return one.door == door && one.router == router && one.source == source;
-}
-
-bool holds_way(const ClientState& state, const Knocked& other) {
-  return std::any_of(state.knocked.begin(), state.knocked.end(), [&](const Knocked& one) {
-    return same_way(one, other.door, other.router, other.source);
-  });
+bool holds_way(const ClientState& state, const KnockedWay& way) {
+  return std::any_of(state.knocked.begin(), state.knocked.end(),
+                     [&](const Knocked& one) { return one.way == way; });
 }
 
 } // namespace
@@ -83,7 +80,8 @@ std::optional<ClientState> parse_client_state(std::string_view text) {
   state.ever_opened = opened == 1;
   while (in.word("knock ")) {
     const auto one = profiles::knocked_of(line::take_until(in.text, '\n'));
-    if (!one || state.knocked.size() == kMaxKnocked || profiles::holds_way(state, *one)) return std::nullopt;
+    if (!one || state.knocked.size() == kMaxKnocked || profiles::holds_way(state, one->way))
+      return std::nullopt;
     state.knocked.push_back(*one);
   }
   // What is written in another way is not ours.
@@ -94,9 +92,10 @@ std::string encode(const ClientState& state) {
   auto text =
       fmt::format("{}\nstamp {:020}\nopened {}\n", profiles::kHead, state.stamp, state.ever_opened ? 1 : 0);
   for (const auto& one : state.knocked)
-    text += fmt::format("knock {} {} {} {} {} {} {}\n", one.door, to_string(one.router),
-                        to_string(one.source), one.bound ? "bound" : "unbound", one.at.count(),
-                        one.until.count(), one.seen == Knocked::Seen::open ? "open" : "sent");
+    text +=
+        fmt::format("knock {} {} {} {} {} {} {} {}\n", one.way.door, to_string(one.way.router),
+                    to_string(one.way.source), to_string(one.way.granted), one.bound ? "bound" : "unbound",
+                    one.at.count(), one.until.count(), one.seen == Knocked::Seen::open ? "open" : "sent");
   return text;
 }
 
@@ -111,24 +110,37 @@ std::uint64_t next_stamp(ClientState& state, Wall now, bool counter) {
 }
 
 void note(ClientState& state, Knocked knocked) {
-  std::erase_if(state.knocked, [&](const Knocked& one) {
-    return one.until < knocked.at || profiles::same_way(one, knocked.door, knocked.router, knocked.source);
-  });
+  for (const auto& one : state.knocked) {
+    if (one.way != knocked.way || one.at > knocked.at || one.until < knocked.at) continue;
+    knocked.until = std::max(knocked.until, one.until);
+    knocked.seen = std::max(knocked.seen, one.seen);
+  }
+  std::erase_if(state.knocked,
+                [&](const Knocked& one) { return one.until < knocked.at || one.way == knocked.way; });
   if (state.knocked.size() >= kMaxKnocked) state.knocked.erase(state.knocked.begin());
   state.ever_opened = state.ever_opened || knocked.seen == Knocked::Seen::open;
   state.knocked.push_back(std::move(knocked));
 }
 
-const Knocked* knocked_within(const ClientState& state, std::string_view door, const Address& router,
-                              const Address& source, Wall now, Wall age) {
+void note_open(ClientState& state, const KnockedWay& way, Wall now) {
+  state.ever_opened = true;
+  for (auto& one : state.knocked)
+    if (one.way == way && left_of(one, now) > Wall{0}) one.seen = Knocked::Seen::open;
+}
+
+const Knocked* knocked_within(const ClientState& state, const KnockedWay& way, Wall now, Wall age) {
   for (const auto& one : state.knocked)
-    if (profiles::same_way(one, door, router, source) && one.at <= now && now - one.at <= age) return &one;
+    if (one.way == way && one.at <= now && now - one.at <= age) return &one;
   return nullptr;
 }
 
-void forget(ClientState& state, std::string_view door, const Address& router, const Address& source) {
-  std::erase_if(state.knocked,
-                [&](const Knocked& one) { return profiles::same_way(one, door, router, source); });
+void forget(ClientState& state, const KnockedWay& way) {
+  std::erase_if(state.knocked, [&](const Knocked& one) { return one.way == way; });
+}
+
+Wall left_of(const Knocked& knocked, Wall now) {
+  return std::clamp(knocked.until - std::max(now, knocked.at), Wall{0},
+                    std::max(knocked.until - knocked.at, Wall{0}));
 }
 
 } // namespace knock

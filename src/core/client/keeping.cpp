@@ -21,6 +21,11 @@ void Keeping::opened(Instant now) {
   refreshed(now);
 }
 
+void Keeping::found_open(Instant now, Millis left) {
+  opened(now);
+  at_ = std::min(at_, now + std::max(left - open_for_ * 2 / 3, Millis{0}));
+}
+
 void Keeping::refreshed(Instant now) {
   at_ = now + std::clamp(open_for_ / 3, kLeastBetween, kMostBetween);
   next_ = Next::refresh;
