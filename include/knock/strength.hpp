@@ -5,6 +5,7 @@
 /// sees the packets knows everything.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include <knock/sequence.hpp>
@@ -21,7 +22,7 @@ struct Strength {
   double any_order = 0; ///< what order = "any" takes from it
   double reorder = 0;   ///< what swapped neighbours take from it
 
-  [[nodiscard]] double bits() const { return steps + rhythm - any_order - reorder; }
+  [[nodiscard]] double bits() const { return std::max(0.0, steps + rhythm - any_order - reorder); }
 };
 
 Strength strength_of(const Sequence& sequence);

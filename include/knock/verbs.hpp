@@ -55,7 +55,7 @@ inline constexpr std::array kVerbs{
         "--fwknop] [--password-fd N] [--clock none] [--require-source] [--host H] [--qr | --no-qr] | --knock "
         "DOOR",
         Right::root, false, "make a device, print the line it joins with (root)",
-        "sudo knockctl invite alice/laptop --door ssh"},
+        "sudo knockctl invite alice/laptop --door ssh --host router.example"},
     Verb{"key", 1, "[show] | rotate [--grace T]", Right::root, false, "the keys of this router (root)",
          "sudo knockctl key rotate --grace 30d"},
     Verb{"clock", 1, "accept [--yes]", Right::root, false,

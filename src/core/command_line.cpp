@@ -140,7 +140,8 @@ ParsedCommandLine parse_command_line(std::span<const char* const> arguments) {
     }
   }
   if (line.help && !verb_seen) line.verb.clear();
-  if (!parsed.failure && !line.help && !line.version) parsed.failure = judge(line, options);
+  const bool helps = line.help && (line.verb.empty() || find_verb(line.verb) != nullptr);
+  if (!parsed.failure && !helps && !line.version) parsed.failure = judge(line, options);
   return parsed;
 }
 

@@ -88,7 +88,9 @@ std::string guarded_line(const Status& status) {
           : gate.loaded ? "   table ok"
           : wanted      ? "   table MISSING"
                         : "   no table";
-  if (status.config.boot_file != "none") line += "   boot file " + status.config.boot_file;
+  const auto& boot = status.config.boot_file;
+  if (boot != "none" && (wanted || boot != "ok"))
+    line += "   boot file " + boot; // "ok" without one where none is wanted
   if (const auto& by = status.config.boot_by; by && wanted && status.config.boot_file != "missing")
     line += by->empty() ? ", which nothing loads" : fmt::format(" by {}", fmt::join(*by, ", "));
   if (!status.config.disabled.empty())

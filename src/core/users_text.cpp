@@ -38,11 +38,14 @@ std::int64_t millis_between(Moment from, Moment to) {
   return Millis(to - from).count();
 }
 
-/// "2 d", "5 h": a day or an hour more or less does not count here.
+/// "2 d", "5 h": half a day or half an hour more or less does not count here.
 std::string rough_span(Seconds span) {
-  if (span >= std::chrono::days{1}) return fmt::format("{} d", span / std::chrono::days{1});
-  if (span >= std::chrono::hours{1}) return fmt::format("{} h", span / std::chrono::hours{1});
-  return fmt::format("{} min", std::max<std::int64_t>(span / std::chrono::minutes{1}, 0));
+  if (span >= std::chrono::days{1})
+    return fmt::format("{} d", std::chrono::round<std::chrono::days>(span).count());
+  if (span >= std::chrono::hours{1})
+    return fmt::format("{} h", std::chrono::round<std::chrono::hours>(span).count());
+  return fmt::format("{} min",
+                     std::max<std::int64_t>(std::chrono::round<std::chrono::minutes>(span).count(), 0));
 }
 
 std::string key_state_text(const DeviceReport& device, Moment now) {
@@ -94,7 +97,8 @@ constexpr std::array kMeanings{
             "not signed by the key it has here: was its answer brought back? (knockctl device add)"},
     Meaning{"form", "it asks for what this version does not know"},
     Meaning{"door", "no enabled door of that name has kn1 = true; its line may be old: knockctl device line"},
-    Meaning{"user", "it may not open that door: enabled, doors of user and device, users of the door"},
+    Meaning{"user", "it may not open that door: it or its user is off, or their doors, or the door's users, "
+                    "leave it out"},
     Meaning{"dates", "before its from, or behind its until; or by a key whose grace is over"},
     Meaning{"unbound",
             "it names no address, and this device must: require_source = false takes it from behind NAT"},

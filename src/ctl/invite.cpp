@@ -100,9 +100,11 @@ tl::expected<std::vector<NewFile>, Failure> files_of(const CommandLine& given, c
   if (device.name.empty()) device.name = next_device(config, device.user);
   device.label = fmt::format("{}/{}", device.user, device.name);
   if (const auto* there = find_device(config, device.label); there != nullptr)
-    return tl::unexpected(
-        refused(fmt::format("there is a device {} already", device.label),
-                fmt::format("knockctl device rotate {0}, or: knockctl device remove {0}", device.label)));
+    return tl::unexpected(refused(
+        fmt::format("there is a device {} already", device.label),
+        fmt::format("for a new key: knockctl device rotate {}; for another door edit doors in {}, then: "
+                    "knockctl reload",
+                    device.label, place.path_of(user_file(device.user)))));
   files.push_back({place.path_of(device_file(device.user, device.name)), device_text(device)});
   for (const auto& file : files)
     if (file.path != config.kn1.key && text_of_file(file.path))

@@ -41,7 +41,8 @@ std::string heading(const Device& device, const std::optional<Hint>& shut) {
   if (device.accepts == Accepts::password)
     return what + fmt::format("opens {}. The line and the password are the key:", span_of(device));
   if (device.key.public_key) return what + fmt::format("opens {}, with the key it has", span_of(device));
-  return what + fmt::format("opens nothing before its key is back{}",
+  return what + fmt::format("{} before {}{}", device.old ? "its new key opens nothing" : "opens nothing",
+                            device.old ? "it is back" : "its key is back",
                             device.claim ? fmt::format(" (until {})", minute_here(*device.claim)) : "");
 }
 
@@ -84,11 +85,12 @@ int print_line(const CommandLine& given, const Config& config, const Device& dev
   if (back) fmt::print("On the device: `knockgate join`, paste (send it privately):\n");
   fmt::print("{}\n", line.text);
   print_qr(given, line.text);
+  if (!back) fmt::print("On the device: `knockgate join`, paste it there.\n");
   if (back && !device.key.public_key)
     fmt::print("Then here: sudo knockctl device add LINE (which join prints)\n");
   if (shut) fmt::print("Before it opens anything: {}\n", shut->advice);
   if (device.old && !shut)
-    fmt::print("Until {} it opens by the key it had, too (--grace 0s: no more).\n",
+    fmt::print("Until {} it opens by the key it had (--grace 0s: no more).\n",
                minute_here(device.old->until));
   return 0;
 }

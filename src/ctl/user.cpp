@@ -18,7 +18,13 @@ namespace knock::ctl {
 namespace {
 
 Failure unknown_user(std::string_view name) {
-  return {ExitCode::failed, "failed", {}, fmt::format("there is no user {}", name), "knockctl user list"};
+  const auto slash = name.find('/');
+  return {ExitCode::failed,
+          "failed",
+          {},
+          fmt::format("there is no user {}", name),
+          slash == name.npos ? "knockctl user list"
+                             : fmt::format("knockctl user show {}", name.substr(0, slash))};
 }
 
 int add_user(const CommandLine& given, const std::string& name) {
@@ -37,7 +43,8 @@ int add_user(const CommandLine& given, const std::string& name) {
                         "failed",
                         {},
                         fmt::format("there is a user {} already", name),
-                        "knockctl user show " + name});
+                        fmt::format("for another door edit doors in {}, then: knockctl reload",
+                                    place->path_of(user_file(name)))});
   const auto before = check_with(*place, {});
   if (!before) return fail(given, before.error());
   if (const auto wrong = misnamed(*before, given.doors)) return fail(given, *wrong);
@@ -62,6 +69,18 @@ int add_user(const CommandLine& given, const std::string& name) {
   return tell_daemon(given);
 }
 
+/// Of a packet whose key no device has (any more), no device can be told.
+std::string nameless_text(const CommandLine& given) {
+  const auto status = status_of(ask(socket_of(given), {"status", {}}));
+  if (!status) return {};
+  const auto found = status->counters.find("refused_kn1_kid");
+  if (found == status->counters.end() || found->second == 0) return {};
+  return fmt::format(
+      "{} since the start named no device of this router: by a key that was rotated or removed, for "
+      "another router, or junk.\n",
+      plural(found->second, "packet"));
+}
+
 int show_user(const CommandLine& given, const std::string& name) {
   const auto users = users_or_files(given);
   if (!users) return fail(given, users.error());
@@ -71,7 +90,7 @@ int show_user(const CommandLine& given, const std::string& name) {
   if (given.json)
     fmt::print("{}\n", to_json({&*found, 1}));
   else
-    fmt::print("{}", user_text(*found, system::now(), system::to_local));
+    fmt::print("{}{}", user_text(*found, system::now(), system::to_local), nameless_text(given));
   return 0;
 }
 
@@ -95,10 +114,15 @@ tl::expected<std::vector<UserReport>, Failure> users_or_files(const CommandLine&
   auto users = users_of(given);
   if (users || users.error().exit != ExitCode::unreachable) return users;
   const auto parsed = system::load_config(config_of(given));
-  if (!parsed.config) return users;
+  // Who may not read the files learns only that no daemon answers.
+  if (!parsed.config && !parsed.closed.empty()) return users;
+  if (!parsed.config) return tl::unexpected(failure_of(parsed.findings.front()));
   fmt::print(stderr,
              "knockgated does not answer: this is what the files say, not what was opened or refused\n");
-  return report_of(*parsed.config, system::now());
+  auto report = report_of(*parsed.config, system::now());
+  for (auto& one : report)
+    for (auto& device : one.devices) device.openings_left.reset(); // files do not count
+  return report;
 }
 
 int list_users(const CommandLine& given, std::string_view only) {

@@ -52,6 +52,7 @@ honest bob/gone ssh
 ctl device remove bob/gone >/dev/null
 sealed bob/gone | refuses kid client $R4
 expect ".counters.refused_kn1_kid == $before + 9"
+ctl user show alice | grep -q '^[0-9]* packets since the start named no device of this router' || fail "$(ctl user show alice)"
 ok "kid: junk of all sizes, and who was removed"
 
 flip() { python3 -c 'import sys; t = bytearray.fromhex(sys.stdin.read().strip()); t[int(sys.argv[1])] ^= 1; print(t.hex())' "$1"; } # BYTE

@@ -173,7 +173,7 @@ ctl close --all >/dev/null
 knocks bob/pc
 join carol/tab --door ssh
 ctl device rotate carol/tab --grace 1h >"$TMP/said"
-said 'opens nothing before its key is back' '^Until .* it opens by the key it had, too'
+said 'its new key opens nothing before it is back' '^Until .* it opens by the key it had '
 knocks carol/tab
 ctl user list >"$TMP/said"
 said '^carol +tab +kn1 +ssh +[^-].* invited, [67] d left, old key until 20..-..-.. ..:..$'

@@ -226,6 +226,9 @@ TEST_CASE("each part of a verb has a usage and an example of its own, and takes 
       usage.remove_prefix(2);
     }
   }
+  const auto helpless = parse({"sttaus", "--help"}).failure;
+  REQUIRE(helpless);
+  CHECK(to_string(*helpless) == "unknown verb sttaus; did you mean status?");
   CHECK(misused({"user"}) == "user what?; one of: add list show remove; knockctl user --help");
   CHECK(misused({"user", "lsit"}) == "user takes no lsit; did you mean list?");
   CHECK(misused({"device", "add"}) ==

@@ -151,6 +151,7 @@ TEST_CASE("bits: ports, what swaps and any order take, what pauses, flags, lengt
         doctest::Approx(3.48).epsilon(0.01));
   CHECK(strength("knock = [\"tcp/1\", \"pause 1s\", \"tcp/2\"]\n").reorder == 0);
   CHECK(strength("knock = [\"icmp\"]\n").bits() == 0);
+  CHECK(strength("knock = [\"icmp x3\"]\n").bits() == 0); // swaps take no more than there is
   CHECK(strength("knock = ['icmp:\"Passw0rd\"']\n").bits() == doctest::Approx(37.1).epsilon(0.01));
   CHECK(strength("knock = [\"udp/9/len=42\"]\n").bits() == doctest::Approx(26.5).epsilon(0.01));
   CHECK(strength("knock = ['icmp:\"a\"']\n").bits() == 0); // one packet tries all of them

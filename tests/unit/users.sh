@@ -173,7 +173,7 @@ cries 'a line names 4 hosts at most'
 # --- rotation
 old=$(grep -o 'kid *= "[^"]*"' "$users/alice.laptop.toml" | cut -d'"' -f2)
 k 0 device rotate alice/laptop
-says 'Until 20..-..-.. ..:.. it opens by the key it had, too \(--grace 0s: no more\)\.'
+says 'Until 20..-..-.. ..:.. it opens by the key it had \(--grace 0s: no more\)\.'
 holds "$users/alice.laptop.toml" "old = \{ kid = \"$old\", secret = \".{44}\", public = \".{44}\", until = 20.*Z \}" 'claim = .*'
 ! grep -q "^kid    = \"$old\"" "$users/alice.laptop.toml" || fail "the kid is the old one"
 touch "$users/alice.toml.backup" "$users/alice.toml.draft-k2Xq0b"
@@ -474,6 +474,13 @@ k 0 user show alice
 k 0 --json device list alice
 jq -e '.users[0].user == "alice"' "$TMP/said" >/dev/null || fail "no JSON"
 k 1 user show nobody
+k 1 user show alice/pad
+cries 'knockctl user show alice'
+cp "$users/alice.toml" "$TMP/alice.toml"
+echo 'dors = 1' >>"$users/alice.toml"
+k 78 user list
+cries "$users/alice.toml:"
+cp "$TMP/alice.toml" "$users/alice.toml"
 if [ -n "$(command -v setpriv)" ]; then
   cp "$(command -v knockctl)" "$TMP/knockctl"
   chmod 711 "$TMP"

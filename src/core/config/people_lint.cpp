@@ -44,8 +44,9 @@ namespace {
 
 class Linter {
  public:
-  Linter(std::vector<Finding>& findings, std::span<const ReadDoor> doors, std::optional<Moment> now)
-      : findings_(findings), now_(now) {
+  Linter(std::vector<Finding>& findings, std::span<const ReadDoor> doors, const Config& config,
+         std::optional<Moment> now)
+      : findings_(findings), now_(now), invite_(config.kn1.hosts.empty() ? "--host ROUTER " : "") {
     for (const auto& read : doors) {
       doors_.emplace(read.door.name, &read.door);
       names_.push_back(read.door.name);
@@ -88,7 +89,7 @@ class Linter {
       if (read.door.enabled && read.door.kn1 && !opened_.contains(read.door.name))
         warn(finding::kNoDevice, read.written->find("kn1")->spot,
              fmt::format("no device may open door {}", read.door.name),
-             fmt::format("sudo knockctl invite USER --door {}", read.door.name));
+             fmt::format("sudo knockctl invite USER {}--door {}", invite_, read.door.name));
   }
 
  private:
@@ -169,6 +170,7 @@ class Linter {
 
   std::vector<Finding>& findings_;
   std::optional<Moment> now_;
+  std::string_view invite_; // what an invite needs here beside its door
   std::unordered_map<std::string_view, const Door*> doors_;
   std::vector<std::string_view> names_;
   std::map<std::string, std::string> advice_;
@@ -181,7 +183,7 @@ class Linter {
 
 void lint_people(std::vector<Finding>& findings, const Config& config, const People& people,
                  std::span<const ReadDoor> doors, std::optional<Moment> now) {
-  Linter linter(findings, doors, now);
+  Linter linter(findings, doors, config, now);
   for (const auto& read : people.users) linter.user(read);
   linter.unbound();
   linter.doors(doors, people);

@@ -31,8 +31,9 @@ Reply no_door(const Config& config, std::string_view name) {
   const auto near = nearest(name, names);
   return refusal(ExitCode::failed, "failed", fmt::format("there is no door {}", name),
                  door_named(config, name) != nullptr ? "it is disabled: enabled = true, then knockctl reload"
-                 : near.empty()                      ? "knockctl check finds what a file of doors.d lacks"
-                                                     : fmt::format("did you mean {}?", near));
+                 : parse_prefix(name) ? "an address stands behind its door: knockctl close DOOR ADDRESS"
+                 : near.empty()       ? "knockctl check tells why a door of doors.d is not there"
+                                      : fmt::format("did you mean {}?", near));
 }
 
 /// How long a hand opens.
@@ -183,9 +184,10 @@ Taken take(const Asked& asked, const DeskView& view) {
   if (word == "close") return take_close(asked, view);
   if (word == "reload") return take_reload(asked, view);
   if (word == "users-read")
-    return RuleChange{.verb = RuleChange::Verb::users,
-                      .ticket = asked.ticket,
-                      .options = {.uid = asked.uid, .fresh = std::string(asked.request.find("fresh").value_or(""))}};
+    return RuleChange{
+        .verb = RuleChange::Verb::users,
+        .ticket = asked.ticket,
+        .options = {.uid = asked.uid, .fresh = std::string(asked.request.find("fresh").value_or(""))}};
   if (word == "clock-accept" && !asked.request.find("look")) return AcceptClock{};
   if (word == "save" && asked.request.find("look"))
     return Plain{facts(view)}; // nothing is going to be written

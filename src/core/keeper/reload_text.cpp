@@ -65,12 +65,12 @@ std::vector<std::string> reload_texts(const ReloadOptions& options, const Applie
   for (auto& text : trial_texts(options, applied, before, now)) texts.push_back(std::move(text));
   for (auto& text : session_texts(applied.sessions)) texts.push_back(std::move(text));
   if (applied.closed != 0)
-    texts.push_back(fmt::format("{} closed: the door, a port of it, or the device is gone.",
+    texts.push_back(fmt::format("{} closed: the door, a port of it, or the device is gone or off.",
                                 plural(applied.closed, "grant")));
   if (trial) {
-    texts.emplace_back(
-        "In a SECOND terminal, from an address that is not in trust: knock, then ssh. Works: `knockctl "
-        "confirm`. Does not: do nothing.");
+    texts.emplace_back("In a SECOND terminal, from an address that is not in trust: knock, or `knockgate "
+                       "open`, then connect. "
+                       "Works: `knockctl confirm`. Does not: do nothing.");
     texts.emplace_back(
         "confirm refuses until each of these ports was opened by a knock or a signed packet (by hand, where "
         "no door takes one); --anyway overrides.");

@@ -119,7 +119,7 @@ void show_table(Status& status, const State& state, const Seen& seen) {
       status.gate.guarded.push_back({to_string(row), left ? std::optional(left->count()) : std::nullopt});
     }
   std::sort(status.gate.guarded.begin(), status.gate.guarded.end(),
-            [](const auto& a, const auto& b) { return a.port < b.port; });
+            [](const auto& a, const auto& b) { return parse_port_range(a.port) < parse_port_range(b.port); });
   status.tracker.overflow = table.overflow;
 }
 
