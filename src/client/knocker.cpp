@@ -55,6 +55,11 @@ bool Knocker::knocked_by_another(const ClientState& state, kn1::Op op, std::span
   });
 }
 
+tl::expected<void, Failure> Knocker::prepare() {
+  const auto file = lock_state(session_.profile.counter);
+  return file ? tl::expected<void, Failure>{} : judge(tl::unexpected(file.error()));
+}
+
 /// Where it failed once, nothing is waited for again.
 Result<StateFile> Knocker::lock_state(bool counter) const {
   const auto patience = complained_ ? Millis{0} : kLockPatience;

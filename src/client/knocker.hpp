@@ -35,6 +35,8 @@ class Knocker {
     Wall within{0};
     Millis left{0};
   };
+  /// Waits for the state's lock now, so that nothing waits in the middle of an opening. Errors: as `knock`.
+  tl::expected<void, Failure> prepare();
   /// A packet for each of `ways` and each server key, or none where another's will do. `number`: which try. Errors: no ping
   /// socket, a state that cannot be written.
   tl::expected<Did, Failure> knock(const Order& order, std::span<const std::size_t> ways, unsigned number,

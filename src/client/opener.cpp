@@ -62,9 +62,10 @@ tl::expected<void, Failure> Opener::prepare(const OpenWish& wish) {
   tries_.clear();
   connection_ = {};
   lost_ = 0;
-  plan_.emplace(plan, system::monotonic_now());
   knocker_.emplace(loop_, session_);
-  return {};
+  auto prepared = knocker_->prepare();
+  plan_.emplace(plan, system::monotonic_now());
+  return prepared;
 }
 
 tl::expected<OpenDoor, Failure> Opener::open(const OpenWish& wish) {
