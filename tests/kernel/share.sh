@@ -54,7 +54,7 @@ in_ns internet nc -u -w 0 $R4 4500 <<<'in use'
 hold guest internet $R6 2200
 
 begun=$(ms)
-background ip netns exec "$RUN-intruder" packets knock 2001:db8:100::1 $R6 9000 3000 7001:udp 7002:udp 2>"$TMP/spoofed"
+background ip netns exec "$RUN-intruder" packets knock 2001:db8:100::1 $R6 18000 3000 7001:udp 7002:udp 2>"$TMP/spoofed"
 flood=${PIDS##* }
 await status '.counters.refused_pace > 0 and (.grants | length) >= 250'
 expect '.warnings | any(.code == "pace" and (.text | test("door guest")))'
