@@ -72,13 +72,11 @@ bool matches(const Profile& profile, const std::vector<std::string>& words) {
 int list(const ClientLine& given) {
   const auto where = places();
   if (!where) return fail(given, where.error());
-  const auto profiles = load_profiles(*where);
-  for (const auto& failure : profiles.broken) warn(failure);
-  const auto only = named_profile(given, *where);
-  if (!only) return fail(given, only.error());
+  const auto profiles = asked_profiles(given, *where);
+  if (!profiles) return fail(given, profiles.error());
   bool any = false;
-  for (const auto& profile : profiles.sound) {
-    if ((!only->empty() && profile.name != *only) || !matches(profile, given.words)) continue;
+  for (const auto& profile : profiles->sound) {
+    if (!matches(profile, given.words)) continue;
     any = true;
     if (given.ssh)
       fmt::print("{}", ssh_config(profile));
@@ -86,7 +84,7 @@ int list(const ClientLine& given) {
       print_profile(profile, own_fingerprint(given, *where, profile), given.json);
   }
   if (any) return 0;
-  if (!profiles.broken.empty()) return static_cast<int>(profiles.broken.front().exit);
+  if (!profiles->broken.empty()) return static_cast<int>(profiles->broken.front().exit);
   if (!given.words.empty()) return 1; // for `Match exec`: silent
   if (!given.json) say("knockgate: no profile yet; knockgate join makes one\n");
   return 1;

@@ -140,11 +140,14 @@ tl::expected<Profile, Failure> profile_for(const ClientLine& given, const Places
   return tl::unexpected(profiles.broken.empty() ? found.error() : profiles.broken.front());
 }
 
-tl::expected<std::string, Failure> named_profile(const ClientLine& given, const Places& places) {
-  if (!given.profile) return std::string();
-  auto profile = profile_for(given, places, "");
-  if (!profile) return tl::unexpected(std::move(profile.error()));
-  return std::move(profile->name);
+tl::expected<Profiles, Failure> asked_profiles(const ClientLine& given, const Places& places) {
+  auto profiles = load_profiles(places);
+  for (const auto& failure : profiles.broken) warn(failure);
+  if (!given.profile) return profiles;
+  const auto named = profile_for(given, places, "");
+  if (!named) return tl::unexpected(named.error());
+  std::erase_if(profiles.sound, [&](const Profile& one) { return one.name != named->name; });
+  return profiles;
 }
 
 tl::expected<std::optional<ProfileKeys>, Failure> load_keys(const ClientLine& given, const Places& places,

@@ -31,8 +31,8 @@ Profiles load_profiles(const Places& places);
 tl::expected<Profile, Failure> profile_for(const ClientLine& given, const Places& places,
                                            std::string_view host);
 
-/// Its name, where --profile is given; else empty. Errors: as profile_for.
-tl::expected<std::string, Failure> named_profile(const ClientLine& given, const Places& places);
+/// All, or the one of --profile. Warns of broken ones. Errors: as profile_for.
+tl::expected<Profiles, Failure> asked_profiles(const ClientLine& given, const Places& places);
 
 /// From --key, --key-fd, or NAME.key. A profile without a device has none.
 tl::expected<std::optional<ProfileKeys>, Failure> load_keys(const ClientLine& given, const Places& places,

@@ -39,14 +39,11 @@ void print_knocked(const std::string& profile, const Knocked& one, Wall now, boo
 int status(const ClientLine& given) {
   const auto where = places();
   if (!where) return fail(given, where.error());
-  const auto profiles = load_profiles(*where);
-  for (const auto& failure : profiles.broken) warn(failure);
-  const auto only = named_profile(given, *where);
-  if (!only) return fail(given, only.error());
+  const auto profiles = asked_profiles(given, *where);
+  if (!profiles) return fail(given, profiles.error());
   const auto now = system::wall_clock();
   bool any = false;
-  for (const auto& profile : profiles.sound) {
-    if (!only->empty() && profile.name != *only) continue;
+  for (const auto& profile : profiles->sound) {
     const auto state = look_at_state(where->state, profile.name);
     for (const auto& one : state ? state->knocked : std::vector<Knocked>{}) {
       if (left_of(one, now) <= Wall{0}) continue;
@@ -54,8 +51,8 @@ int status(const ClientLine& given) {
       any = true;
     }
   }
-  if (!any && !given.json && profiles.broken.empty()) fmt::print("nothing is open by this machine\n");
-  return profiles.broken.empty() ? 0 : static_cast<int>(profiles.broken.front().exit);
+  if (!any && !given.json && profiles->broken.empty()) fmt::print("nothing is open by this machine\n");
+  return profiles->broken.empty() ? 0 : static_cast<int>(profiles->broken.front().exit);
 }
 
 } // namespace knock::client
