@@ -98,7 +98,7 @@ struct Outside {
 struct ParsedConfig {
   std::optional<Config> config;          ///< absent when any finding is an error
   std::vector<Finding> findings;         ///< errors first found first, else lint warnings
-  std::vector<std::string> secret_files; ///< those that hold a sequence or key: nobody else may read them
+  std::vector<std::string> secret_files; ///< of sequences and keys: for their owner and group alone
   std::string state;                     ///< [control] state, also where another finding is an error
   std::string key{};                     ///< and [kn1] key
   std::vector<ConfigText> texts{};       ///< all that was read

@@ -28,7 +28,7 @@ using Public = std::array<std::uint8_t, 32>; ///< X25519 or Ed25519
 using Hash = std::array<std::uint8_t, 64>;
 using Signature = std::span<const std::uint8_t, 64>;
 
-/// 32 bytes that nobody else may know: overwritten at its end, each copy at its own.
+/// 32 secret bytes, as a private key: overwritten at its end, each copy at its own.
 struct Secret {
   std::array<std::uint8_t, 32> bytes{};
 

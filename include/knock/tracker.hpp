@@ -68,7 +68,7 @@ struct Outcome {
 
 class Tracker {
  public:
-  /// `words`: 2^19..2^24, a power of 2. `key`: nobody else may know it, or they could fill a victim's bucket.
+  /// `words`: 2^19..2^24, a power of 2. `key`: secret, or an attacker could fill a victim's bucket.
   /// Every page is touched: nothing faults later.
   Tracker(std::size_t words, const SourceHash::Key& key);
 

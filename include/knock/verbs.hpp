@@ -66,7 +66,7 @@ inline constexpr std::array kVerbs{
     Verb{"template", 1, "[gate|forward|cut|wide|kn1|embed]", Right::read, false,
          "print the nft rules as they are loaded", "knockctl template gate | less"}};
 
-/// What knockctl asks the daemon and nobody types.
+/// What knockctl itself asks the daemon: no word of its command line.
 struct Question {
   std::string_view name;
   Right right;

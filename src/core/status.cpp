@@ -282,14 +282,7 @@ std::string to_json(const Status& status) {
 
 // The library throws on a missing or wrong key; none of it leaves this function.
 bool parse_status(std::string_view text, Status& status) try {
-  // A fraction is left out, which is an error: the library would convert it whatever its size.
-  const auto clean = [](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::value && value.is_number_float()) return false;
-    if (event == json::parse_event_t::value && value.is_string())
-      value = printable(value.get_ref<const std::string&>());
-    return true;
-  };
-  const auto line = json::parse(text, clean, false);
+  const auto line = foreign_json(text);
   if (!line.is_object() || line.value("schema", 0) != 1) return false;
   if (line.contains("version")) read_head(line, status);
   read_items(line, status);

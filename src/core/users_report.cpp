@@ -189,13 +189,7 @@ std::string to_json(std::span<const UserReport> users) {
 }
 
 bool parse_users(std::string_view text, std::vector<UserReport>& users) try {
-  const auto clean = [](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::value && value.is_number_float()) return false;
-    if (event == json::parse_event_t::value && value.is_string())
-      value = printable(value.get_ref<const std::string&>());
-    return true;
-  };
-  const auto line = json::parse(text, clean, false);
+  const auto line = foreign_json(text);
   if (!line.is_object() || line.value("schema", 0) != 1 || !line.contains("users")) return false;
   for (const auto& user : line["users"]) read_user(user, users);
   return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// Fresh: keys that nobody had before.
+/// Fresh: new random keys of routers and devices.
 #pragma once
 
 #include <knock/command_line.hpp>

@@ -38,12 +38,12 @@ std::optional<Millis> watchdog_period();
 /// The control socket systemd opened for us ($LISTEN_FDS), if it did.
 std::optional<Fd> inherited_socket();
 
-/// 16 bytes nobody can guess, for hashes that hostile sources must not steer.
+/// 16 random bytes, for hashes that hostile sources must not steer.
 std::array<std::uint8_t, 16> random_key();
-/// Bytes nobody can guess, for keys.
+/// Random bytes of the kernel, for keys.
 void fill_random(std::span<std::uint8_t> bytes);
 /// Changes with every boot: monotonic times of another boot mean nothing. Under our unit it is a credential,
-/// since /proc/sys is hidden there. Known from nowhere, it is one nobody had before: no old time is believed.
+/// since /proc/sys is hidden there. If it is found nowhere, a new random one: no old time is believed.
 std::string boot_id();
 
 /// Does nothing for `span`. Only where there is no loop to wait in.

@@ -69,7 +69,7 @@ ParsedConfig parse_users_anew(std::span<const ConfigText> applied, const ParsedC
                [](const ConfigText& text) { return text.part == Part::main || text.part == Part::doors; });
   std::copy_if(on_disk.texts.begin(), on_disk.texts.end(), std::back_inserter(texts),
                [](const ConfigText& text) { return text.part == Part::users || text.part == Part::keys; });
-  // What was applied comes first: of two files with one device or key the one that nobody knew is the second, and bad.
+  // What was applied comes first: of two files with one device or key the new one is second, and bad.
   std::stable_partition(texts.begin(), texts.end(), [&](const ConfigText& text) {
     return std::any_of(applied.begin(), applied.end(), [&](const ConfigText& one) {
       return one.part == text.part && one.file == text.file && one.text == text.text;

@@ -113,7 +113,7 @@ Written written(const toml::node& node, std::string_view file) {
   return out;
 }
 
-/// The first line that nests deeper than anybody writes by hand, 0 for none.
+/// The first line that nests deeper than any file written by hand, 0 for none.
 std::uint32_t line_of_dots(std::string_view text) {
   std::uint32_t line = 1;
   std::size_t dots = 0;

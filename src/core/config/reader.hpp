@@ -72,7 +72,7 @@ class Reader {
     }
   }
 
-  /// Complains about a name nobody knows: what was probably meant, and what there is.
+  /// Complains about an unknown name: what was probably meant, and what there is.
   void unknown(std::string_view kind, const Written& item, std::string_view what,
                std::vector<std::string_view> known, const std::vector<std::string_view>& later);
 

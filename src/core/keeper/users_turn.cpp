@@ -34,7 +34,7 @@ std::string device_line(std::string_view verb, const Device& device, const std::
                      date_text(device.until), uid);
 }
 
-/// What of a device anybody could notice.
+/// All of a device that changes what it may do, or what a report says of it.
 bool is_same(const Device& a, const Device& b) {
   const auto same_key = [](const DeviceKey& one, const DeviceKey& other) {
     return one.kid == other.kid && one.secret == other.secret && one.psk == other.psk &&
