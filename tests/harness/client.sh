@@ -33,7 +33,8 @@ kg_on() { # MACHINE
   mkdir -p "$(as "$1")"
   # shellcheck disable=SC2206
   KG=(ip netns exec "$RUN-${NS:-$1}" setsid env -i PATH="$PATH" HOME="$(as "$1")" TERM=dumb
-    ${ASKPASS:+SSH_ASKPASS="$ASKPASS"} ${WITH:+ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0} ${WITH:-} knockgate)
+    ASAN_OPTIONS="$ASAN_OPTIONS${WITH:+:detect_leaks=0:verify_asan_link_order=0}"
+    ${ASKPASS:+SSH_ASKPASS="$ASKPASS"} ${WITH:-} knockgate)
 }
 # On MACHINE: knockgate WORDS...
 kg() {

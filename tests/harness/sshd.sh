@@ -26,6 +26,6 @@ CONFIG
 # On MACHINE, as `kg` would: any other program.
 on() {
   local machine=$1; shift
-  in_ns "${NS:-$machine}" env -i PATH="$PATH" HOME="$(as "$machine")" TERM=dumb timeout $((60 * SLOW)) "$@"
+  in_ns "${NS:-$machine}" env -i PATH="$PATH" HOME="$(as "$machine")" TERM=dumb ASAN_OPTIONS="$ASAN_OPTIONS" timeout $((60 * SLOW)) "$@"
 }
 sh_at() { on "$1" ssh -F "$TMP/ssh_config" "${@:2}"; } # MACHINE HOST COMMAND...

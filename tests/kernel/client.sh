@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The client: from an invitation to a connection; what it prints, what it closes, what its processes share.
+LEAKS=1
 . "$(dirname "$0")/../harness/lib.sh"
 . "$(dirname "$0")/../harness/kn1.sh"
 . "$(dirname "$0")/../harness/client.sh"

@@ -72,7 +72,7 @@ hello() { # HOST PORT GREETING: a service that greets and ends, through `connect
 # Hears the chatter through `connect`.
 hold_by_connect() { # NAME HOST PORT
   [ -e "$TMP/in" ] || mkfifo "$TMP/in"
-  background ip netns exec "$RUN-client" env -i PATH="$PATH" HOME="$(as client)" knockgate connect "$2" "$3" <>"$TMP/in" >"$TMP/heard.$1"
+  background ip netns exec "$RUN-client" env -i PATH="$PATH" HOME="$(as client)" ASAN_OPTIONS="$ASAN_OPTIONS" knockgate connect "$2" "$3" <>"$TMP/in" >"$TMP/heard.$1"
   HELD[$1]=$!
   await test -s "$TMP/heard.$1"
 }

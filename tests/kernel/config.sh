@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every mistake in a config is one line that says where it is and what to do.
+LEAKS=1
 . "$(dirname "$0")/../harness/lib.sh"
 
 ip netns add "$RUN-router"
