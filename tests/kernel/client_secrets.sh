@@ -107,7 +107,9 @@ for pid in $KEEP $CONNECT; do
   ! $NOBODY cat /proc/$pid/environ >/dev/null 2>&1 || fail "its user's other programs look into $pid"
   grep -q '^CapEff:.*0000000000000000$' /proc/$pid/status || fail "it has rights"
 done
-ps auxeww >"$TMP/said-ps"
+# Of this test alone: what another one types would be found, too.
+ps eww -p "$(for ns in client router; do ip netns pids "$RUN-$ns"; done | paste -sd,)" >"$TMP/said-ps"
+for pid in $KEEP $CONNECT; do grep -q "^ *$pid .*knockgate" "$TMP/said-ps" || fail "ps does not show $pid: $(cat "$TMP/said-ps")"; done
 ! grep -E ' -> (/.*knockgate/(home|psk)|socket|anon_inode)' "$TMP/said-command" || fail "the command has descriptors of knockgate"
 dumped() { # PID: whether the kernel wrote a core of it
   python3 - "$1" <<'PY'

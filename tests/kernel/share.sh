@@ -53,6 +53,12 @@ ctl open guest 203.0.113.66 --for 1h >/dev/null
 in_ns internet nc -u -w 0 $R4 4500 <<<'in use'
 hold guest internet $R6 2200
 
+# A busy machine loses reports, and a knock with them: then he knocks again.
+gets_in() { # TARGET
+  local end=$((SECONDS + 3 * SLOW))
+  knock_ssh client "$1"
+  until reaches client "$1" 22; do [ $SECONDS -lt $end ] || return 1; done
+}
 begun=$(ms)
 background ip netns exec "$RUN-intruder" packets knock 2001:db8:100::1 $R6 18000 3000 7001:udp 7002:udp 2>"$TMP/spoofed"
 flood=${PIDS##* }
@@ -61,8 +67,7 @@ expect '.warnings | any(.code == "pace" and (.text | test("door guest")))'
 tries=0
 while kill -0 "$flood" 2>/dev/null; do
   for target in $R4 $R6; do
-    knock_ssh client $target
-    await reaches client $target 22
+    await gets_in $target
     ctl close ssh >/dev/null
     tries=$((tries + 1))
   done
