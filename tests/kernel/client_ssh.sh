@@ -7,8 +7,8 @@
 . "$(dirname "$0")/../harness/client.sh"
 . "$(dirname "$0")/../harness/sshd.sh"
 
-MANY=${MANY:-50} # times ssh; of the others, and of each family, fewer: so much for 90 s
-FEW=${FEW:-10}
+MANY=${MANY:-20} # times ssh; of the others, and of each family, fewer
+FEW=${FEW:-4}
 [ "$SLOW" = 1 ] || MANY=5 FEW=2
 world
 chmod 755 "$TMP"
