@@ -47,15 +47,15 @@ honest() { # USER/DEVICE DOOR [NS [ADDRESS [KEY=VALUE...]]]
   await grant_now "$1" "$2" "$(address_of "$ns" "$to")"
   ctl close "$2" >/dev/null
 }
-kn1_count() { ctl --json status | jq -s ".[0].counters.$1 // 0"; }
+kn1_count() { ask | jq -s ".[0].counters.$1 // 0"; }
 # What is sent, by stdin, is counted under a reason and changes no grant.
 refuses() { # REASON NS ADDRESS [PORT [COPIES]]
   local before grants
   before=$(kn1_count "refused_kn1_$1")
-  grants=$(ctl --json status | jq -c '[.grants[]? | [.door, .source]]')
+  grants=$(ask | jq -c '[.grants[]? | [.door, .source]]')
   sent "${@:2}"
   await status ".counters.refused_kn1_$1 > $before" || fail "not counted: $1"
-  [ "$(ctl --json status | jq -c '[.grants[]? | [.door, .source]]')" = "$grants" ] || fail "$1 opens: $(ctl status)"
+  [ "$(ask | jq -c '[.grants[]? | [.door, .source]]')" = "$grants" ] || fail "$1 opens: $(ctl status)"
 }
 # It was told, with its reason.
 told() { # USER/DEVICE REASON DOOR SOURCE
@@ -76,7 +76,7 @@ at_once() { # FILE
   done
   wait "${all[@]}"
 }
-judged() { ctl --json status | jq -s '[.[0].counters | to_entries[] | select(.key | test("^(refused_kn1_|kn1_accepted)")) | .value] | add // 0'; }
+judged() { ask | jq -s '[.[0].counters | to_entries[] | select(.key | test("^(refused_kn1_|kn1_accepted)")) | .value] | add // 0'; }
 # All that was sent is judged: as many more than before.
 await_judged() { # BEFORE MORE
   judged_now() { [ "$(judged)" -ge $(($1 + $2)) ]; }

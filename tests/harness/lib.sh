@@ -114,7 +114,8 @@ logged() { grep -Eq -- "$1" "$TMP/log"; }
 count_logged() { grep -Ec -- "$1" "$TMP/log" || true; }
 stop() { kill "-${1:-TERM}" "$DAEMON"; wait "$DAEMON" 2>/dev/null || true; DAEMON=; }
 ctl() { in_ns router knockctl --config "$TMP/knockgate.toml" "$@"; }
-status() { ctl --json status | jq -es '.[0] * {grants: [.[].grants[]]} | '"$1" >/dev/null; }
+ask() { in_ns router "${KNOCKGATE_ASK:-knockctl}" --config "$TMP/knockgate.toml" --json status; }
+status() { ask | jq -es '.[0] * {grants: [.[].grants[]]} | '"$1" >/dev/null; }
 expect() { status "$1" || { ctl status; fail "status is not: $1"; }; }
 set_has() { in_ns router nft list set inet knockgate "$1" 2>/dev/null | grep -q "$2"; }
 

@@ -25,6 +25,7 @@ run = [\"$TMP/touch\", \"$TMP/out/ran\"]
 cooldown = \"0s\""
 chown $USER_ID "$TMP/knockgate.toml"
 ctl() { in_ns router $AS knockctl "$@"; } # root asks no daemon of a user it does not know
+ask() { ctl --json status; }
 start() {
   ip netns exec "$RUN-router" $AS "${1:-knockgated}" --config "$TMP/knockgate.toml" 2>>"$TMP/log" &
   DAEMON=$!
