@@ -44,7 +44,7 @@ await() {
   local end=$((SECONDS + 60 * SLOW)) pause=0.02
   until "$@" >/dev/null 2>&1; do
     [ $SECONDS -lt $end ] || fail "never became true: $*"
-    read -rt $pause -u "$SILENT" || true # `sleep` is a process, which some machines start 200 of a second
+    read -rt $pause -u "$SILENT" || true # not `sleep`: a process costs more than the pause
     case $pause in 0.02) pause=0.05 ;; 0.05) pause=0.1 ;; *) pause=0.2 ;; esac
   done
 }
@@ -114,6 +114,7 @@ logged() { grep -Eq -- "$1" "$TMP/log"; }
 count_logged() { grep -Ec -- "$1" "$TMP/log" || true; }
 stop() { kill "-${1:-TERM}" "$DAEMON"; wait "$DAEMON" 2>/dev/null || true; DAEMON=; }
 ctl() { in_ns router knockctl --config "$TMP/knockgate.toml" "$@"; }
+# What waits asks again and again: by KNOCKGATE_ASK, a knockctl that starts sooner than a sanitized one.
 ask() { in_ns router "${KNOCKGATE_ASK:-knockctl}" --config "$TMP/knockgate.toml" --json status; }
 status() { ask | jq -es '.[0] * {grants: [.[].grants[]]} | '"$1" >/dev/null; }
 expect() { status "$1" || { ctl status; fail "status is not: $1"; }; }
@@ -134,7 +135,7 @@ lets_in_alone() { # ADDRESS: the client by its knock, and no other
 knock_at() { in_ns "$2" knock "$3" "$1:udp"; } # PORT NS ADDRESS
 ms() { date +%s%3N; }
 
-# A service that sends a line every 50 ms to each client.
+# A service that sends a line every 200 ms to each client.
 chatter() { # NS PORT
   background ip netns exec "$RUN-$1" socat -U "TCP6-LISTEN:$2,ipv6only=0,fork,reuseaddr" SYSTEM:'while echo chat; do sleep 0.2; done' 2>/dev/null
   await in_ns "$1" socat -u /dev/null "TCP4:127.0.0.1:$2"
