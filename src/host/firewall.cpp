@@ -109,21 +109,22 @@ void read_set(const json& object, Firewall& firewall) {
 
 } // namespace
 
-Firewall parse_firewall(std::string_view text, const std::vector<wire::ExtendedRule>& extended,
-                        const std::pair<std::string, std::string>& ours) {
+Firewall parse_firewall(const std::vector<std::string>& listings,
+                        const std::vector<wire::ExtendedRule>& extended) {
   Extensions extensions;
   for (const auto& rule : extended)
     extensions[{{rule.family, rule.table, rule.chain}, rule.handle}] = &rule.extensions;
   Firewall firewall;
-  const auto whole = json::parse(text, nullptr, false);
-  for (const auto& one : at_or_null(whole, "nftables")) {
-    const auto [kind, object] = only(one);
-    if (object == nullptr || !object->is_object()) continue;
-    if (word(*object, "family") == ours.first && word(*object, "table") == ours.second) continue;
-    if (kind == "chain") read_chain(*object, firewall);
-    if (kind == "rule") read_rule(*object, extensions, firewall);
-    if (kind == "flowtable") firewall.flowtables.push_back(name_in(*object, "name"));
-    if (kind == "set" || kind == "map") read_set(*object, firewall);
+  for (const auto& text : listings) {
+    const auto whole = json::parse(text, nullptr, false);
+    for (const auto& one : at_or_null(whole, "nftables")) {
+      const auto [kind, object] = only(one);
+      if (object == nullptr || !object->is_object()) continue;
+      if (kind == "chain") read_chain(*object, firewall);
+      if (kind == "rule") read_rule(*object, extensions, firewall);
+      if (kind == "flowtable") firewall.flowtables.insert(name_in(*object, "name"));
+      if (kind == "set" || kind == "map") read_set(*object, firewall);
+    }
   }
   return firewall;
 }

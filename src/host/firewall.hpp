@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /// Firewall: the rules of all tables, and what they do to a packet of which little is known.
 ///
-/// In:     `nft -j list ruleset`, the bytes of iptables' extensions, elements of named sets; a packet.
+/// In:     what `nft -j list` prints, the bytes of iptables' extensions, elements of named sets; a packet.
 /// Out:    its end in one base chain, the rule that makes it, and the rules that might turn it.
 /// Errors: what is not understood is Kind::unjudged or Answer::unjudged; text that is no JSON holds no rule.
 /// Time:   bounded by a budget of looks at rules.
@@ -10,6 +10,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -59,13 +60,13 @@ struct Set {
 struct Firewall {
   std::map<Name, Chain> chains;
   std::map<Name, Set> sets;
-  std::vector<Name> flowtables;
+  std::set<Name> flowtables;
   bool sets_marks = false; ///< some rule does, on packets or connections
 };
 
-/// `extended`: of the same ruleset. `ours`: family and name of the table that is left out.
-Firewall parse_firewall(std::string_view ruleset, const std::vector<wire::ExtendedRule>& extended,
-                        const std::pair<std::string, std::string>& ours = {});
+/// A chain, set or flowtable may stand in several listings, a rule in one. `extended`: of the same tables.
+Firewall parse_firewall(const std::vector<std::string>& listings,
+                        const std::vector<wire::ExtendedRule>& extended);
 /// Adds the elements that `nft -j list set` (or map) shows.
 void read_elements(std::string_view json, Firewall& firewall);
 

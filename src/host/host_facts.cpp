@@ -18,14 +18,13 @@
 
 #include <fmt/format.h>
 
+#include "host/firewall_list.hpp"
 #include "netlink/ruleset.hpp"
 #include "system/boot_path.hpp"
 #include "system/child.hpp"
 
 namespace knock::host {
 namespace {
-
-constexpr std::size_t kMaxSets = 64; // each is a question of its own
 
 std::optional<std::int64_t> read_number(const char* path) {
   std::ifstream file(path);
@@ -61,37 +60,6 @@ bool is_loopback(const Address& address) {
   if (address.family == Family::ipv4) return octets[0] == 127;
   return octets.back() == 1 &&
          std::all_of(octets.begin(), octets.end() - 1, [](auto octet) { return octet == 0; });
-}
-
-/// Whether nft takes it as it stands: the kernel allows any bytes in a name.
-bool is_plain(std::string_view name) {
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-}
-
-/// The rules, then the elements of small named sets: of addresses there may be a million, and none is an
-/// ordinary source.
-Firewall list_firewall(const Config& config, const std::vector<wire::ExtendedRule>& extended) {
-  const bool gate = config.nft.mode == Mode::gate;
-  const auto ours = gate ? std::pair<std::string, std::string>("inet", config.nft.table)
-                         : std::pair<std::string, std::string>();
-  auto firewall = parse_firewall(netlink::list_terse("list ruleset").value_or(""), extended, ours);
-  std::vector<Name> wanted;
-  for (const auto& [name, set] : firewall.sets) {
-    const bool addresses = set.type.dump().find("_addr") != std::string::npos;
-    const auto& [family, table, own] = name;
-    if (!set.elements && (!addresses || set.map) && is_plain(table) && is_plain(own) &&
-        wanted.size() < kMaxSets)
-      wanted.push_back(name);
-  }
-  for (const auto& [family, table, name] : wanted) {
-    const auto* kind = firewall.sets[{family, table, name}].map ? "map" : "set";
-    read_elements(
-        netlink::list_ruleset(fmt::format("list {} {} {} {}", kind, family, table, name)).value_or(""),
-        firewall);
-  }
-  return firewall;
 }
 
 std::map<std::string, Interface> list_interfaces() {
@@ -237,7 +205,8 @@ HostFacts look_at_host(const Config& config) {
   if (config.nft.mode == Mode::gate && !boot.empty() && std::filesystem::exists(boot, none))
     facts.boot = system::boot_path(boot);
   // libnftables writes to standard error itself when it may not list.
-  if (const auto extended = netlink::list_extensions()) facts.firewall = list_firewall(config, *extended);
+  const auto tables = netlink::list_tables();
+  if (tables) facts.firewall = list_firewall(config, *tables);
   return facts;
 }
 

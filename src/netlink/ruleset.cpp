@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/ruleset.hpp"
 
+#include <linux/netfilter/nf_tables.h>
 #include <nftables/libnftables.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <optional>
 
 #include "netlink/socket.hpp"
 
@@ -28,6 +30,22 @@ Result<std::string> run_nft(const std::string& text, bool dry_run, unsigned outp
   return tl::unexpected(Error{"nft: " + message, denied ? EPERM : EINVAL, denied ? kNeedsCapability : ""});
 }
 
+/// A dump of this type (NFT_MSG_GET*) of all families.
+template<class One>
+Result<std::vector<One>> dump_all(std::uint16_t type, std::optional<One> (*parse)(const nlmsghdr*)) {
+  std::vector<One> found;
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return tl::unexpected(socket.error());
+  const auto code =
+      socket->dump(wire::encode_whole_dump(type, socket->next_sequence()), [&](const nlmsghdr* message) {
+        if (auto one = parse(message)) found.push_back(std::move(*one));
+      });
+  if (!code) return tl::unexpected(code.error());
+  if (*code != 0 && *code != EINTR)
+    return tl::unexpected(system::system_error("list the ruleset", *code, kNeedsCapability));
+  return found;
+}
+
 } // namespace
 
 Result<void> load_ruleset(const std::string& text) {
@@ -43,18 +61,11 @@ Result<std::string> list_terse(const std::string& statement) {
   return run_nft(statement, false, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_TERSE);
 }
 
+Result<std::vector<wire::TableInfo>> list_tables() {
+  return dump_all<wire::TableInfo>(NFT_MSG_GETTABLE, wire::parse_table);
+}
 Result<std::vector<wire::ExtendedRule>> list_extensions() {
-  std::vector<wire::ExtendedRule> rules;
-  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
-  if (!socket) return tl::unexpected(socket.error());
-  const auto code =
-      socket->dump(wire::encode_all_rules_dump(socket->next_sequence()), [&](const nlmsghdr* message) {
-        if (auto rule = wire::parse_extended_rule(message)) rules.push_back(std::move(*rule));
-      });
-  if (!code) return tl::unexpected(code.error());
-  if (*code != 0 && *code != EINTR)
-    return tl::unexpected(system::system_error("list rules", *code, kNeedsCapability));
-  return rules;
+  return dump_all<wire::ExtendedRule>(NFT_MSG_GETRULE, wire::parse_extended_rule);
 }
 
 } // namespace knock::netlink

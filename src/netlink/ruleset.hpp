@@ -10,6 +10,7 @@
 #include <knock/result.hpp>
 
 #include "wire/extension.hpp"
+#include "wire/nft_table.hpp"
 
 namespace knock::netlink {
 
@@ -21,6 +22,8 @@ Result<void> check_ruleset(const std::string& text);
 Result<std::string> list_ruleset(const std::string& statement);
 /// The same without the elements of named sets, which may be millions.
 Result<std::string> list_terse(const std::string& statement);
+/// The tables of all families.
+Result<std::vector<wire::TableInfo>> list_tables();
 /// The rules of all tables that hold extensions of iptables, of which nft shows the names alone.
 Result<std::vector<wire::ExtendedRule>> list_extensions();
 

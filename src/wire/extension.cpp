@@ -2,10 +2,11 @@
 #include "wire/extension.hpp"
 
 #include <endian.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+
+#include "wire/nft_table.hpp"
 
 namespace knock::wire {
 namespace {
@@ -28,17 +29,6 @@ Number number_of(Span value) {
   return number;
 }
 
-std::string family_of(std::uint8_t family) {
-  switch (family) {
-  case NFPROTO_IPV4: return "ip";
-  case NFPROTO_IPV6: return "ip6";
-  case NFPROTO_INET: return "inet";
-  case NFPROTO_BRIDGE: return "bridge";
-  case NFPROTO_ARP: return "arp";
-  default: return "netdev";
-  }
-}
-
 Extension parse_extension(Span data) {
   Extension extension;
   for_each_attribute(data, [&](std::uint16_t type, Span value) {
@@ -51,23 +41,12 @@ Extension parse_extension(Span data) {
 
 } // namespace
 
-Bytes encode_all_rules_dump(std::uint32_t sequence) {
-  MessageWriter writer(256);
-  auto* message = mnl_nlmsg_put_header(writer.next());
-  message->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE;
-  message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  message->nlmsg_seq = sequence;
-  mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)); // zeros: of any family
-  writer.finish(message);
-  return std::move(writer).take();
-}
-
 std::optional<ExtendedRule> parse_extended_rule(const nlmsghdr* message) {
   if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE) ||
       message->nlmsg_len < sizeof(nlmsghdr) + sizeof(nfgenmsg))
     return std::nullopt;
   ExtendedRule rule;
-  rule.family = family_of(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family);
+  rule.family = family_name(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family);
   const auto read_expression = [&](std::uint16_t, Span expression) {
     std::string name;
     Span data;

@@ -24,8 +24,6 @@ struct ExtendedRule {
   std::vector<Extension> extensions; ///< in their order, at least one
 };
 
-/// Asks for all rules of all tables.
-Bytes encode_all_rules_dump(std::uint32_t sequence);
 /// Returns nothing for other messages, and for a rule without extensions.
 std::optional<ExtendedRule> parse_extended_rule(const nlmsghdr* message);
 

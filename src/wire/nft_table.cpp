@@ -90,6 +90,17 @@ bool is_message(const nlmsghdr* message, std::uint16_t type) {
          mnl_nlmsg_get_payload_len(message) >= sizeof(nfgenmsg);
 }
 
+std::string family_name(std::uint32_t family) {
+  switch (family) {
+  case NFPROTO_IPV4: return "ip";
+  case NFPROTO_IPV6: return "ip6";
+  case NFPROTO_INET: return "inet";
+  case NFPROTO_BRIDGE: return "bridge";
+  case NFPROTO_ARP: return "arp";
+  default: return "netdev";
+  }
+}
+
 Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set_name,
                   std::uint32_t sequence) {
   MessageWriter writer(kMessageBytes + table.size());
@@ -97,6 +108,13 @@ Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set_
   if (!table.empty())
     mnl_attr_put_strz(message, NFTA_SET_TABLE, table.c_str()); // the same number in both message families
   if (set_name != nullptr) mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set_name);
+  writer.finish(message);
+  return std::move(writer).take();
+}
+
+Bytes encode_whole_dump(std::uint16_t type, std::uint32_t sequence) {
+  MessageWriter writer(kMessageBytes);
+  auto* message = nftnl_nlmsg_build_hdr(writer.next(), type, NFPROTO_UNSPEC, NLM_F_DUMP, sequence);
   writer.finish(message);
   return std::move(writer).take();
 }
@@ -179,7 +197,8 @@ std::optional<TableInfo> parse_table(const nlmsghdr* message) {
   std::uint32_t size = 0;
   const auto* data =
       static_cast<const std::byte*>(nftnl_table_get_data(table.get(), NFTNL_TABLE_USERDATA, &size));
-  return TableInfo{name, nftnl_table_get_u64(table.get(), NFTNL_TABLE_HANDLE),
+  return TableInfo{family_name(nftnl_table_get_u32(table.get(), NFTNL_TABLE_FAMILY)), name,
+                   nftnl_table_get_u64(table.get(), NFTNL_TABLE_HANDLE),
                    nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS),
                    data == nullptr ? std::string{} : comment_of({data, size})};
 }

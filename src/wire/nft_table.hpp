@@ -18,6 +18,10 @@ namespace knock::wire {
 bool is_message(const nlmsghdr* message, std::uint16_t type);
 /// A dump of this type (NFT_MSG_GET*) of a table, and of a set; empty or null: of all.
 Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set, std::uint32_t sequence);
+/// The same of all tables of all families.
+Bytes encode_whole_dump(std::uint16_t type, std::uint32_t sequence);
+/// Of NFPROTO_*, as nft names it.
+std::string family_name(std::uint32_t family);
 
 /// The comment in the user data of a table or an element; empty when there is none.
 std::string comment_of(std::span<const std::byte> userdata);
@@ -53,6 +57,7 @@ Bytes encode_generation_get(std::uint32_t sequence);
 
 /// A table as the kernel knows it. A table that is deleted and made again has another handle.
 struct TableInfo {
+  std::string family; ///< as nft names it
   std::string name;
   std::uint64_t handle = 0;
   std::uint32_t flags = 0; ///< NFT_TABLE_F_*

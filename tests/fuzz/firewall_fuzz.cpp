@@ -4,8 +4,8 @@
 using namespace knock;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text{reinterpret_cast<const char*>(data), size};
-  auto firewall = host::parse_firewall(text, {});
+  const std::string text{reinterpret_cast<const char*>(data), size};
+  auto firewall = host::parse_firewall({text}, {});
   host::read_elements(text, firewall);
   std::size_t budget = 10'000;
   for (const auto protocol : {Protocol::tcp, Protocol::udp})

@@ -85,7 +85,7 @@ for target in $R4 $R6; do
   stays_closed intruder $target 8443
   expect ".grants | length == 1 and .[0].forward == {\"tcp/8443\": \"$(at ${INNER[$target]} 443)\"}"
   await nothing_open
-  logged "^expire door=web source=${FROM[$target]} .* packets=[1-9][0-9]* .* reason=after$" || fail "no expire line"
+  logged "^expire door=web source=${FROM[$target]} .* reason=after$" || fail "no expire line"
   stays_closed client $target 8443
   for _ in 1 2 3; do
     knock_at 7001 client $target
@@ -93,6 +93,8 @@ for target in $R4 $R6; do
     ctl close web >/dev/null
     stays_closed client $target 8443
   done
+  # Of an expiry they are read 100 ms before it, by a daemon that gets a processor in time.
+  logged "^close door=web source=${FROM[$target]} .* packets=[1-9][0-9]* .* reason=hand$" || fail "no packet is counted"
   kill $PROBE; wait $PROBE 2>/dev/null || true
   grep -qx 'hello from 443' "$TMP/probed.$target" || fail "the probe never got through"
   [ "$(sort -u "$TMP/probed.$target")" = 'hello from 443' ] || fail "shown: $(sort "$TMP/probed.$target" | uniq -c)"

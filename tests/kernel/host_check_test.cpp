@@ -200,8 +200,8 @@ TEST_CASE("a flowtable is named to doors that must see every packet of forwarded
     {"flowtable": {"family": "inet", "name": "ft", "table": "fw", "handle": 2, "hook": "ingress", "prio": 0,
      "dev": ["lan0", "wan0"]}}]})";
   HostFacts facts;
-  facts.firewall = parse_firewall(kJson, {});
-  REQUIRE(facts.firewall.flowtables == std::vector{Name{"inet", "fw", "ft"}});
+  facts.firewall = parse_firewall({kJson}, {});
+  REQUIRE(facts.firewall.flowtables == std::set{Name{"inet", "fw", "ft"}});
   auto config = kFour;
   CHECK(check_host(config, facts).empty());
   config.doors[0].close = Close::on_idle;
@@ -252,7 +252,7 @@ TEST_CASE("a door that follows connections is warned of where conntrack tells no
 TEST_CASE("what is no answer of nft holds nothing") {
   for (const auto* text :
        {"", "{", "[]", "{}", R"({"nftables": 1})", R"({"nftables": [1, {"flowtable": 2}]})"})
-    CHECK(parse_firewall(text, {}).flowtables.empty());
+    CHECK(parse_firewall({text}, {}).flowtables.empty());
 }
 
 namespace {
@@ -307,6 +307,31 @@ TEST_CASE("an element of a named set, deleted, is the difference") {
   CHECK(lines(config).empty());
   nft("delete element inet fw open { 22 }");
   CHECK(names(config) == std::vector<std::string>{"door-dropped"});
+}
+
+TEST_CASE("a table that another process owns is judged, and one that is dormant is not") {
+  if (!enter_router()) return;
+  const auto config = enter_ssh();
+  const std::string kRules =
+      "set web { type inet_service; elements = { 80 }; }; chain more { tcp dport @web accept; }; "
+      "chain in { type filter hook input priority 0; policy drop; jump more; }; }";
+  nft("table inet fw { flags dormant; " + kRules);
+  CHECK(lines(config).empty());
+  std::FILE* owner = ::popen("exec nft -i >/dev/null 2>&1", "w");
+  REQUIRE(owner != nullptr);
+  std::fputs(("add table inet own { flags owner; " + kRules + "\n").c_str(), owner);
+  std::fflush(owner);
+  for (int tries = 0; ::system("nft list chain inet own in >/dev/null 2>&1") != 0; ++tries)
+    REQUIRE(tries < 5'000);
+  const auto found = check_host(config);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].text.find("chain in of table inet own drops it (its policy)") != std::string::npos);
+  auto other = config;
+  other.doors[0].opens = {{Protocol::tcp, 80}};
+  CHECK(lines(other).empty());
+  nft("add table inet fw"); // awake
+  CHECK(check_host(config)[0].text.find("of table inet fw drops it") != std::string::npos);
+  ::pclose(owner);
 }
 
 TEST_CASE("a knock that a raw chain drops, a redirect, and notrack are each their own finding") {

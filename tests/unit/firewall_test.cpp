@@ -34,7 +34,7 @@ Firewall load(const std::string& name) {
     REQUIRE(rule);
     extended.push_back(*rule);
   });
-  auto firewall = parse_firewall(read_whole(name + ".json"), extended);
+  auto firewall = parse_firewall({read_whole(name + ".json")}, extended);
   REQUIRE_FALSE(firewall.chains.empty());
   return firewall;
 }
@@ -116,9 +116,9 @@ TEST_CASE("a rule about a part of a wide range is not passed over") {
   const auto told = [&](const std::string& policy, const std::string& rules) {
     return findings(
         config("\"udp/60000-61000\""),
-        parse_firewall(R"({"nftables": [{"chain": {"family": "inet", "table": "fw", "name": "input",
+        parse_firewall({R"({"nftables": [{"chain": {"family": "inet", "table": "fw", "name": "input",
       "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": ")" +
-                           policy + "\"}}, " + rules + "]}",
+                        policy + "\"}}, " + rules + "]}"},
                        {}));
   };
   CHECK(has(told("accept", rule("60500", "drop")), "not judged: table inet fw chain input rule handle 3"));
@@ -244,7 +244,7 @@ TEST_CASE("an ipset of sources holds no ordinary one, another holds what is not 
 }
 
 TEST_CASE("without its bytes an extension is not judged") {
-  const auto firewall = parse_firewall(read_whole("ufw.json"), {});
+  const auto firewall = parse_firewall({read_whole("ufw.json")}, {});
   CHECK(fate(firewall, kUser, to("tcp/443")).ends_with(", depends on xt conntrack"));
 }
 
@@ -286,14 +286,14 @@ TEST_CASE("a knock is dropped before it is seen only by what stands before the g
 TEST_CASE("what is no ruleset holds nothing, and ten thousand rules are looked at in bounded time") {
   for (const auto* text :
        {"", "{", "[]", R"({"nftables": 1})", R"({"nftables": [1, {"chain": 2}, {"rule": {"expr": 3}}]})"})
-    CHECK(parse_firewall(text, {}).chains.empty());
+    CHECK(parse_firewall({text}, {}).chains.empty());
   std::string many =
       R"({"nftables": [{"chain": {"family": "inet", "table": "t", "name": "c", "hook": "input", "prio": 0, "policy": "drop"}})";
   for (int i = 0; i < 10'000; ++i)
     many +=
         R"(,{"rule": {"family": "inet", "table": "t", "chain": "c", "handle": 1, "expr": [{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 1}}, {"accept": null}]}})";
   many += "]}";
-  const auto firewall = parse_firewall(many, {});
+  const auto firewall = parse_firewall({many}, {});
   CHECK(firewall.chains.at({"inet", "t", "c"}).rules.size() == 10'000);
   CHECK(fate(firewall, {"inet", "t", "c"}, to("tcp/22")) == "dropped by c's policy");
   std::size_t budget = 100;
