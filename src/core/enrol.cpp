@@ -114,7 +114,7 @@ Sensitive keys_text(std::span<const ServerKey> keys) {
   Sensitive out;
   out.text.reserve(kRoom);
   out.text +=
-      "# This router's secret keys: they open every signed packet to it. knockctl key rotate makes a new one.\n";
+      "# This router's secret keys: they decrypt every signed packet to it. knockctl key rotate makes a new one.\n";
   for (const auto& key : keys) {
     out.text += fmt::format("[[key]]\nmade = {}\n", rfc3339(key.made));
     add_key(out.text, "private", key.key.secret.bytes);
