@@ -21,7 +21,7 @@ using TableName = std::pair<std::string, std::string>; // family, name
 bool is_plain(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
+           c == '-' || c == '.' || c == '/';
   });
 }
 

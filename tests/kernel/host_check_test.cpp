@@ -315,7 +315,7 @@ TEST_CASE("a table that another process owns is judged, and one that is dormant 
   const std::string kRules =
       "set web { type inet_service; elements = { 80 }; }; chain more { tcp dport @web accept; }; "
       "chain in { type filter hook input priority 0; policy drop; jump more; }; }";
-  nft("table inet fw { flags dormant; " + kRules);
+  nft("table inet fw/1.x { flags dormant; " + kRules);
   CHECK(lines(config).empty());
   std::FILE* owner = ::popen("exec nft -i >/dev/null 2>&1", "w");
   REQUIRE(owner != nullptr);
@@ -329,8 +329,8 @@ TEST_CASE("a table that another process owns is judged, and one that is dormant 
   auto other = config;
   other.doors[0].opens = {{Protocol::tcp, 80}};
   CHECK(lines(other).empty());
-  nft("add table inet fw"); // awake
-  CHECK(check_host(config)[0].text.find("of table inet fw drops it") != std::string::npos);
+  nft("add table inet fw/1.x"); // awake
+  CHECK(check_host(config)[0].text.find("of table inet fw/1.x drops it") != std::string::npos);
   ::pclose(owner);
 }
 
