@@ -60,13 +60,15 @@ void read_small_sets(Firewall& firewall) {
 
 } // namespace
 
-Firewall list_firewall(const Config& config, const std::vector<wire::TableInfo>& tables) {
+Firewall list_firewall(const Config& config) {
+  const auto tables = netlink::list_tables();
+  if (!tables) return {};       // libnftables would write to standard error itself
   std::set<TableName> left_out; // what is dormant judges no packet
   if (config.nft.mode == Mode::gate) left_out.emplace("inet", config.nft.table);
-  for (const auto& table : tables)
+  for (const auto& table : *tables)
     if ((table.flags & NFT_TABLE_F_DORMANT) != 0) left_out.emplace(table.family, table.name);
   std::vector<std::string> listings;
-  for (const auto& table : tables) {
+  for (const auto& table : *tables) {
     if (left_out.contains({table.family, table.name}) || !is_plain(table.name)) continue;
     if (table.flags != 0)
       ask_for_parts(table, listings);

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/// FirewallList: the firewall as nft lists it, table by table, without our own.
+/// FirewallList: the firewall as nft lists it, table by table, without our own and dormant ones.
 ///
-/// Errors: a table that goes meanwhile, or that nft cannot name, holds no rule.
+/// Errors: empty without CAP_NET_ADMIN; a table that goes meanwhile, or that nft cannot name, holds no rule.
 /// Source: nft(8), "list".
 #pragma once
-
-#include <vector>
 
 #include <knock/config.hpp>
 
 #include "host/firewall.hpp"
-#include "wire/nft_table.hpp"
 
 namespace knock::host {
 
-/// `tables`: those of this network namespace.
-Firewall list_firewall(const Config& config, const std::vector<wire::TableInfo>& tables);
+/// Of this network namespace.
+Firewall list_firewall(const Config& config);
 
 } // namespace knock::host

@@ -19,7 +19,6 @@
 #include <fmt/format.h>
 
 #include "host/firewall_list.hpp"
-#include "netlink/ruleset.hpp"
 #include "system/boot_path.hpp"
 #include "system/child.hpp"
 
@@ -204,9 +203,7 @@ HostFacts look_at_host(const Config& config) {
   std::error_code none;
   if (config.nft.mode == Mode::gate && !boot.empty() && std::filesystem::exists(boot, none))
     facts.boot = system::boot_path(boot);
-  // libnftables writes to standard error itself when it may not list.
-  const auto tables = netlink::list_tables();
-  if (tables) facts.firewall = list_firewall(config, *tables);
+  facts.firewall = list_firewall(config);
   return facts;
 }
 

@@ -33,7 +33,7 @@ struct HostFacts {
   bool forwards6 = true;                         ///< net.ipv6.conf.all.forwarding
   bool tells_flows = true;                       ///< net.netfilter.nf_conntrack_events
   std::int64_t silent_flow_s = 432'000;          ///< net.netfilter.nf_conntrack_tcp_timeout_established
-  Firewall firewall;                             ///< without our own table
+  Firewall firewall;                             ///< without our own table, and dormant ones
   std::map<std::string, Interface> interfaces;   ///< by name; none: not known
   std::vector<Route> routes;                     ///< but default ones and those to nowhere
   std::set<Port> listening;                      ///< where something on this host hears more than lo

@@ -42,9 +42,7 @@ Extension parse_extension(Span data) {
 } // namespace
 
 std::optional<ExtendedRule> parse_extended_rule(const nlmsghdr* message) {
-  if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE) ||
-      message->nlmsg_len < sizeof(nlmsghdr) + sizeof(nfgenmsg))
-    return std::nullopt;
+  if (!is_message(message, NFT_MSG_NEWRULE)) return std::nullopt;
   ExtendedRule rule;
   rule.family = family_name(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family);
   const auto read_expression = [&](std::uint16_t, Span expression) {

@@ -70,6 +70,13 @@ int add_expression(nftnl_expr* expression, void* data) {
   return 0;
 }
 
+/// A request that names no table and no family.
+Bytes encode_bare(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence) {
+  MessageWriter writer(kMessageBytes);
+  writer.finish(nftnl_nlmsg_build_hdr(writer.next(), type, NFPROTO_UNSPEC, flags, sequence));
+  return std::move(writer).take();
+}
+
 } // namespace
 
 std::string comment_of(std::span<const std::byte> userdata) {
@@ -113,10 +120,7 @@ Bytes encode_dump(std::uint16_t type, const std::string& table, const char* set_
 }
 
 Bytes encode_whole_dump(std::uint16_t type, std::uint32_t sequence) {
-  MessageWriter writer(kMessageBytes);
-  auto* message = nftnl_nlmsg_build_hdr(writer.next(), type, NFPROTO_UNSPEC, NLM_F_DUMP, sequence);
-  writer.finish(message);
-  return std::move(writer).take();
+  return encode_bare(type, NLM_F_DUMP, sequence);
 }
 
 Bytes encode_rule_dump(const std::string& table, std::uint32_t sequence) {
@@ -166,10 +170,7 @@ Bytes encode_table_dump(std::uint32_t sequence) {
 }
 
 Bytes encode_generation_get(std::uint32_t sequence) {
-  MessageWriter writer(kMessageBytes);
-  auto* message = nftnl_nlmsg_build_hdr(writer.next(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, sequence);
-  writer.finish(message);
-  return std::move(writer).take();
+  return encode_bare(NFT_MSG_GETGEN, NLM_F_ACK, sequence);
 }
 
 std::optional<SetInfo> parse_set(const nlmsghdr* message) {
